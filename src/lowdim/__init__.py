@@ -1,0 +1,54 @@
+"""Find low-dimensional structure in single-cell, spatial and other high-dimensional data.
+
+The public names load on first use, so that ``import lowdim`` costs next to nothing::
+
+    import lowdim as ld
+
+    model = ld.SubspaceMixture(dims=[2, 1, 1]).fit(X)  # arrays in, arrays out
+    ld.tl.subspaces(adata, dims=[2, 1, 1])  # AnnData in, AnnData out
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lowdim._version import __version__
+
+if TYPE_CHECKING:
+    from lowdim import data, get, pl, report, tl
+    from lowdim.io import load
+    from lowdim.mixture import SubspaceMixture, select_subspaces
+
+__all__ = [
+    "SubspaceMixture",
+    "__version__",
+    "data",
+    "get",
+    "load",
+    "pl",
+    "report",
+    "select_subspaces",
+    "tl",
+]
+
+_MODULES = frozenset({"data", "get", "pl", "report", "tl"})
+_HOMES = {
+    "SubspaceMixture": "lowdim.mixture",
+    "load": "lowdim.io",
+    "select_subspaces": "lowdim.mixture",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name the first time it is asked for, and keep it."""
+    if name in _MODULES:
+        value: object = import_module(f"lowdim.{name}")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'lowdim' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,120 @@
+"""Where to compute and in which precision: the one place that decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim._typing import DeviceLike, DTypeLike
+
+
+def resolve_device(device: DeviceLike = "auto") -> torch.device:
+    """Turn the `device` argument of an estimator into a torch device that exists.
+
+    Parameters
+    ----------
+    device
+        "auto" (a CUDA device if there is one, else the CPU), "cpu", "cuda", "cuda:1", ...,
+        or a `torch.device`.
+
+    Returns
+    -------
+    The device. "cuda" without a number stays without one: torch's current device.
+
+    Raises
+    ------
+    TypeError
+        `device` is neither a string nor a `torch.device`.
+    ValueError
+        The name is unknown, or this machine has no such device.
+    """
+    import torch
+
+    if isinstance(device, str):
+        if device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            resolved = torch.device(device)
+        except RuntimeError:
+            raise ValueError(_unknown_device(device)) from None
+    elif isinstance(device, torch.device):
+        resolved = device
+    else:
+        raise TypeError(
+            f"device must be a string or a torch.device, got {type(device).__name__}; "
+            "use 'auto', 'cpu' or 'cuda'."
+        )
+    if resolved.type == "cuda":
+        _check_cuda(resolved)
+    elif resolved.type != "cpu":
+        raise ValueError(_unknown_device(str(device)))
+    return resolved
+
+
+def resolve_dtype(dtype: DTypeLike | None, input_dtype: DTypeLike) -> torch.dtype:
+    """Turn the `dtype` argument of an estimator into the torch dtype of its large products.
+
+    Parameters
+    ----------
+    dtype
+        "float32", "float64", or the NumPy or torch dtype of either. None follows the data:
+        float32 stays float32, everything else becomes float64.
+    input_dtype
+        The dtype of the data, NumPy's or torch's.
+
+    Returns
+    -------
+    `torch.float32` or `torch.float64`.
+
+    Raises
+    ------
+    TypeError
+        `dtype` does not name a dtype.
+    ValueError
+        `dtype` is neither float32 nor float64.
+    """
+    import torch
+
+    supported = {"float32": torch.float32, "float64": torch.float64}
+    if dtype is None:
+        return supported.get(_dtype_name(input_dtype), torch.float64)
+    try:
+        name = _dtype_name(dtype)
+    except TypeError:
+        raise TypeError(
+            f"dtype must be None, 'float32' or 'float64', or a NumPy or torch dtype, got {dtype!r}."
+        ) from None
+    if name not in supported:
+        raise ValueError(f"dtype={name!r} is not supported; use 'float32', 'float64' or None.")
+    return supported[name]
+
+
+def _check_cuda(device: torch.device) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ValueError(
+            f"device={str(device)!r}, but torch finds no CUDA device; use device='cpu' or 'auto'."
+        )
+    count = torch.cuda.device_count()
+    if device.index is not None and device.index >= count:
+        raise ValueError(
+            f"device={str(device)!r}, but torch finds {count} CUDA device(s), "
+            "numbered from 0; use one of them or 'auto'."
+        )
+
+
+def _unknown_device(device: str) -> str:
+    return f"device={device!r} is not supported; use 'auto', 'cpu', 'cuda' or 'cuda:<number>'."
+
+
+def _dtype_name(dtype: DTypeLike) -> str:
+    import torch
+
+    if isinstance(dtype, torch.dtype):
+        return str(dtype).removeprefix("torch.")
+    return np.dtype(dtype).name

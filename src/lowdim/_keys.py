@@ -1,0 +1,121 @@
+"""Every key that lowdim writes into an AnnData object, in one table.
+
+A method's key (its `key_added`) is itself the key in `obs`, `obsm`, `varm` and `uns`; what
+needs a second place in the same container adds an ending to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+from lowdim._typing import Float64Array, IntArray
+
+PCA_LOADINGS = {"X_pca": "PCs", "pca": "pca"}
+"""Where `varm` keeps the axes (n_vars, D) of a PCA in `obsm`: they lead back to the genes."""
+
+
+@dataclass(frozen=True)
+class SubspaceKeys:
+    """Where `ld.tl.subspaces` and `ld.tl.select_subspaces` write.
+
+    Parameters
+    ----------
+    key
+        The `key_added` of the call.
+
+    Raises
+    ------
+    TypeError
+        `key` is not a string.
+    ValueError
+        `key` is empty or has a "/", which a file would read as a group.
+    """
+
+    key: str = "subspaces"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.key, str):
+            raise TypeError(f"key_added must be a string, got {type(self.key).__name__}.")
+        if not self.key or "/" in self.key:
+            raise ValueError(
+                f"key_added={self.key!r} cannot be stored; use a name that is not empty and has "
+                "no '/'."
+            )
+
+    @property
+    def labels(self) -> str:
+        """`obs`: the component of each row, categorical ("0", "1", ...)."""
+        return self.key
+
+    @property
+    def coordinates(self) -> str:
+        """`obsm`: latent coordinates in the assigned component, (N, max d)."""
+        return self.key
+
+    @property
+    def probabilities(self) -> str:
+        """`obsm`: the probability of each component, (N, K)."""
+        return f"{self.key}_proba"
+
+    @property
+    def loadings(self) -> str:
+        """`varm`: the axes of all components, component by component, (n_vars, sum d)."""
+        return self.key
+
+    @property
+    def means(self) -> str:
+        """`varm`: the centre of each component, (n_vars, K)."""
+        return f"{self.key}_means"
+
+    @property
+    def record(self) -> str:
+        """`uns`: the fit, a `SubspaceRecord`."""
+        return self.key
+
+    @property
+    def selection(self) -> str:
+        """`uns`: the ranked table of a search, a `SelectionRecord`."""
+        return f"{self.key}_selection"
+
+
+class CriteriaRecord(TypedDict):
+    """How well a model fits and what it costs."""
+
+    log_likelihood: float
+    n_parameters: int
+    bic: float
+    icl: float
+
+
+class SubspaceRecord(TypedDict):
+    """What ``uns[key]`` holds after `ld.tl.subspaces`."""
+
+    params: dict[str, Any]
+    objective: float
+    objective_trace: Float64Array
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    degenerate: bool
+    stop_reason: str
+    version: str
+    restart_objectives: Float64Array
+    weights: Float64Array  # (K,)
+    means: Float64Array  # (K, D)
+    bases: Float64Array  # (sum d, D), component by component
+    latent_variances: Float64Array  # (sum d,)
+    noise_variances: Float64Array  # (K,)
+    dims: IntArray  # (K,)
+    log_volume: Float64Array  # (K,), of the box of a uniform background, else 0
+    held: IntArray  # free parameters of each fixed or background component
+    n_features_in: int  # D
+    feature_names_in: NotRequired[Any]  # (D,) strings, where the columns are genes
+    criteria: CriteriaRecord
+
+
+class SelectionRecord(TypedDict):
+    """What ``uns[f"{key}_selection"]`` holds after `ld.tl.select_subspaces`."""
+
+    table: dict[str, Any]  # column -> array over the models, best first; dims as "2,1,1,0"
+    criterion: str

@@ -1,0 +1,7 @@
+"""Data in: row sources over anything that holds a matrix, simulated data and demo data."""
+
+from lowdim.data.demo import pbmc68k
+from lowdim.data.simulate import SimulatedSubspaces, subspaces, toy
+from lowdim.data.sources import RowSource, as_rows
+
+__all__ = ["RowSource", "SimulatedSubspaces", "as_rows", "pbmc68k", "subspaces", "toy"]

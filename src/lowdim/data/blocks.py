@@ -1,0 +1,284 @@
+"""Standardised row blocks: the only form in which a model sees data.
+
+Rows are centred at the weighted column means and divided by one scalar (the root mean
+variance per column), so models work in units of the data. For sparse rows the centring is
+implicit: a product with the centred matrix is a product with the stored one plus a rank-one
+correction, and nothing is ever made dense.
+
+All products are laid out with rows last, ``(w, n)``, because reductions over components then
+run along contiguous memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+from lowdim.data.sources import RowSource
+
+#: With at most this many columns, second moments and densities use the monomials of a row.
+MONOMIAL_COLUMNS = 8
+#: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
+CACHE_BYTES = 2**30
+#: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
+NEGLIGIBLE = 1e-12
+
+
+class Block(Protocol):
+    """Some standardised rows, seen through the products that models need."""
+
+    start: int
+    n_rows: int
+    weights: Tensor | None
+
+    @property
+    def squared_norms(self) -> Tensor:
+        """Squared length of every row, (n,), float64."""
+        ...
+
+    def project(self, directions: Tensor) -> Tensor:
+        """``directions @ rows.T``, (w, n)."""
+        ...
+
+    def accumulate(self, coefficients: Tensor) -> Tensor:
+        """``coefficients @ rows``, (w, D), float64."""
+        ...
+
+    def second_moments(self, coefficients: Tensor) -> Tensor:
+        """``sum_i c_i x_i x_i'`` for every row of coefficients, (w, D, D), float64."""
+        ...
+
+    def take(self, index: Tensor) -> Block:
+        """The rows at ``index``."""
+        ...
+
+
+class DenseBlock:
+    """Standardised dense rows, (n, D)."""
+
+    def __init__(self, values: Tensor, start: int = 0, weights: Tensor | None = None) -> None:
+        self.values = values
+        self.start = start
+        self.n_rows = len(values)
+        self.weights = weights
+
+    @cached_property
+    def squared_norms(self) -> Tensor:
+        return self.values.double().square().sum(1)
+
+    @cached_property
+    def monomials(self) -> Tensor:
+        """``[1, x_i, x_i x_j (i <= j)]`` of every row, (n, 1 + D + D (D + 1) / 2), float64."""
+        x = self.values.double()
+        i, j = torch.triu_indices(x.shape[1], x.shape[1], device=x.device)
+        return torch.cat([torch.ones_like(x[:, :1]), x, x[:, i] * x[:, j]], 1)
+
+    @cached_property
+    def monomials_by_row(self) -> Tensor:
+        """The transpose of `monomials`, contiguous."""
+        return self.monomials.T.contiguous()
+
+    def project(self, directions: Tensor) -> Tensor:
+        return directions.to(self.values.dtype) @ self.values.T
+
+    def accumulate(self, coefficients: Tensor) -> Tensor:
+        return (coefficients.to(self.values.dtype) @ self.values).double()
+
+    def second_moments(self, coefficients: Tensor) -> Tensor:
+        x = self.values
+        out = torch.empty(
+            (len(coefficients), x.shape[1], x.shape[1]), dtype=torch.float64, device=x.device
+        )
+        for c, row in enumerate(coefficients):
+            index = active_rows(row)
+            own, weight = (x, row) if index is None else (x[index], row[index])
+            out[c] = (own.T * weight.to(x.dtype)) @ own
+        return out
+
+    def take(self, index: Tensor) -> DenseBlock:
+        weights = None if self.weights is None else self.weights[index]
+        return DenseBlock(self.values[index], self.start, weights)
+
+
+class SparseBlock:
+    """Stored CSR rows seen as ``(rows - mean) / scale``."""
+
+    def __init__(
+        self,
+        rows: sp.csr_matrix,
+        mean: np.ndarray,
+        scale: float,
+        start: int = 0,
+        weights: Tensor | None = None,
+    ) -> None:
+        self.rows = rows
+        self.mean = mean
+        self.scale = scale
+        self.start = start
+        self.n_rows = rows.shape[0]
+        self.weights = weights
+
+    @cached_property
+    def squared_norms(self) -> Tensor:
+        squares = sp.csr_matrix(
+            (self.rows.data.astype(np.float64) ** 2, self.rows.indices, self.rows.indptr),
+            shape=self.rows.shape,
+        )
+        cross = self.rows @ self.mean
+        norms = np.asarray(squares.sum(1)).ravel() - 2 * cross + self.mean @ self.mean
+        return torch.from_numpy(np.maximum(norms, 0) / self.scale**2)
+
+    def project(self, directions: Tensor) -> Tensor:
+        scaled = directions.double().numpy().T / self.scale
+        product = self.rows @ np.ascontiguousarray(scaled, dtype=self.rows.dtype)
+        product -= (self.mean @ scaled).astype(product.dtype)
+        return torch.from_numpy(np.ascontiguousarray(product.T))
+
+    def accumulate(self, coefficients: Tensor) -> Tensor:
+        c = coefficients.double().numpy()
+        product = self.rows.T @ np.ascontiguousarray(c.T, dtype=self.rows.dtype)
+        product = product.T.astype(np.float64)
+        return torch.from_numpy((product - c.sum(1)[:, None] * self.mean) / self.scale)
+
+    def second_moments(self, coefficients: Tensor) -> Tensor:
+        out = np.empty((len(coefficients), self.rows.shape[1], self.rows.shape[1]))
+        for c, row in enumerate(coefficients.double().numpy()):
+            weighted = sp.diags_array(row) @ self.rows
+            sums = np.asarray(weighted.sum(0)).ravel()
+            cross = np.outer(sums, self.mean)
+            raw = (self.rows.T @ weighted).toarray()
+            out[c] = raw - cross - cross.T + row.sum() * np.outer(self.mean, self.mean)
+        return torch.from_numpy(out / self.scale**2)
+
+    def take(self, index: Tensor) -> SparseBlock:
+        weights = None if self.weights is None else self.weights[index]
+        return SparseBlock(self.rows[index.numpy()], self.mean, self.scale, self.start, weights)
+
+
+def active_rows(coefficients: Tensor) -> Tensor | None:
+    """Indices of the rows that count, or None when most do and skipping would not pay."""
+    index = torch.nonzero(coefficients > NEGLIGIBLE).squeeze(1)
+    return None if len(index) > 0.6 * len(coefficients) else index
+
+
+class StandardizedRows:
+    """A row source seen as standardised blocks; iterate it once per pass.
+
+    Parameters
+    ----------
+    source : RowSource
+        The rows, (N, D).
+    device, dtype : torch.device, torch.dtype
+        Where and in which precision the large products run.
+    sample_weight : ndarray of shape (N,), optional
+        Nonnegative row weights.
+    block_rows : int, optional
+        Rows per block; by default chosen so that a block stays in cache.
+    moments : (mean, scale), optional
+        Use these instead of the data's own, to see new rows in a fitted model's units.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (D,)
+        Weighted column means.
+    scale : float
+        Root of the mean variance per column; 1 for constant data.
+    total_weight : float
+        Sum of the row weights (N without weights).
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        sample_weight: np.ndarray | None = None,
+        block_rows: int | None = None,
+        moments: tuple[np.ndarray, float] | None = None,
+    ) -> None:
+        self.source = source
+        self.device = device
+        self.dtype = dtype
+        self.n_rows, self.n_columns = source.n_rows, source.n_cols
+        self.block_rows = block_rows or default_block_rows(source)
+        self.sample_weight = sample_weight
+        self.total_weight = float(self.n_rows if sample_weight is None else sample_weight.sum())
+        self.mean, self.scale = moments if moments is not None else self._moments()
+        itemsize = torch.empty((), dtype=dtype).element_size()
+        small = self.n_rows * self.n_columns * itemsize <= CACHE_BYTES
+        self._keep = source.in_memory and (source.is_sparse or small)
+        self._blocks: list[Block] | None = None
+
+    def __iter__(self) -> Iterator[Block]:
+        if not self._keep:
+            yield from self._make()
+            return
+        if self._blocks is None:
+            self._blocks = list(self._make())
+        yield from self._blocks
+
+    def subset(self, index: np.ndarray) -> Block:
+        """The rows at ``index`` (sorted, unique) as one block."""
+        return self._block(self.source.take(index), 0, index)
+
+    def _make(self) -> Iterator[Block]:
+        for start in range(0, self.n_rows, self.block_rows):
+            stop = min(start + self.block_rows, self.n_rows)
+            yield self._block(self.source.rows(start, stop), start, slice(start, stop))
+
+    def _block(
+        self, rows: np.ndarray | sp.csr_matrix, start: int, where: slice | np.ndarray
+    ) -> Block:
+        weights = None
+        if self.sample_weight is not None:
+            weights = torch.from_numpy(self.sample_weight[where]).to(self.device)
+        if sp.issparse(rows):
+            dtype = np.float32 if self.dtype == torch.float32 else np.float64
+            rows = rows.astype(dtype, copy=False)
+            if self.device.type == "cpu":
+                return SparseBlock(rows, self.mean, self.scale, start, weights)
+            # On an accelerator a dense block of bounded size beats a sparse product.
+            rows = sp.csr_matrix(rows).toarray()
+        values = (np.asarray(rows, dtype=np.float64) - self.mean) / self.scale
+        return DenseBlock(
+            torch.from_numpy(values).to(device=self.device, dtype=self.dtype), start, weights
+        )
+
+    def _moments(self) -> tuple[np.ndarray, float]:
+        total = np.zeros(self.n_columns)
+        for rows, weight in self._raw():
+            total += np.asarray(rows.T @ weight).ravel()
+        mean = total / self.total_weight
+        variance = 0.0
+        for rows, weight in self._raw():
+            if sp.issparse(rows):
+                squares = sp.csr_matrix(rows).power(2).T @ weight
+                variance += float(squares.sum() - 2 * (weight @ rows) @ mean)
+                variance += float(weight.sum() * (mean @ mean))
+            else:
+                variance += float((np.square(rows - mean).T @ weight).sum())
+        scale = float(np.sqrt(max(variance, 0.0) / self.total_weight / self.n_columns))
+        rounding = 1e-13 * float(np.abs(mean).max(initial=0.0))
+        return mean, (scale if scale > rounding else 1.0)
+
+    def _raw(self) -> Iterator[tuple[np.ndarray | sp.csr_matrix, np.ndarray]]:
+        for start in range(0, self.n_rows, self.block_rows):
+            stop = min(start + self.block_rows, self.n_rows)
+            weight = np.ones(stop - start)
+            if self.sample_weight is not None:
+                weight = self.sample_weight[start:stop]
+            yield self.source.rows(start, stop).astype(np.float64), weight
+
+
+def default_block_rows(source: RowSource) -> int:
+    """Rows per block: large enough to feed the linear algebra, small enough for the cache."""
+    if source.is_sparse:
+        return int(np.clip(2**25 // source.n_cols, 1024, 16384))
+    return int(np.clip(2**20 // source.n_cols, 512, 8192))

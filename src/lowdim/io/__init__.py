@@ -1,0 +1,5 @@
+"""Files in and out."""
+
+from lowdim.io.model import load
+
+__all__ = ["load"]

@@ -1,0 +1,36 @@
+"""Load any saved model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lowdim import _storage
+from lowdim.mixture import SubspaceMixture
+
+_CLASSES: dict[str, Any] = {"SubspaceMixture": SubspaceMixture}
+
+
+def load(path: str | Path) -> Any:
+    """Read a model that an estimator's `save` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    The fitted estimator.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        It is not a lowdim model, or of a class or format that this version does not know.
+    """
+    name = _storage.read_header(path).get("class")
+    if name not in _CLASSES:
+        raise ValueError(f"{str(path)!r} holds a {name!r}, which this version does not know.")
+    return _CLASSES[name].load(path)

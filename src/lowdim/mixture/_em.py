@@ -1,0 +1,363 @@
+"""The one EM loop that serves every mixture.
+
+blocks -> E-step -> additive statistics -> sum -> M-step, for a batch of restarts that share each
+pass over the data. The loop owns assignment, annealing, acceleration, death and re-seeding of
+components, tolerance, and the trace; the family owns the mathematics of a component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowdim._results import StopReason
+from lowdim.data.blocks import Block, StandardizedRows
+from lowdim.mixture._family import Family, P, Statistics, add_statistics
+
+#: A restart whose components keep dying is left as it is after this many re-seedings.
+MAX_RESEEDS = 5
+#: EM steps before extrapolation begins.
+WARM_UP = 4
+
+
+@dataclass(frozen=True)
+class EMOptions:
+    """How to iterate.
+
+    Attributes
+    ----------
+    assignment : {"soft", "hard", "closest"}
+        Posterior responsibilities; all to the most probable component; all to the nearest.
+    max_iter : int
+        Passes over the data at most.
+    tol : float
+        Stop when the objective per unit of row weight gains less than this in an EM step.
+    annealing : (beta_0, rate), optional
+        Deterministic annealing: responsibilities ~ (weight * density)^beta, beta from beta_0
+        to 1, multiplied by rate whenever the annealed objective has settled.
+    accelerate : bool
+        SQUAREM extrapolation, accepted only where it does not lower the objective.
+    """
+
+    assignment: str = "soft"
+    max_iter: int = 200
+    tol: float = 1e-6
+    annealing: tuple[float, float] | None = None
+    accelerate: bool = True
+
+
+@dataclass
+class EMResult(Generic[P]):
+    """A batch of fitted mixtures.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        Of all restarts, at their last accepted step.
+    objective : ndarray of shape (R,)
+        Mean objective per row weight; nan for a restart that failed.
+    traces : list of ndarray
+        The accepted objectives of every restart.
+    n_iter : ndarray of shape (R,)
+        Passes over the data.
+    reasons : list of StopReason
+    degenerate : ndarray of shape (R,), bool
+        Restarts with a component at the variance floor or without enough rows.
+    """
+
+    parameters: P
+    objective: np.ndarray
+    traces: list[np.ndarray]
+    n_iter: np.ndarray
+    reasons: list[StopReason]
+    degenerate: np.ndarray
+
+    def best(self) -> int:
+        """The restart to keep: the highest objective among the sound ones."""
+        score = np.where(np.isnan(self.objective), -np.inf, self.objective)
+        sound = ~self.degenerate & np.isfinite(score)
+        if sound.any():
+            score = np.where(sound, score, -np.inf)
+        return int(score.argmax())
+
+
+def responsibilities(scores: Tensor, assignment: str, beta: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Each row's objective, (R, n), and responsibilities, (R, K, n); scores are overwritten.
+
+    Soft: the objective is log sum exp(beta * score) / beta. Hard and closest: the largest score;
+    tied components share the row.
+    """
+    if assignment == "soft":
+        if beta != 1.0:
+            scores *= beta
+        top = scores.amax(1, keepdim=True)
+        scores.sub_(top).exp_()
+        total = scores.sum(1, keepdim=True)
+        scores.div_(total)
+        return (top + total.log()).squeeze(1) / beta, scores
+    top = scores.amax(1, keepdim=True)
+    owned = (scores == top).double()
+    ties = owned.sum(1, keepdim=True)
+    if bool((ties != 1).any()):
+        owned /= ties
+    return top.squeeze(1), owned
+
+
+def expectation(
+    family: Family[P],
+    data: StandardizedRows,
+    parameters: P,
+    assignment: str = "soft",
+    beta: float = 1.0,
+) -> tuple[Statistics, Tensor]:
+    """One pass over the data: summed statistics and the mean objective of every restart, (R,)."""
+    total: Statistics | None = None
+    objective = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
+    for block in data:
+        part, value = block_expectation(family, block, parameters, assignment, beta)
+        total = add_statistics(total, part)
+        objective += value
+    assert total is not None
+    return total, objective / data.total_weight
+
+
+def block_expectation(
+    family: Family[P], block: Block, parameters: P, assignment: str, beta: float
+) -> tuple[Statistics, Tensor]:
+    """Statistics and summed objective, (R,), of one block."""
+    score = family.closeness if assignment == "closest" else family.log_joint
+    rows, shares = responsibilities(score(block, parameters), assignment, beta)
+    if block.weights is None:
+        return family.statistics(block, shares, parameters), rows.sum(1)
+    return family.statistics(block, shares * block.weights, parameters), rows @ block.weights
+
+
+def run_em(
+    family: Family[P],
+    data: StandardizedRows,
+    start: P,
+    options: EMOptions,
+    report: Callable[[int, float], None] | None = None,
+) -> EMResult[P]:
+    """Iterate a batch of restarts until each has stopped for a reason of its own."""
+    loop = _Loop(family, data, start, options)
+    for _ in range(options.max_iter):
+        loop.step()
+        if report is not None:
+            report(loop.iteration, loop.best_objective())
+        if not len(loop.active):
+            break
+    return loop.result()
+
+
+@dataclass
+class _Loop(Generic[P]):
+    """State of a running batch; the arrays are indexed by restart, `now` by active restart."""
+
+    family: Family[P]
+    data: StandardizedRows
+    start: P
+    options: EMOptions
+    iteration: int = 0
+    traces: list[list[float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        n = self.start.n_restarts
+        self.now = self.start  # parameters to evaluate next, of the active restarts
+        self.final = self.start
+        self.active = np.arange(n)
+        self.traces = [[] for _ in range(n)]
+        self.objective = np.full(n, np.nan)
+        self.n_iter = np.zeros(n, dtype=np.int64)
+        self.reasons = [StopReason.ITERATION_LIMIT] * n
+        self.reseeds = np.zeros(n, dtype=np.int64)
+        self.starved = np.zeros(n, dtype=bool)
+        self.beta = 1.0 if self.options.annealing is None else self.options.annealing[0]
+        self.settled = np.full(n, -np.inf)  # last objective at the present beta
+        self._begin_cycle()
+
+    def best_objective(self) -> float:
+        return float(np.nanmax(self.objective)) if np.isfinite(self.objective).any() else np.nan
+
+    def step(self) -> None:
+        """One pass: evaluate the active restarts, then update, extrapolate or retire them."""
+        self.iteration += 1
+        self.n_iter[self.active] += 1
+        statistics, value = expectation(
+            self.family, self.data, self.now, self.options.assignment, self.beta
+        )
+        objective = value.cpu().numpy()
+        rejected = self._rejected(objective)
+        failed = ~np.isfinite(objective) & ~rejected
+        statistics = _without_broken(statistics, rejected | failed)
+        gain = objective - self.settled[self.active]
+        updated = self.family.maximize(
+            statistics, self.now, closest=self.options.assignment == "closest"
+        )
+        reseeded = np.zeros(len(self.active), dtype=bool)
+        starved = self.family.starved(statistics, self.now)
+        if bool(starved.any()):
+            updated, reseeded = self._reseed(updated, starved, ~(failed | rejected))
+        self._record(objective, ~(failed | rejected | reseeded))
+        for restart in self.active[reseeded]:  # a new start, so a new trace
+            self.settled[restart] = -np.inf
+            self.traces[restart].clear()
+        if self.beta < 1.0:
+            self._anneal(updated, gain, failed)
+            return
+        done = ~rejected & ~reseeded & (np.abs(gain) < self.options.tol)
+        self._retire(self._index(done & ~failed), StopReason.CONVERGED)
+        self._retire(self._index(failed), StopReason.FAILED)
+        self._advance(updated, rejected, reseeded, keep=~(done | failed))
+
+    # Acceleration -------------------------------------------------------------------------
+
+    def _begin_cycle(self) -> None:
+        self.phase = 0
+        self.anchors: list[P] = []
+        self.fallback: P = self.start
+
+    def _rejected(self, objective: np.ndarray) -> np.ndarray:
+        """Extrapolated points that lowered the objective."""
+        if self.phase != 2:
+            return np.zeros(len(self.active), dtype=bool)
+        drop = 1e-12 * np.abs(objective)
+        return ~(objective >= self.settled[self.active] - drop)
+
+    def _advance(
+        self, updated: P, rejected: np.ndarray, reseeded: np.ndarray, keep: np.ndarray
+    ) -> None:
+        """Choose the parameters that each remaining restart evaluates next."""
+        if self.phase == 2 and rejected.any():
+            index = self._index(rejected)
+            updated = updated.assign(index, self.fallback.select(index))
+        index = self._index(keep)
+        before, updated = self.now.select(index), updated.select(index)
+        self.anchors = [anchor.select(index) for anchor in self.anchors]
+        self.active = self.active[keep]
+        self.now = updated
+        ready = self.options.accelerate and self.options.assignment == "soft"
+        if (
+            not (ready and self.iteration > WARM_UP and len(self.active))
+            or reseeded.any()
+            or self.phase == 2
+        ):
+            self._begin_cycle()
+        elif self.phase == 0:
+            self.anchors, self.phase = [before], 1
+        else:
+            self.fallback, self.phase = updated, 2
+            self.now = extrapolate(self.family, self.anchors[0], before, updated)
+
+    # Bookkeeping --------------------------------------------------------------------------
+
+    def _index(self, mask: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.flatnonzero(mask)).to(self.data.device)
+
+    def _record(self, objective: np.ndarray, accepted: np.ndarray) -> None:
+        for position in np.flatnonzero(accepted):
+            restart = self.active[position]
+            self.settled[restart] = objective[position]
+            if self.beta == 1.0:
+                self.objective[restart] = objective[position]
+                self.traces[restart].append(float(objective[position]))
+
+    def _reseed(self, updated: P, starved: Tensor, eligible: np.ndarray) -> tuple[P, np.ndarray]:
+        """Re-seed dying components of restarts that have not had their share of it."""
+        dying = starved.any(1).cpu().numpy() & eligible
+        chance = self.reseeds[self.active] < MAX_RESEEDS
+        self.starved[self.active] = dying & ~chance
+        dying &= chance
+        if not dying.any():
+            return updated, dying
+        self.reseeds[self.active[dying]] += 1
+        mask = torch.from_numpy(dying).to(starved.device)
+        return self.family.reseed(updated, starved & mask[:, None]), dying
+
+    def _anneal(self, updated: P, gain: np.ndarray, failed: np.ndarray) -> None:
+        """Raise beta once the slowest restart has settled at the present one."""
+        assert self.options.annealing is not None
+        self._retire(self._index(failed), StopReason.FAILED)
+        self.active = self.active[~failed]
+        self.now = updated.select(self._index(~failed))
+        gain = gain[~failed]
+        if len(gain) and np.all(np.abs(gain) < max(1e-3, self.options.tol)):
+            self.beta = min(1.0, self.beta * self.options.annealing[1])
+            self.settled[:] = -np.inf
+
+    def _retire(self, index: Tensor, reason: StopReason) -> None:
+        if not len(index):
+            return
+        restarts = self.active[index.cpu().numpy()]
+        where = torch.from_numpy(restarts).to(self.data.device)
+        self.final = self.final.assign(where, self.now.select(index))
+        for restart in restarts:
+            self.reasons[restart] = reason
+            if reason is StopReason.FAILED:
+                self.objective[restart] = np.nan
+
+    def result(self) -> EMResult[P]:
+        if len(self.active):
+            self._retire(
+                self._index(np.ones(len(self.active), dtype=bool)), StopReason.ITERATION_LIMIT
+            )
+            self._evaluate_unfinished()
+        collapsed = self.family.collapsed(self.final).cpu().numpy()
+        return EMResult(
+            parameters=self.final,
+            objective=self.objective,
+            traces=[np.array(trace) for trace in self.traces],
+            n_iter=self.n_iter,
+            reasons=self.reasons,
+            degenerate=collapsed | self.starved,
+        )
+
+    def _evaluate_unfinished(self) -> None:
+        """The objective at the parameters that the iteration limit left unevaluated."""
+        _, value = expectation(self.family, self.data, self.now, self.options.assignment, 1.0)
+        objective = value.cpu().numpy()
+        if self.phase == 2:
+            rejected = self._rejected(objective)
+            if rejected.any():
+                index = self._index(rejected)
+                fallback = self.fallback.select(index)
+                _, other = expectation(
+                    self.family, self.data, fallback, self.options.assignment, 1.0
+                )
+                objective[rejected] = other.cpu().numpy()
+                where = torch.from_numpy(self.active[rejected]).to(self.data.device)
+                self.final = self.final.assign(where, fallback)
+        self.beta = 1.0
+        self._record(objective, np.isfinite(objective))
+
+
+def _without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
+    """Statistics in which broken restarts are empty, so that they cannot stop the others."""
+    if not broken.any():
+        return statistics
+    mask = torch.from_numpy(broken)
+    return {
+        name: torch.where(mask.to(value.device).view(-1, *[1] * (value.ndim - 1)), 0.0, value)
+        for name, value in statistics.items()
+    }
+
+
+def extrapolate(family: Family[P], first: P, second: P, third: P) -> P:
+    """SQUAREM: a step along the path of two successive EM updates (Varadhan and Roland 2008).
+
+    theta - 2 alpha r + alpha^2 v with r = theta_1 - theta_0, v = (theta_2 - theta_1) - r and
+    alpha = -||r|| / ||v||, at most -1 (which is theta_2 itself).
+    """
+    theta_2 = family.pack(third)
+    theta_1 = family.pack(second, third)
+    theta_0 = family.pack(first, third)
+    r = theta_1 - theta_0
+    v = (theta_2 - theta_1) - r
+    length = r.norm(dim=1) / v.norm(dim=1).clamp(min=1e-300)
+    alpha = -length.clamp(min=1.0, max=1e3)[:, None]
+    return family.unpack(theta_0 - 2 * alpha * r + alpha.square() * v, third)

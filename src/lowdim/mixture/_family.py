@@ -1,0 +1,113 @@
+"""What a mixture's components must provide, and the small tools that every family shares.
+
+Everything is batched over restarts: tensors lead with R (restarts) and K (components), and
+scores of n rows are laid out ``(R, K, n)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from lowdim.data.blocks import Block
+
+Statistics = dict[str, Tensor]
+"""Additive sufficient statistics, float64, each with a leading restart axis."""
+
+
+def add_statistics(total: Statistics | None, part: Statistics) -> Statistics:
+    """The sum of two sets of statistics; the first is reused."""
+    if total is None:
+        return part
+    return {name: total[name].add_(value) for name, value in part.items()}
+
+
+def scale_statistics(statistics: Statistics, factor: float) -> Statistics:
+    """Every statistic multiplied by one number."""
+    return {name: value * factor for name, value in statistics.items()}
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters of a batch of mixtures: every tensor field leads with the restart axis."""
+
+    weights: Tensor
+
+    @property
+    def n_restarts(self) -> int:
+        return len(self.weights)
+
+    def select(self, index: Tensor) -> Self:
+        """The restarts at ``index`` (integers or a mask)."""
+        return self._map(lambda value: value[index])
+
+    def assign(self, index: Tensor, other: Self) -> Self:
+        """A copy in which the restarts at ``index`` are those of ``other``."""
+        changes: dict[str, Any] = {}
+        for name, value in self._tensors():
+            changed = value.clone()
+            changed[index] = getattr(other, name)
+            changes[name] = changed
+        return replace(self, **changes)
+
+    def _map(self, function: Any) -> Self:
+        return replace(self, **{name: function(value) for name, value in self._tensors()})
+
+    def _tensors(self) -> list[tuple[str, Tensor]]:
+        pairs = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, value) for name, value in pairs if isinstance(value, torch.Tensor)]
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+def concatenate(parts: list[P]) -> P:
+    """Batches of restarts joined into one batch."""
+    first = parts[0]
+    joined = {
+        name: torch.cat([getattr(part, name) for part in parts]) for name, _ in first._tensors()
+    }
+    return replace(first, **joined)
+
+
+class Family(Protocol[P]):
+    """A kind of mixture component: what the EM loop needs to know about it."""
+
+    def log_joint(self, block: Block, parameters: P) -> Tensor:
+        """``log weight_k + log p(x_i | k)``, (R, K, n), float64."""
+        ...
+
+    def closeness(self, block: Block, parameters: P) -> Tensor:
+        """Minus the squared distance that `assignment="closest"` minimises, (R, K, n)."""
+        ...
+
+    def statistics(self, block: Block, responsibilities: Tensor, parameters: P) -> Statistics:
+        """Additive statistics of the block given responsibilities, (R, K, n)."""
+        ...
+
+    def maximize(self, statistics: Statistics, parameters: P, *, closest: bool = False) -> P:
+        """The parameters that maximise the expected log-likelihood (or minimise distance)."""
+        ...
+
+    def starved(self, statistics: Statistics, parameters: P) -> Tensor:
+        """Which components own too few rows to be estimated, (R, K), bool."""
+        ...
+
+    def collapsed(self, parameters: P) -> Tensor:
+        """Which restarts have a component at the variance floor, (R,), bool."""
+        ...
+
+    def reseed(self, parameters: P, dead: Tensor) -> P:
+        """Restart the components marked in ``dead``, (R, K), at badly explained rows."""
+        ...
+
+    def pack(self, parameters: P, reference: P | None = None) -> Tensor:
+        """Parameters as unconstrained vectors, (R, n), aligned with the reference's."""
+        ...
+
+    def unpack(self, vectors: Tensor, like: P) -> P:
+        """The inverse of `pack`."""
+        ...

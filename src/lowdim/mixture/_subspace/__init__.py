@@ -1,0 +1,1 @@
+"""Subspace components: low-dimensional Gaussian latent variable models."""

@@ -1,0 +1,195 @@
+"""Check a SubspaceMixture's arguments against its data, before any work is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lowdim._device import resolve_device, resolve_dtype
+from lowdim._validation import check_in, check_interval, check_positive_int, check_source
+from lowdim.data.blocks import StandardizedRows
+from lowdim.data.sources import RowSource, as_rows
+from lowdim.mixture._em import EMOptions
+from lowdim.mixture._subspace.given import GivenComponent, parse_given
+from lowdim.mixture._subspace.initialize import STRATEGIES
+
+if TYPE_CHECKING:
+    from lowdim.mixture.subspace import SubspaceMixture
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Everything a fit needs, checked.
+
+    ``dims`` are those of the learned components; ``labels`` or ``responsibilities`` are the
+    start that was given, if any.
+    """
+
+    source: RowSource
+    dims: list[int]
+    options: EMOptions
+    strategies: list[str]
+    labels: np.ndarray | None
+    responsibilities: np.ndarray | None
+    given: list[GivenComponent]
+    shared_noise: bool
+    reassign: bool
+    reg_covar: float
+    device: torch.device
+    dtype: torch.dtype
+    verbose: int
+
+
+def read_rows(model: SubspaceMixture, X: Any, *, reset: bool = True) -> RowSource:
+    """The checked rows of a fit; remembers the number and names of the columns."""
+    source = as_rows(X)
+    if reset:
+        model.n_features_in_ = source.n_cols
+        if source.feature_names is not None:
+            model.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
+        elif hasattr(model, "feature_names_in_"):
+            del model.feature_names_in_
+    check_source(source)
+    if not reset:
+        _check_columns(model, source)
+    return source
+
+
+def read_new_rows(
+    model: SubspaceMixture, X: Any, moments: tuple[np.ndarray, float]
+) -> StandardizedRows:
+    """New rows in a fitted model's units."""
+    source = as_rows(X)
+    check_source(source)
+    _check_columns(model, source)
+    return StandardizedRows(
+        source,
+        device=resolve_device(model.device),
+        dtype=resolve_dtype(model.dtype, source.dtype),
+        block_rows=model.batch_size,
+        moments=moments,
+    )
+
+
+def _check_columns(model: SubspaceMixture, source: RowSource) -> None:
+    names = getattr(model, "feature_names_in_", None)
+    if source.n_cols != model.n_features_in_:
+        raise ValueError(
+            f"X has {source.n_cols} features, but SubspaceMixture is expecting "
+            f"{model.n_features_in_} features as input."
+        )
+    if names is not None and source.feature_names is not None:
+        if list(names) != list(source.feature_names):
+            raise ValueError(
+                "The feature names should match those that were passed during fit: select the "
+                "same columns in the same order."
+            )
+
+
+def check_arguments(model: SubspaceMixture, source: RowSource) -> Arguments:
+    """Check all arguments of ``model`` for rows of ``source``."""
+    dims = check_dims(model.n_components, model.dims, source.n_cols)
+    check_in(model.assignment, "assignment", ("soft", "hard", "closest"))
+    n_init = check_positive_int(model.n_init, "n_init")
+    strategies, labels, shares = _check_init(model.init, n_init, source.n_rows, len(dims))
+    given = parse_given(model.fixed, model.background, source.n_cols)
+    _check_rows(source, dims)
+    if model.batch_size is not None:
+        check_positive_int(model.batch_size, "batch_size")
+    if model.assignment == "closest" and any(component.uniform for component in given):
+        raise ValueError("assignment='closest' has no use for a uniform background; drop it.")
+    if model.annealing is not None and model.assignment != "soft":
+        raise ValueError(
+            f"annealing needs assignment='soft', got {model.assignment!r}; drop one of them."
+        )
+    options = EMOptions(
+        assignment=model.assignment,
+        max_iter=check_positive_int(model.max_iter, "max_iter"),
+        tol=check_interval(model.tol, "tol", low=0.0),
+        annealing=_check_annealing(model.annealing),
+    )
+    return Arguments(
+        source=source,
+        dims=dims,
+        options=options,
+        strategies=strategies,
+        labels=labels,
+        responsibilities=shares,
+        given=given,
+        shared_noise=bool(model.shared_noise),
+        reassign=bool(model.reassign_dims),
+        reg_covar=check_interval(model.reg_covar, "reg_covar", low=0.0, high=1.0, closed="neither"),
+        device=resolve_device(model.device),
+        dtype=resolve_dtype(model.dtype, source.dtype),
+        verbose=int(model.verbose),
+    )
+
+
+def check_dims(n_components: Any, dims: Any, n_columns: int) -> list[int]:
+    """The dimension of every learned component."""
+    k = check_positive_int(n_components, "n_components")
+    if isinstance(dims, (list, tuple, np.ndarray)):
+        out = [check_positive_int(d, "dims", minimum=0) for d in np.asarray(dims).tolist()]
+        if not out:
+            raise ValueError("dims=[] has no components; give one dimension per component.")
+        if k not in (1, len(out)):
+            raise ValueError(
+                f"n_components={k} contradicts dims={out}, which has {len(out)} entries; "
+                "give one of them."
+            )
+    else:
+        out = [check_positive_int(dims, "dims", minimum=0)] * k
+    if max(out) > n_columns:
+        raise ValueError(
+            f"dims={dims!r} asks for {max(out)} dimensions, but X has {n_columns} columns; "
+            f"every dimension must be between 0 and {n_columns}."
+        )
+    return out
+
+
+def _check_rows(source: RowSource, dims: list[int]) -> None:
+    least = 2 if len(dims) == 1 else len(dims) + 1
+    if source.n_rows < least:
+        raise ValueError(
+            f"X has {source.n_rows} sample(s), but {len(dims)} component(s) need at least {least}; "
+            "pass more rows or ask for fewer components."
+        )
+
+
+def _check_annealing(annealing: Any) -> tuple[float, float] | None:
+    if annealing is None:
+        return None
+    if not isinstance(annealing, (tuple, list)) or len(annealing) != 2:
+        raise ValueError(f"annealing={annealing!r} is not a pair (beta_0, rate), e.g. (0.1, 1.1).")
+    beta, rate = annealing
+    return (
+        check_interval(beta, "annealing[0] (beta_0)", low=0.0, high=1.0, closed="right"),
+        check_interval(rate, "annealing[1] (rate)", low=1.0, closed="neither"),
+    )
+
+
+def _check_init(
+    init: Any, n_init: int, n_rows: int, k: int
+) -> tuple[list[str], np.ndarray | None, np.ndarray | None]:
+    if isinstance(init, str):
+        check_in(init, "init", ("auto", *STRATEGIES))
+        kinds = STRATEGIES if init == "auto" else (init,)
+        return [kinds[i % len(kinds)] for i in range(n_init)], None, None
+    start = np.asarray(init)
+    if start.shape == (n_rows, k) and start.ndim == 2:
+        shares = start.astype(np.float64)
+        if not np.isfinite(shares).all() or (shares < 0).any() or (shares.sum(1) <= 0).any():
+            raise ValueError("init as responsibilities must be nonnegative with positive row sums.")
+        return [], None, shares / shares.sum(1, keepdims=True)
+    if start.shape == (n_rows,) and start.dtype.kind in "iu":
+        missing = set(range(k)) - set(np.unique(start).tolist())
+        if missing or start.min() < 0 or start.max() >= k:
+            raise ValueError(f"init as labels must use every one of 0..{k - 1} and no other.")
+        return [], start, None
+    raise ValueError(
+        f"init must be one of {('auto', *STRATEGIES)}, integer labels of shape ({n_rows},) or "
+        f"responsibilities of shape ({n_rows}, {k}); got an array of shape {start.shape}."
+    )

@@ -1,0 +1,108 @@
+"""Components that are given rather than learned: fixed flats and backgrounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lowdim.mixture._family import Statistics
+from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What is held of the last H components, in standardised units.
+
+    Attributes
+    ----------
+    learn_noise : (H,), bool
+        A fixed flat's noise is learned; a background's is not.
+    learn_latent : (H,), bool
+        Whether the variances along the given axes are learned.
+    means, bases, latent, noise, dims, log_volume
+        The given values, shaped as in `SubspaceParameters` without the restart axis; the
+        rows of a basis beyond its dimension are zero.
+    """
+
+    learn_noise: Tensor
+    learn_latent: Tensor
+    means: Tensor
+    bases: Tensor
+    latent: Tensor
+    noise: Tensor
+    dims: Tensor
+    log_volume: Tensor
+
+    @property
+    def n_held(self) -> int:
+        return len(self.dims)
+
+    def append_to(self, free: SubspaceParameters) -> SubspaceParameters:
+        """Parameters of the free components with the held ones put behind them."""
+        r, k, _ = free.shape
+        n = k + self.n_held
+
+        def join(own: Tensor, held: Tensor) -> Tensor:
+            return torch.cat([own, held.to(own.dtype).expand(r, *held.shape)], 1)
+
+        sketch = free.sketch
+        if sketch is not None:
+            padded = sketch.new_zeros((self.n_held, sketch.shape[-2], sketch.shape[-1]))
+            padded[:, : self.bases.shape[1]] = self.bases
+            sketch = join(sketch, padded)
+        return SubspaceParameters(
+            weights=torch.full_like(free.weights[:, :1], 1 / n).expand(r, n).clone(),
+            means=join(free.means, self.means),
+            bases=join(free.bases, self.bases),
+            latent=join(free.latent, self.latent),
+            noise=join(free.noise, self.noise),
+            dims=join(free.dims, self.dims),
+            log_volume=join(free.log_volume, self.log_volume),
+            sketch=sketch,
+        )
+
+    def apply(
+        self, updated: SubspaceParameters, statistics: Statistics, floor: float
+    ) -> SubspaceParameters:
+        """Put the held values back and learn the variances that are free."""
+        free = updated.weights.shape[1] - self.n_held
+        own = SubspaceParameters(
+            **{
+                name: getattr(updated, name)[:, :free]
+                for name in ("weights", "means", "bases", "latent", "noise", "dims", "log_volume")
+            },
+            sketch=None if updated.sketch is None else updated.sketch[:, :free],
+        )
+        held = self.append_to(own)
+        latent, noise = self._variances(statistics, floor)
+        return replace(
+            held,
+            weights=updated.weights,
+            latent=torch.cat([own.latent, latent], 1),
+            noise=torch.cat([own.noise, noise], 1),
+        )
+
+    def _variances(self, statistics: Statistics, floor: float) -> tuple[Tensor, Tensor]:
+        """lambda_j = E z_j^2 and sigma^2 = (E ||x - mu||^2 - sum_j E z_j^2) / (D - d)."""
+        h = self.n_held
+        n = statistics["counts"][:, -h:].clamp(min=1e-300)[..., None]
+        sums = statistics["sums"][:, -h:] / n
+        second = statistics["second"][:, -h:] / n[..., None]
+        n_columns, q = self.means.shape[-1], self.bases.shape[1]
+        if second.shape[-2] == n_columns:
+            images = self.bases @ second
+        else:
+            images = second[..., :q, :]  # the sketch of a held component starts with its axes
+        along = (self.bases @ self.means[..., None]).squeeze(-1)  # (H, q)
+        cross = (self.bases * sums[..., None, :]).sum(-1)
+        z2 = (images * self.bases).sum(-1) - 2 * along * cross + along.square()
+        inside = torch.arange(q, device=z2.device) < self.dims[:, None]
+        z2 = torch.where(inside, z2.clamp(min=floor), 0.0)
+        distance2 = statistics["energy"][:, -h:] / n[..., 0]
+        distance2 = distance2 - 2 * (sums * self.means).sum(-1) + self.means.square().sum(-1)
+        left = (n_columns - self.dims).clamp(min=1)
+        sigma2 = ((distance2 - z2.sum(-1)) / left).clamp(min=floor)
+        latent = torch.where(self.learn_latent[:, None] & inside, z2, self.latent)
+        return latent, torch.where(self.learn_noise, sigma2, self.noise)

@@ -1,0 +1,170 @@
+"""From rows to the best of several fitted restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowdim._results import StopReason
+from lowdim.data.blocks import StandardizedRows
+from lowdim.mixture._em import EMOptions, EMResult, expectation, run_em
+from lowdim.mixture._family import concatenate
+from lowdim.mixture._subspace.constraints import Constraints
+from lowdim.mixture._subspace.family import SubspaceFamily
+from lowdim.mixture._subspace.initialize import STRATEGIES, Starter, sample_index
+from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+#: Restarts are batched as long as their parameters and statistics stay below this.
+BATCH_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class SubspaceFit:
+    """The kept restart and how it compares with the others.
+
+    Attributes
+    ----------
+    parameters : SubspaceParameters
+        One restart, standardised units, components in the order of the requested dimensions.
+    objective : float
+        Mean objective per row weight, standardised units.
+    log_likelihood : float
+        Mean observed log-likelihood per row weight, standardised units.
+    trace : ndarray
+        Accepted objectives of the kept restart.
+    n_iter : int
+    reason : StopReason
+    restart_objectives : ndarray of shape (n_init,)
+    degenerate : bool
+        Whether even the kept restart has a component on the variance floor or without rows.
+    """
+
+    parameters: SubspaceParameters
+    objective: float
+    log_likelihood: float
+    trace: np.ndarray
+    n_iter: int
+    reason: StopReason
+    restart_objectives: np.ndarray
+    degenerate: bool
+
+
+def make_starter(
+    data: StandardizedRows, max_dim: int, rng: np.random.Generator
+) -> tuple[Starter, np.ndarray]:
+    """A starter on a random sample of the rows, and the sample's row indices."""
+    index = sample_index(data, rng)
+    return Starter(data.subset(index), rng, data.n_columns, max_dim), index
+
+
+def strategies_for(init: str, n_init: int) -> list[str]:
+    """The kind of start of each restart; "auto" cycles through all kinds."""
+    if init == "auto":
+        return [STRATEGIES[i % len(STRATEGIES)] for i in range(n_init)]
+    return [init] * n_init
+
+
+def run_restarts(
+    family: SubspaceFamily,
+    data: StandardizedRows,
+    starts: list[SubspaceParameters],
+    options: EMOptions,
+    report: Callable[[int, float], None] | None = None,
+) -> EMResult[SubspaceParameters]:
+    """Run all starts, as many at a time as memory allows, and join their results."""
+    start = concatenate(starts)
+    size = restarts_per_batch(start)
+    results = [
+        run_em(
+            family,
+            data,
+            start.select(torch.arange(i, min(i + size, start.n_restarts))),
+            options,
+            report,
+        )
+        for i in range(0, start.n_restarts, size)
+    ]
+    return EMResult(
+        parameters=concatenate([result.parameters for result in results]),
+        objective=np.concatenate([result.objective for result in results]),
+        traces=[trace for result in results for trace in result.traces],
+        n_iter=np.concatenate([result.n_iter for result in results]),
+        reasons=[reason for result in results for reason in result.reasons],
+        degenerate=np.concatenate([result.degenerate for result in results]),
+    )
+
+
+def restarts_per_batch(start: SubspaceParameters) -> int:
+    """How many restarts may share a pass within the memory budget."""
+    _, k, d = start.shape
+    width = d if start.sketch is None else start.sketch.shape[-2]
+    return max(1, BATCH_BYTES // (8 * k * d * (4 * width + 2 * start.bases.shape[2] + 2)))
+
+
+def with_constraints(
+    starts: SubspaceParameters, constraints: Constraints | None
+) -> SubspaceParameters:
+    """Starting parameters with the given components appended."""
+    return starts if constraints is None else constraints.append_to(starts)
+
+
+def keep_best(
+    family: SubspaceFamily,
+    data: StandardizedRows,
+    result: EMResult[SubspaceParameters],
+    options: EMOptions,
+    requested: Tensor | None,
+) -> SubspaceFit:
+    """The best restart, its components in the order of the requested dimensions."""
+    best = result.best()
+    parameters = result.parameters.select(torch.tensor([best], device=data.device))
+    if options.assignment == "closest":
+        parameters = _pooled(family, data, parameters)
+    if requested is not None:
+        order = requested_order(parameters.dims[0], requested)
+        parameters = reorder(parameters, order)
+    log_likelihood = float(result.objective[best])
+    if options.assignment != "soft":
+        log_likelihood = float(expectation(family, data, parameters)[1][0])
+    return SubspaceFit(
+        parameters=parameters,
+        objective=float(result.objective[best]),
+        log_likelihood=log_likelihood,
+        trace=result.traces[best],
+        n_iter=int(result.n_iter[best]),
+        reason=result.reasons[best],
+        restart_objectives=result.objective,
+        degenerate=bool(result.degenerate[best]),
+    )
+
+
+def _pooled(
+    family: SubspaceFamily, data: StandardizedRows, parameters: SubspaceParameters
+) -> SubspaceParameters:
+    """Nearest-flat assignment fits flats; give them one noise variance and weights at the end."""
+    statistics, _ = expectation(family, data, parameters, "closest")
+    final = replace(family, shared_noise=True, reassign=False, dim_penalty=None)
+    return final.maximize(statistics, parameters)
+
+
+def requested_order(dims: Tensor, requested: Tensor) -> list[int]:
+    """Positions of components such that their dimensions come as requested; ties keep order."""
+    left = list(range(len(dims)))
+    order = []
+    for d in requested.tolist():
+        position = next(k for k in left if int(dims[k]) == d)
+        left.remove(position)
+        order.append(position)
+    return order + left
+
+
+def reorder(parameters: SubspaceParameters, order: list[int]) -> SubspaceParameters:
+    """Components in another order."""
+    index = torch.tensor(order, device=parameters.weights.device)
+    changes: dict[str, Any] = {name: value[:, index] for name, value in parameters._tensors()}
+    return replace(parameters, **changes)

@@ -1,0 +1,239 @@
+"""Starting parameters: local principal components of a few rows per component.
+
+Every start works in standardised units on a sample of rows, so it is invariant to the data's
+scale and offset, and costs the same whatever N is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowdim.data.blocks import Block, StandardizedRows
+from lowdim.math.linalg import orthonormal_rows
+from lowdim.mixture._subspace import density
+from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+#: With at most this many columns the full second moments are the statistic.
+EXACT_COLUMNS = 64
+#: Directions kept beyond the largest dimension when only a sketch is the statistic.
+OVERSAMPLING = 4
+#: A start's noise is at least this share of the data's variance, lest it lock on a few rows.
+START_NOISE = 1e-2
+
+STRATEGIES = ("kmeans", "points", "local")
+
+
+@dataclass(frozen=True)
+class Starter:
+    """Makes starting parameters for the free components.
+
+    Attributes
+    ----------
+    sample : Block
+        A random sample of the rows.
+    rng : numpy.random.Generator
+        Source of all random choices, on the host whatever the device.
+    n_columns : int
+        D.
+    max_dim : int
+        Largest dimension that any component may take.
+    """
+
+    sample: Block
+    rng: np.random.Generator
+    n_columns: int
+    max_dim: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether the full second moments are used, rather than a sketch."""
+        return self.n_columns <= EXACT_COLUMNS
+
+    @property
+    def retained(self) -> int:
+        """q: directions kept per component."""
+        extra = 0 if self.exact else OVERSAMPLING
+        return min(max(self.max_dim + extra, 1), self.n_columns)
+
+    def start(self, strategies: list[str], dims: Tensor) -> SubspaceParameters:
+        """One start per strategy; ``dims`` is (R, K)."""
+        n_components = dims.shape[1]
+        seeds = {"kmeans": self._kmeans_rows, "points": self._random_rows, "local": self._near_rows}
+        sets = [rows for name in strategies for rows in seeds[name](n_components)]
+        means, values, vectors, trace = self._local_components(sets)
+        return self._assemble(dims, means, values, vectors, trace)
+
+    def reseed(self, parameters: SubspaceParameters, dead: Tensor) -> SubspaceParameters:
+        """Put dead components at the surroundings of badly explained sample rows."""
+        where = torch.nonzero(dead.cpu()).tolist()
+        scores = density.log_joint(self.sample, parameters).logsumexp(1)
+        sets = []
+        for r, _ in where:
+            n_worst = max(1, self.sample.n_rows // 20)
+            worst = scores[r].argsort()[:n_worst]
+            seed = int(worst[self.rng.integers(n_worst)])
+            sets.append(self._neighbours(seed, self._few()))
+        means, values, vectors, trace = self._local_components(sets)
+        index = (
+            dead.new_tensor([r for r, _ in where], dtype=torch.int64),
+            dead.new_tensor([k for _, k in where], dtype=torch.int64),
+        )
+        dims = parameters.dims[index][:, None]
+        fresh = self._assemble(dims, means, values, vectors, trace)
+        changes = {}
+        for name in ("means", "bases", "latent", "noise", "sketch"):
+            value = getattr(parameters, name)
+            if value is not None:
+                value = value.clone()
+                value[index] = getattr(fresh, name)[:, 0]
+            changes[name] = value
+        weights = parameters.weights.clone()
+        weights[index] = 1 / weights.shape[1]
+        return replace(parameters, weights=weights / weights.sum(1, keepdim=True), **changes)
+
+    def from_labels(self, labels: np.ndarray, dims: Tensor) -> SubspaceParameters:
+        """Start from the sample's labels 0..K-1 (rows of the sample), one restart."""
+        sets = []
+        for k in range(dims.shape[1]):
+            own = np.flatnonzero(labels == k)
+            if len(own) > 200:
+                own = np.sort(self.rng.choice(own, 200, replace=False))
+            if len(own) < 2:
+                own = self._neighbours(int(own[0]) if len(own) else 0, self._few())
+            sets.append(own)
+        return self._assemble(dims, *self._local_components(sets))
+
+    # Sets of rows ------------------------------------------------------------------------
+
+    def _few(self) -> int:
+        return min(self.max_dim + 2, self.sample.n_rows)
+
+    def _random_rows(self, n_components: int) -> list[np.ndarray]:
+        n = self.sample.n_rows
+        return [self.rng.choice(n, self._few(), replace=False) for _ in range(n_components)]
+
+    def _near_rows(self, n_components: int) -> list[np.ndarray]:
+        n = self.sample.n_rows
+        most = max(self._few() + 1, min(n // n_components, int(0.15 * n)))
+        size = int(self.rng.integers(self._few(), most))
+        return [self._neighbours(int(self.rng.integers(n)), size) for _ in range(n_components)]
+
+    def _kmeans_rows(self, n_components: int) -> list[np.ndarray]:
+        labels = kmeans(self.sample, n_components, self.rng)
+        sets = []
+        for k in range(n_components):
+            own = np.flatnonzero(labels == k)
+            if len(own) > 100:
+                own = self.rng.choice(own, 100, replace=False)
+            if len(own) < self._few():
+                seed = int(own[0]) if len(own) else int(self.rng.integers(len(labels)))
+                own = self._neighbours(seed, self._few())
+            sets.append(own)
+        return sets
+
+    def _neighbours(self, seed: int, size: int) -> np.ndarray:
+        row = dense_rows(self.sample, np.array([seed]))
+        distance = self.sample.squared_norms - 2 * self.sample.project(row)[0].double()
+        return distance.argsort()[: min(size, len(distance))].cpu().numpy()
+
+    # Principal components of the sets ------------------------------------------------------
+
+    def _local_components(self, sets: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Mean (S, D), leading variances (S, q) and axes (S, q, D), and trace (S,) of each set."""
+        q, d = self.retained, self.n_columns
+        device = self.sample.squared_norms.device
+        means = torch.zeros((len(sets), d), dtype=torch.float64, device=device)
+        values = torch.zeros((len(sets), q), dtype=torch.float64, device=device)
+        trace = torch.zeros(len(sets), dtype=torch.float64, device=device)
+        # Directions that a set cannot tell are filled at random.
+        fill = torch.from_numpy(self.rng.normal(size=(len(sets), q, d))).to(device)
+        vectors = fill / d**0.5
+        sizes = np.array([len(rows) for rows in sets])
+        for size in np.unique(sizes):
+            which = np.flatnonzero(sizes == size)
+            chunk = max(1, 2**24 // (size * d))
+            for part in np.split(which, range(chunk, len(which), chunk)):
+                rows = dense_rows(self.sample, np.concatenate([sets[i] for i in part]))
+                rows = rows.view(len(part), size, d)
+                mean = rows.mean(1)
+                _, s, vt = torch.linalg.svd(rows - mean[:, None], full_matrices=False)
+                n = min(q, size - 1, d)
+                index = torch.from_numpy(part).to(device)
+                means[index] = mean
+                trace[index] = s.square().sum(1) / size
+                values[index, :n] = s[:, :n].square() / size
+                vectors[index, :n] = vt[:, :n]
+        return means, values, vectors, trace
+
+    def _assemble(
+        self, dims: Tensor, means: Tensor, values: Tensor, vectors: Tensor, trace: Tensor
+    ) -> SubspaceParameters:
+        r, k = dims.shape
+        d, q = self.n_columns, self.retained
+        inside = torch.arange(q, device=dims.device) < dims.flatten()[:, None]
+        left = (d - dims.flatten()).clamp(min=1)
+        noise = ((trace - torch.where(inside, values, 0.0).sum(1)) / left).clamp(min=START_NOISE)
+        width = min(2 * q, d)
+        sketch = None
+        if not self.exact:
+            fill = torch.from_numpy(self.rng.normal(size=(r * k, width - q, d))).to(vectors)
+            sketch = orthonormal_rows(torch.cat([vectors, fill], 1))
+            vectors = sketch[:, :q]
+            sketch = sketch.view(r, k, width, d)
+        else:
+            vectors = orthonormal_rows(vectors) if q else vectors
+        return SubspaceParameters(
+            weights=torch.full((r, k), 1 / k, dtype=torch.float64, device=dims.device),
+            means=means.view(r, k, d),
+            bases=vectors.view(r, k, q, d),
+            latent=torch.maximum(values, noise[:, None]).view(r, k, q),
+            noise=noise.view(r, k),
+            dims=dims,
+            log_volume=torch.zeros((r, k), dtype=torch.float64, device=dims.device),
+            sketch=sketch,
+        )
+
+
+def dense_rows(block: Block, index: np.ndarray) -> Tensor:
+    """A few standardised rows of a block as a dense matrix, float64."""
+    own = block.take(torch.from_numpy(np.asarray(index)).to(block.squared_norms.device))
+    eye = torch.eye(len(index), dtype=torch.float64, device=block.squared_norms.device)
+    return own.accumulate(eye)
+
+
+def sample_index(data: StandardizedRows, rng: np.random.Generator) -> np.ndarray:
+    """Sorted indices of the rows that starts are made from."""
+    size = min(data.n_rows, int(np.clip(2**25 // data.n_columns, 500, 4000)))
+    weight = data.sample_weight
+    if weight is None:
+        return np.sort(rng.choice(data.n_rows, size, replace=False))
+    size = min(size, int((weight > 0).sum()))
+    return np.sort(rng.choice(data.n_rows, size, replace=False, p=weight / weight.sum()))
+
+
+def kmeans(block: Block, n_clusters: int, rng: np.random.Generator, n_iter: int = 10) -> np.ndarray:
+    """Labels of a few Lloyd iterations from k-means++ seeds, (n,)."""
+    norms = block.squared_norms
+
+    def distances(centres: Tensor) -> Tensor:
+        cross = block.project(centres).double()
+        return (norms - 2 * cross + centres.square().sum(1)[:, None]).clamp(min=0)
+
+    seeds = [int(rng.integers(block.n_rows))]
+    nearest = distances(dense_rows(block, np.array(seeds)))[0]
+    while len(seeds) < n_clusters:
+        p = nearest.cpu().numpy()
+        total = p.sum()
+        seeds.append(int(rng.choice(len(p), p=p / total if total > 0 else None)))
+        nearest = torch.minimum(nearest, distances(dense_rows(block, np.array(seeds[-1:])))[0])
+    centres = dense_rows(block, np.array(seeds))
+    for _ in range(n_iter):
+        labels = distances(centres).argmin(0)
+        member = torch.nn.functional.one_hot(labels, n_clusters).T.double()
+        size = member.sum(1, keepdim=True)
+        centres = torch.where(size > 0, block.accumulate(member) / size.clamp(min=1), centres)
+    return distances(centres).argmin(0).cpu().numpy()

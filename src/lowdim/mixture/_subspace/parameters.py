@@ -1,0 +1,92 @@
+"""Parameters of a batch of subspace mixtures, in the standardised units of the blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lowdim.mixture._family import Parameters
+
+
+@dataclass(frozen=True)
+class SubspaceParameters(Parameters):
+    """x | k ~ N(mu_k, V_k diag(lambda_k) V_k' + sigma_k^2 (I - V_k V_k')).
+
+    Attributes
+    ----------
+    weights : (R, K)
+    means : (R, K, D)
+        mu.
+    bases : (R, K, q, D)
+        Orthonormal rows, eigenvectors of the component's covariance in descending order; the
+        first ``dims`` are V', the others are kept only to speed up and to compare dimensions.
+    latent : (R, K, q)
+        Eigenvalues that belong to the bases; the first ``dims`` are lambda.
+    noise : (R, K)
+        sigma^2; infinite for a uniform component.
+    dims : (R, K), int64
+        d.
+    log_volume : (R, K)
+        Log volume of a uniform component's support, zero for the Gaussian ones.
+    sketch : (R, K, w, D) or None
+        Orthonormal rows that span the current bases and the directions in which the next
+        M-step may turn them; None stands for the whole space.
+    """
+
+    means: Tensor
+    bases: Tensor
+    latent: Tensor
+    noise: Tensor
+    dims: Tensor
+    log_volume: Tensor
+    sketch: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """R, K, D."""
+        r, k, d = self.means.shape
+        return r, k, d
+
+    @cached_property
+    def in_subspace(self) -> Tensor:
+        """Which retained directions belong to the subspace, (R, K, q), bool."""
+        q = self.latent.shape[-1]
+        return torch.arange(q, device=self.latent.device) < self.dims[..., None]
+
+    @cached_property
+    def axes(self) -> Tensor:
+        """All subspaces' axes stacked, (sum of d, D)."""
+        return self.bases[self.in_subspace]
+
+    @cached_property
+    def axis_variances(self) -> Tensor:
+        """Lambda of every stacked axis, (sum of d,)."""
+        return self.latent[self.in_subspace]
+
+    @cached_property
+    def axis_owner(self) -> Tensor:
+        """Flat index r * K + k of the component that every stacked axis belongs to."""
+        r, k, _ = torch.nonzero(self.in_subspace, as_tuple=True)
+        return r * self.weights.shape[1] + k
+
+    @cached_property
+    def axis_means(self) -> Tensor:
+        """V' mu: the owner's mean along every stacked axis, (sum of d,)."""
+        return (self.axes * self.means.flatten(0, 1)[self.axis_owner]).sum(1)
+
+    @cached_property
+    def axis_gain(self) -> Tensor:
+        """(1 / sigma^2 - 1 / lambda) / 2 of every stacked axis, (sum of d,)."""
+        noise = self.noise.flatten()[self.axis_owner]
+        return (1 / noise - 1 / self.axis_variances) / 2
+
+    @cached_property
+    def log_determinant(self) -> Tensor:
+        """Log det of every component's covariance, (R, K); zero for uniform components."""
+        log_latent = torch.where(self.in_subspace, self.latent, 1.0).log().sum(-1)
+        n_noise = self.means.shape[-1] - self.dims
+        log_noise = torch.where(self.noise.isinf() | (n_noise == 0), 1.0, self.noise).log()
+        return log_latent + n_noise * log_noise

@@ -1,0 +1,157 @@
+"""Fit or update a mixture on standardised rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from lowdim._progress import progress
+from lowdim._results import StopReason
+from lowdim.data.blocks import StandardizedRows
+from lowdim.mixture._em import expectation
+from lowdim.mixture._family import Statistics, add_statistics
+from lowdim.mixture._subspace.arguments import Arguments
+from lowdim.mixture._subspace.family import SubspaceFamily
+from lowdim.mixture._subspace.fit import (
+    SubspaceFit,
+    keep_best,
+    make_starter,
+    run_restarts,
+    with_constraints,
+)
+from lowdim.mixture._subspace.given import build_constraints
+from lowdim.mixture._subspace.initialize import Starter
+from lowdim.mixture._subspace.online import blend, per_weight, rebase, step_size
+from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+#: Rounds in which a given start's axes are found when only a sketch is kept.
+SKETCH_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class OnlineState:
+    """Running statistics of `partial_fit`, per unit of weight, and the units they are in."""
+
+    statistics: Statistics
+    parameters: SubspaceParameters
+    n_pieces: int
+    units: tuple[np.ndarray, float]
+
+
+def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) -> SubspaceFamily:
+    """The family that the arguments ask for."""
+    return SubspaceFamily(
+        starter=starter,
+        total_weight=data.total_weight,
+        floor=arguments.reg_covar,
+        reassign=arguments.reassign,
+        shared_noise=arguments.shared_noise,
+        constraints=build_constraints(arguments.given, data, starter.retained),
+    )
+
+
+def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Generator) -> SubspaceFit:
+    """The best of all restarts."""
+    largest = max([*arguments.dims, *(len(given.basis) for given in arguments.given)])
+    starter, index = make_starter(data, largest, rng)
+    family = make_family(arguments, data, starter)
+    requested = torch.tensor(arguments.dims, device=data.device)
+    start = first_parameters(arguments, data, family, index, requested)
+    with progress(
+        arguments.options.max_iter, description="EM", enabled=arguments.verbose > 0
+    ) as bar:
+
+        def report(iteration: int, objective: float) -> None:
+            bar.update()
+            bar.set_postfix_str(f"objective {objective:.6g}")
+
+        result = run_restarts(family, data, [start], arguments.options, report)
+    return keep_best(family, data, result, arguments.options, requested)
+
+
+def first_parameters(
+    arguments: Arguments,
+    data: StandardizedRows,
+    family: SubspaceFamily,
+    index: np.ndarray,
+    requested: torch.Tensor,
+) -> SubspaceParameters:
+    """Starting parameters of all restarts."""
+    starter = family.starter
+    if arguments.strategies:
+        dims = requested.expand(len(arguments.strategies), -1).clone()
+        return with_constraints(starter.start(arguments.strategies, dims), family.constraints)
+    shares = arguments.responsibilities
+    if shares is None:
+        assert arguments.labels is not None
+        shares = np.eye(len(arguments.dims))[arguments.labels]
+    free = starter.from_labels(shares[index].argmax(1), requested[None])
+    return from_responsibilities(replace(family, reassign=False), data, shares, free)
+
+
+def from_responsibilities(
+    family: SubspaceFamily,
+    data: StandardizedRows,
+    shares: np.ndarray,
+    free: SubspaceParameters,
+) -> SubspaceParameters:
+    """The M-step of given responsibilities, (N, K), repeated while a sketch finds the axes."""
+    learned = replace(family, constraints=None)
+    rounds = 1 if free.sketch is None else SKETCH_ROUNDS
+    for _ in range(rounds):
+        total: Statistics | None = None
+        for block in data:
+            own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T)[None]
+            own = own.to(data.device).contiguous()
+            if block.weights is not None:
+                own = own * block.weights
+            total = add_statistics(total, learned.statistics(block, own, free))
+        assert total is not None
+        free = learned.maximize(total, free)
+    return with_constraints(free, family.constraints)
+
+
+def update_rows(
+    arguments: Arguments,
+    data: StandardizedRows,
+    rng: np.random.Generator,
+    state: OnlineState | SubspaceParameters | None,
+) -> tuple[SubspaceFit, OnlineState]:
+    """One step of stepwise EM; without a state, a whole fit of the first piece."""
+    largest = max([*arguments.dims, *(len(given.basis) for given in arguments.given)])
+    starter, _ = make_starter(data, largest, rng)
+    family = replace(make_family(arguments, data, starter), total_weight=1.0)
+    fit = None
+    if state is None:
+        fit = fit_rows(arguments, data, rng)
+        before = fit.parameters
+    else:
+        before = state.parameters if isinstance(state, OnlineState) else state
+    statistics, objective = expectation(family, data, before, arguments.options.assignment)
+    piece = per_weight(statistics)
+    past = state if isinstance(state, OnlineState) else None
+    n_pieces = 0 if past is None else past.n_pieces
+    if past is not None:
+        piece = blend(past.statistics, piece, step_size(n_pieces))
+    after = replace(family, reassign=False).maximize(
+        piece, before, closest=arguments.options.assignment == "closest"
+    )
+    online = OnlineState(rebase(piece, before, after), after, n_pieces + 1, (data.mean, data.scale))
+    value = float(objective[0])
+    if fit is not None:
+        return replace(fit, parameters=after), online
+    return (
+        SubspaceFit(
+            parameters=after,
+            objective=value,
+            log_likelihood=value,
+            trace=np.array([value]),
+            n_iter=1,
+            reason=StopReason.CONVERGED,
+            restart_objectives=np.array([value]),
+            degenerate=bool(family.collapsed(after)[0]),
+        ),
+        online,
+    )

@@ -1,0 +1,399 @@
+"""Mixtures of subspaces: cluster and reduce the dimension at once."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from lowdim._random import generator
+from lowdim._validation import check_sample_weight
+from lowdim.data.blocks import StandardizedRows
+from lowdim.mixture._subspace import infer
+from lowdim.mixture._subspace.arguments import Arguments, check_arguments, read_new_rows, read_rows
+from lowdim.mixture._subspace.attributes import (
+    parameters_of,
+    read_model,
+    set_fitted,
+    standard_units,
+    write_model,
+)
+from lowdim.mixture._subspace.fit import SubspaceFit
+from lowdim.mixture._subspace.train import OnlineState, fit_rows, update_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sklearn.utils import Tags
+
+
+class SubspaceMixture(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+):
+    """A mixture of low-dimensional Gaussian latent variable models.
+
+    Row x of component k follows N(mu_k, C_k) with
+    ``C_k = V_k diag(lambda_k) V_k' + sigma_k^2 (I - V_k V_k')``: an affine subspace through mu_k,
+    spanned by the d_k orthonormal columns of V_k, with isotropic noise around it. Components may
+    differ in dimension: points (d = 0), lines, planes and so on, up to a full Gaussian (d = D).
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        K, the number of components that are learned. With a list of `dims`, its length.
+    dims : int, list of int or "auto", default=1
+        Dimension d_k of every component, 0 <= d_k <= D. "auto" searches over the number of
+        components (up to `n_components`, or 10 if that is 1) and their dimensions by BIC.
+    assignment : {"soft", "hard", "closest"}, default="soft"
+        Posterior responsibilities (EM); each row to its most probable component
+        (classification EM); each row to the nearest flat (K-flats, k-means for d = 0).
+    n_init : int, default=10
+        Number of restarts; the one with the highest objective is kept.
+    max_iter : int, default=200
+        Passes over the data per restart, at most.
+    tol : float, default=1e-6
+        Stop when the mean objective per row gains less than this in one step.
+    init : {"auto", "kmeans", "points", "local"} or array, default="auto"
+        How restarts begin: k-means clusters, a few random rows per component, neighbourhoods
+        of random rows, or ("auto") all of them in turn. An array of N labels 0..K-1 or of
+        responsibilities (N, K) starts a single fit there.
+    shared_noise : bool, default=False
+        One noise variance for all learned components.
+    annealing : (float, float), optional
+        Deterministic annealing ``(beta_0, rate)``: responsibilities are raised to the power
+        beta, which grows from beta_0 to 1 by the factor rate.
+    fixed : dict or list of dict, optional
+        Flats whose place is known: ``{"mean": (D,), "basis": (d, D)}``; noise and weight are
+        learned, and the variances along the axes unless "latent_variances" gives them.
+    background : "uniform", dict or list, optional
+        Components of which only the weight is learned: uniform on the data's bounding box, or
+        ``{"mean", "basis", "latent_variances", "noise_variance"}``.
+    reg_covar : float, default=1e-6
+        Floor of all variances, relative to the data's mean variance per column.
+    reassign_dims : bool, default=True
+        Let every M-step permute the dimensions over the components (an exact joint M-step);
+        without it, starts often lock a line's dimension onto a plane.
+    batch_size : int, optional
+        Rows per block. It bounds memory and does not change the result beyond rounding.
+    device : str, default="auto"
+        "cpu", "cuda", or "auto" for a GPU where there is one.
+    dtype : {"float32", "float64"}, optional
+        Precision of the large products; by default that of the data. Sums are in float64.
+    random_state : int, Generator or RandomState, optional
+        Seed; the same seed gives the same bits on the same machine.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (K,)
+        Mixing proportions, fixed and background components last.
+    means_ : ndarray of shape (K, D)
+        Component means (nan for a uniform background).
+    bases_ : list of ndarray of shape (d_k, D)
+        Orthonormal axes, by decreasing variance; the largest entry of each is positive.
+    latent_variances_ : list of ndarray of shape (d_k,)
+        Variances along the axes, noise included (eigenvalues of C_k).
+    noise_variances_ : ndarray of shape (K,)
+        Variance in each direction off the subspace. For d = D, which has none, the smallest
+        latent variance; for a uniform background, inf.
+    dims_ : ndarray of shape (K,)
+        Dimension of each component.
+    lower_bound_ : float
+        Mean log-likelihood per row.
+    objective_trace_ : ndarray
+        The objective (mean per row) at each accepted step: log-likelihood, classification
+        log-likelihood ("hard"), or minus the squared distance ("closest").
+    n_iter_ : int
+        Passes over the data of the kept restart.
+    converged_ : bool
+        Whether it settled within `tol`.
+    stop_reason_ : str
+        Why it stopped.
+    restart_objectives_ : ndarray of shape (n_init,)
+        Final objective of each restart; nan where one failed.
+    degenerate_ : bool
+        Whether a component sits on the variance floor or owns too few rows.
+
+    Notes
+    -----
+    The model is that of Tipping and Bishop, "Mixtures of probabilistic principal component
+    analysers", Neural Computation 11 (1999), with a dimension per component. A fit never forms
+    a D x D matrix for D > 64, and never makes sparse input dense.
+
+    Examples
+    --------
+    >>> from lowdim import SubspaceMixture, data
+    >>> planted = data.subspaces(600, dims=[2, 1], n_columns=5, random_state=0)
+    >>> model = SubspaceMixture(dims=[2, 1], random_state=0).fit(planted.X)
+    >>> [basis.shape for basis in model.bases_]
+    [(2, 5), (1, 5)]
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        dims: Any = 1,
+        *,
+        assignment: str = "soft",
+        n_init: int = 10,
+        max_iter: int = 200,
+        tol: float = 1e-6,
+        init: Any = "auto",
+        shared_noise: bool = False,
+        annealing: tuple[float, float] | None = None,
+        fixed: Any = None,
+        background: Any = None,
+        reg_covar: float = 1e-6,
+        reassign_dims: bool = True,
+        batch_size: int | None = None,
+        device: Any = "auto",
+        dtype: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.dims = dims
+        self.assignment = assignment
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.init = init
+        self.shared_noise = shared_noise
+        self.annealing = annealing
+        self.fixed = fixed
+        self.background = background
+        self.reg_covar = reg_covar
+        self.reassign_dims = reassign_dims
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the mixture.
+
+        Parameters
+        ----------
+        X : array-like, sparse, DataFrame, tensor, AnnData, row source or path, shape (N, D)
+            Observations as rows.
+        y : ignored
+        sample_weight : array-like of shape (N,), optional
+            Nonnegative row weights; a weight of 2 counts as the row twice.
+
+        Returns
+        -------
+        The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument or the data cannot be used; nothing has been computed by then.
+        """
+        source = read_rows(self, X)
+        weight = check_sample_weight(sample_weight, source.n_rows)
+        if isinstance(self.dims, str):
+            return self._fit_auto(source, weight)
+        arguments = check_arguments(self, source)
+        data = self._rows(arguments, weight)
+        self._set(fit_rows(arguments, data, generator(self.random_state)), data)
+        self._online: OnlineState | None = None
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Update the mixture with more rows (stepwise EM with decaying steps).
+
+        The first call fits its rows as `fit` does and fixes the units; later calls make one
+        pass over theirs. An early piece should therefore represent the data.
+        """
+        first = not hasattr(self, "weights_")
+        source = read_rows(self, X, reset=first)
+        weight = check_sample_weight(sample_weight, source.n_rows)
+        arguments = check_arguments(self, source)
+        if first:
+            data = self._rows(arguments, weight)
+            fit, self._online = update_rows(arguments, data, generator(self.random_state), None)
+        else:
+            online = getattr(self, "_online", None)
+            moments = standard_units(self) if online is None else online.units
+            data = self._rows(arguments, weight, moments)
+            fit, self._online = update_rows(
+                arguments, data, generator(self.random_state), online or parameters_of(self, data)
+            )
+        self._set(fit, data)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Fit, then the component of every row, (N,)."""
+        return self.fit(X, y, sample_weight).predict(X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Component of every row, (N,): the most probable, or the nearest for "closest"."""
+        data, parameters = self._fitted(X)
+        if self.assignment == "closest":
+            return infer.squared_distances(data, parameters).argmin(1)
+        return infer.log_joint(data, parameters).argmax(1)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Posterior probability of every component, (N, K)."""
+        scores = self._log_joint(X)
+        return np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-likelihood of every row, (N,)."""
+        return logsumexp(self._log_joint(X), axis=1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-likelihood per row."""
+        return float(self.score_samples(X).mean())
+
+    def transform(self, X: Any, component: int | None = None) -> np.ndarray:
+        """Posterior mean of the latent coordinates.
+
+        ``E[latent | x, k] = (1 - sigma^2 / lambda) V'(x - mu)``: the projection, shrunk by how
+        much of the variance along the axis is noise.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+        component : int, optional
+            Which component's axes; by default those of each row's most probable component.
+
+        Returns
+        -------
+        ndarray of shape (N, d_k), or (N, max d) padded with zeros when `component` is None.
+        """
+        data, parameters = self._fitted(X)
+        if component is None:
+            return infer.latent_of_assigned(data, parameters)
+        k = len(self.weights_)
+        if not isinstance(component, (int, np.integer)) or not -k <= component < k:
+            raise ValueError(f"component={component!r} is not one of the {k} components.")
+        return infer.latent_of_component(data, parameters, int(component) % k)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Posterior mean of the noise-free rows, sum_k r_k E[mu_k + V_k latent | x, k], (N, D)."""
+        return infer.reconstruction(*self._fitted(X))
+
+    def n_parameters(self) -> int:
+        """Number of free parameters.
+
+        Each learned component has D + D d - d (d - 1) / 2 + 1 (one less for d = D, which has no
+        noise; one noise in all if shared), a fixed one its noise and learned variances, and
+        K - 1 weights join them.
+        """
+        check_is_fitted(self)
+        n_columns, total = self.n_features_in_, len(self.weights_) - 1
+        n_free = len(self.weights_) - len(self._held)
+        for d in self.dims_[:n_free].tolist():
+            total += n_columns * (d + 1) - d * (d - 1) // 2
+            total += int(d < n_columns and not self.shared_noise)
+        total += int(self.shared_noise)
+        return int(total + sum(self._held))
+
+    def bic(self, X: Any) -> float:
+        """Bayesian information criterion, n_parameters log N - 2 log-likelihood: low is good."""
+        rows = self.score_samples(X)
+        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum())
+
+    def aic(self, X: Any) -> float:
+        """Akaike information criterion, 2 n_parameters - 2 log-likelihood: low is good."""
+        return float(2 * self.n_parameters() - 2 * self.score_samples(X).sum())
+
+    def icl(self, X: Any) -> float:
+        """Integrated completed likelihood, BIC + 2 sum of the rows' assignment entropies."""
+        scores = self._log_joint(X)
+        rows = logsumexp(scores, axis=1, keepdims=True)
+        log_r = np.maximum(scores - rows, -745.0)
+        entropy = -(np.exp(log_r) * log_r).sum()
+        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum() + 2 * entropy)
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows, (n, D), and their components, (n,), from the mixture.
+
+        `random_state` defaults to the estimator's own. A uniform background has no sampler.
+        """
+        check_is_fitted(self)
+        if np.isinf(self.noise_variances_).any():
+            raise ValueError("A mixture with a uniform background cannot be sampled from.")
+        rng = generator(self.random_state if random_state is None else random_state)
+        n_columns = self.n_features_in_
+        labels = rng.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum())
+        rows = rng.normal(size=(n_samples, n_columns))
+        rows *= np.sqrt(self.noise_variances_)[labels][:, None]
+        for k, (basis, variances) in enumerate(
+            zip(self.bases_, self.latent_variances_, strict=True)
+        ):
+            own = labels == k
+            latent = rng.normal(size=(int(own.sum()), len(basis))) * np.sqrt(variances)
+            rows[own] += (latent - rows[own] @ basis.T) @ basis + self.means_[k]
+        return rows, labels
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one HDF5 file; `lowdim.load` reads it. Never a pickle."""
+        check_is_fitted(self)
+        write_model(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model that `save` wrote."""
+        return read_model(cls(), path)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.dims_.max())
+
+    def _fit_auto(self, source: Any, weight: np.ndarray | None) -> Self:
+        from lowdim.mixture.selection import fit_auto
+
+        fit_auto(self, source, weight)
+        return self
+
+    def _rows(
+        self,
+        arguments: Arguments,
+        weight: np.ndarray | None,
+        moments: tuple[np.ndarray, float] | None = None,
+    ) -> StandardizedRows:
+        return StandardizedRows(
+            arguments.source,
+            device=arguments.device,
+            dtype=arguments.dtype,
+            sample_weight=weight,
+            block_rows=self.batch_size,
+            moments=moments,
+        )
+
+    def _set(self, fit: SubspaceFit, data: StandardizedRows) -> None:
+        set_fitted(self, fit, data)
+        if not self.converged_:
+            warnings.warn(
+                f"SubspaceMixture did not converge: {fit.reason.sentence}",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _fitted(self, X: Any) -> tuple[StandardizedRows, Any]:
+        check_is_fitted(self)
+        data = read_new_rows(self, X, standard_units(self))
+        return data, parameters_of(self, data)
+
+    def _log_joint(self, X: Any) -> np.ndarray:
+        return infer.log_joint(*self._fitted(X))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.array_api_support = False
+        return tags
