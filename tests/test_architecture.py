@@ -19,6 +19,7 @@ LAYERS = [
     {"data"},
     {
         "_device",
+        "_files",
         "_keys",
         "_progress",
         "_random",

@@ -129,6 +129,8 @@ _SCALARS = (
     "_held",
     "n_features_in_",
 )
+#: Everything that a fit sets.
+FITTED = (*_ARRAYS, *_SCALARS, "bases_", "latent_variances_", "feature_names_in_")
 
 
 def fitted_state(model: SubspaceMixture) -> dict[str, Any]:

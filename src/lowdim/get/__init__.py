@@ -1,0 +1,8 @@
+"""Results in an AnnData as tables and models."""
+
+from lowdim.get._components import components
+from lowdim.get._loadings import loadings, top_genes
+from lowdim.get._model import model
+from lowdim.get._selection import selection
+
+__all__ = ["components", "loadings", "model", "selection", "top_genes"]

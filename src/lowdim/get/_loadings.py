@@ -1,0 +1,140 @@
+"""Which genes make an axis or mark a component."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from lowdim._keys import SubspaceKeys
+from lowdim._validation import check_in, check_positive_int
+from lowdim.get._markers import standardized_differences
+from lowdim.get._record import axis_names, component_names, find_record
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def loadings(adata: AnnData, key: str = "subspaces") -> pd.DataFrame:
+    """The axes of all components as columns over the genes.
+
+    Parameters
+    ----------
+    adata
+        Data with the results of `ld.tl.subspaces`.
+    key
+        Its `key_added`.
+
+    Returns
+    -------
+    Genes x axes. The column "0:1" is axis 1 of component 0; both count from 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        There are no such results, or they do not lead back to genes.
+    """
+    record = find_record(adata, key)
+    name = SubspaceKeys(key).loadings
+    if name not in adata.varm:
+        use_rep = record["params"].get("use_rep")
+        raise ValueError(
+            f"key={key!r} has no loadings: adata.obsm[{use_rep!r}] does not lead back to the "
+            "genes. Fit X, a layer, or principal components whose axes are in adata.varm, such "
+            "as 'X_pca' with 'PCs'."
+        )
+    return pd.DataFrame(adata.varm[name], index=adata.var_names, columns=axis_names(record))
+
+
+def top_genes(
+    adata: AnnData,
+    key: str = "subspaces",
+    n_genes: int = 10,
+    by: str = "axis",
+    layer: str | None = None,
+) -> pd.DataFrame:
+    """The genes that make each axis, or that mark each component.
+
+    Parameters
+    ----------
+    adata
+        Data with the results of `ld.tl.subspaces`.
+    key
+        Its `key_added`.
+    n_genes
+        How many genes per axis or component.
+    by
+        "axis": genes with the largest loadings, positive or negative. "mean": genes whose mean
+        in the component is highest above the mean of all other components, in units of the
+        standard deviation within components. Means are those of the expression, weighted by the
+        probabilities of the components, whatever representation was fitted.
+    layer
+        For "mean", the key of `layers` with the expression; by default the layer that was
+        fitted, else `X`.
+
+    Returns
+    -------
+    A row per gene and axis, or gene and component: ``component``; ``axis``, a number or "mean";
+    ``rank`` from 1; ``gene``; and ``loading``, or for "mean" ``difference`` in standard
+    deviations.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is none of these, there are no such results, they do not lead back to genes,
+        or there is nothing to compare a single component with.
+    """
+    check_in(by, "by", ("axis", "mean"))
+    n_genes = check_positive_int(n_genes, "n_genes")
+    if by == "mean":
+        parts = _by_mean(adata, key, n_genes, layer)
+    elif layer is not None:
+        raise ValueError(f"layer={layer!r} is for by='mean'; loadings are those of the fit.")
+    else:
+        parts = _by_axis(adata, key, n_genes)
+    value = "loading" if by == "axis" else "difference"
+    columns = ["component", "axis", "rank", "gene", value]
+    tables = [
+        pd.DataFrame(
+            {
+                "component": component,
+                "axis": axis,
+                "rank": np.arange(1, len(values) + 1),
+                "gene": values.index,
+                value: values.to_numpy(),
+            }
+        )
+        for component, axis, values in parts
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _by_axis(adata: AnnData, key: str, n_genes: int) -> Iterator[tuple[str, int | str, pd.Series]]:
+    """Component, axis and the largest loadings of every axis."""
+    table = loadings(adata, key)
+    for name in table.columns:
+        component, axis = name.split(":")
+        order = np.argsort(-table[name].abs().to_numpy(), kind="stable")[:n_genes]
+        yield component, int(axis), table[name].iloc[order]
+
+
+def _by_mean(
+    adata: AnnData, key: str, n_genes: int, layer: str | None
+) -> Iterator[tuple[str, int | str, pd.Series]]:
+    """Component, "mean" and the largest differences of every component that has rows."""
+    record = find_record(adata, key)
+    names = component_names(record)
+    if len(names) == 1:
+        raise ValueError(
+            f"key={key!r} has one component, and none to compare its mean with; use by='axis'."
+        )
+    probabilities = np.asarray(adata.obsm[SubspaceKeys(key).probabilities])
+    differences = standardized_differences(
+        adata, probabilities, layer or record["params"].get("layer")
+    )
+    for component, values in zip(names, differences, strict=True):
+        if not np.isnan(values).all():
+            order = np.argsort(-values, kind="stable")[:n_genes]
+            yield component, "mean", pd.Series(values[order], index=adata.var_names[order])

@@ -1,0 +1,21 @@
+"""Plots: a fitted mixture or an AnnData in, matplotlib Axes out.
+
+Every function draws on `ax` if it is given one and makes a figure if not, returns what it drew
+on, and neither shows nor saves. Style is left to matplotlib's own settings.
+"""
+
+from lowdim.pl._composition import composition
+from lowdim.pl._convergence import convergence
+from lowdim.pl._loadings import loadings
+from lowdim.pl._responsibilities import responsibilities
+from lowdim.pl._selection import selection
+from lowdim.pl._subspaces import subspaces
+
+__all__ = [
+    "composition",
+    "convergence",
+    "loadings",
+    "responsibilities",
+    "selection",
+    "subspaces",
+]

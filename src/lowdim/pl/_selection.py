@@ -1,0 +1,140 @@
+"""How well mixtures of different make do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowdim import get
+from lowdim._validation import check_in
+from lowdim.pl._colors import INK, PALETTE
+from lowdim.pl._figure import one_axes
+from lowdim.pl._fitted import is_anndata
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_NAMES = {
+    "bic": "BIC (lower is better)",
+    "icl": "ICL (lower is better)",
+    "heldout": "held-out log-likelihood per row",
+    "log_likelihood": "log-likelihood",
+}
+
+
+def selection(
+    selection_or_adata: Any,
+    *,
+    key: str = "subspaces",
+    criterion: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the criterion of all mixtures that a search visited against their size.
+
+    Each point is a list of dimensions. A line joins the best of each number of components, the
+    best of which is named, and a star marks the best of all. Crosses are degenerate mixtures
+    (a component collapsed onto few rows), which cannot win.
+
+    Parameters
+    ----------
+    selection_or_adata
+        What `lowdim.select_subspaces` returned, or an AnnData after `lowdim.tl.select_subspaces`.
+    key
+        With an AnnData: the `key_added` of the search.
+    criterion
+        A column of the table ("bic", "icl", "heldout" or "log_likelihood"); by default that
+        which the search went by.
+    ax
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    The Axes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument cannot be used, or the search is not there.
+    """
+    table, used = _read_table(selection_or_adata, key)
+    criterion = check_in(
+        used if criterion is None else criterion,
+        "criterion",
+        [name for name in _NAMES if name in table],
+    )
+    ax = one_axes(ax, figsize=(6.4, 4.8))
+    values = table[criterion].to_numpy(dtype=np.float64)
+    sizes = table["n_components"].to_numpy(dtype=np.int64)
+    sound = ~table["degenerate"].to_numpy(dtype=bool) & np.isfinite(values)
+    sign = 1.0 if criterion in ("bic", "icl") else -1.0
+    ax.plot(sizes[sound], values[sound], ".", color="0.6", markersize=7, label="list of dimensions")
+    if not sound.all():
+        ax.plot(sizes[~sound], values[~sound], "x", color="0.5", markersize=5, label="degenerate")
+    if sound.any():
+        _draw_best(ax, sizes, values, sound, table["dims"].tolist(), sign)
+    ax.set_xlabel("number of components")
+    ax.set_ylabel(_NAMES[criterion])
+    ax.set_xticks(np.unique(sizes))
+    ax.ticklabel_format(axis="y", useOffset=False, style="plain")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize="small")
+    return ax
+
+
+def _draw_best(
+    ax: Axes,
+    sizes: np.ndarray,
+    values: np.ndarray,
+    sound: np.ndarray,
+    dims: list[str],
+    sign: float,
+) -> None:
+    """The best of each size joined and named, and the best of all."""
+    order = np.flatnonzero(sound)[np.argsort(sign * values[sound], kind="stable")]
+    best = order[np.unique(sizes[order], return_index=True)[1]]
+    ax.plot(sizes[best], values[best], color=PALETTE[0], marker="o", label="best of its size")
+    first = order[0]
+    behind = [abs(values[i] - values[first]) for i in order[1:2]]
+    ax.plot(
+        sizes[first],
+        values[first],
+        color=PALETTE[1],
+        marker="*",
+        markersize=17,
+        markeredgecolor="white",
+        linestyle="none",
+        label="\n".join([f"best: {dims[first]}", *(f"(next is {gap:.4g} away)" for gap in behind)]),
+        zorder=3,
+    )
+    long = max(len(dims[i]) for i in best) > 9
+    for i in best:
+        ax.annotate(
+            dims[i],
+            (sizes[i], values[i]),
+            xytext=(0, -8 * sign),
+            textcoords="offset points",
+            rotation=30 * sign if long else 0,
+            ha="right" if long else "center",
+            va="top" if sign > 0 else "bottom",
+            rotation_mode="anchor",
+            fontsize="x-small",
+            color=INK,
+        )
+    ax.margins(x=0.1, y=0.22)
+
+
+def _read_table(source: Any, key: str) -> tuple[pd.DataFrame, str]:
+    """The table of a search, dimensions as text, and its criterion."""
+    if is_anndata(source):
+        table = get.selection(source, key)
+        criterion = table.attrs["criterion"]
+    elif hasattr(source, "table") and hasattr(source, "criterion"):
+        table, criterion = source.table, source.criterion
+    else:
+        raise TypeError(
+            "Expected an AnnData or what lowdim.select_subspaces returned, got "
+            f"{type(source).__name__}."
+        )
+    return table.assign(dims=[",".join(map(str, dims)) for dims in table["dims"]]), criterion

@@ -1,0 +1,6 @@
+"""Tools: models fitted to an AnnData, their results written into it."""
+
+from lowdim.tl._select_subspaces import select_subspaces
+from lowdim.tl._subspaces import subspaces
+
+__all__ = ["select_subspaces", "subspaces"]
