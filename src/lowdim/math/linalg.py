@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
 
-def symmetrize(matrix: Tensor) -> Tensor:
-    """The symmetric part of every matrix, (..., n, n)."""
-    return (matrix + matrix.mT) / 2
-
-
 def descending_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues in descending order, (..., n), and eigenvectors as rows, (..., n, n)."""
-    values, vectors = torch.linalg.eigh(symmetrize(matrix))
+    # Only the lower triangle is read, so rounding in the upper one does not matter.
+    values, vectors = torch.linalg.eigh(matrix)
     return values.flip(-1), vectors.mT.flip(-2)
 
 
@@ -28,11 +26,16 @@ def orthonormal_rows(rows: Tensor) -> Tensor:
 
 def packed_to_symmetric(packed: Tensor, n: int) -> Tensor:
     """Upper triangles in row order, (..., n (n + 1) / 2), to symmetric matrices (..., n, n)."""
-    i, j = torch.triu_indices(n, n, device=packed.device)
-    matrix = packed.new_empty((*packed.shape[:-1], n, n))
-    matrix[..., i, j] = packed
-    matrix[..., j, i] = packed
-    return matrix
+    return packed[..., _packed_position(n, packed.device)]
+
+
+@lru_cache(maxsize=16)
+def _packed_position(n: int, device: torch.device) -> Tensor:
+    """Where each entry of an n x n symmetric matrix stands among its packed upper triangle."""
+    i, j = torch.triu_indices(n, n, device=device)
+    position = torch.empty((n, n), dtype=torch.int64, device=device)
+    position[i, j] = position[j, i] = torch.arange(len(i), device=device)
+    return position
 
 
 def procrustes_align(rows: Tensor, reference: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ from lowdim.mixture._family import Family, P, Statistics, add_statistics
 MAX_RESEEDS = 5
 #: EM steps before extrapolation begins.
 WARM_UP = 4
+#: Extrapolate only while a step gains more than this share of what the last one gained.
+SLOW_GAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ class _Loop(Generic[P]):
         self.reseeds = np.zeros(n, dtype=np.int64)
         self.starved = np.zeros(n, dtype=bool)
         self.beta = 1.0 if self.options.annealing is None else self.options.annealing[0]
+        self.last_gain = np.full(n, np.inf)
         self.settled = np.full(n, -np.inf)  # last objective at the present beta
         self._begin_cycle()
 
@@ -201,7 +204,7 @@ class _Loop(Generic[P]):
         )
         reseeded = np.zeros(len(self.active), dtype=bool)
         starved = self.family.starved(statistics, self.now)
-        if bool(starved.any()):
+        if starved.any():
             updated, reseeded = self._reseed(updated, starved, ~(failed | rejected))
         self._record(objective, ~(failed | rejected | reseeded))
         for restart in self.active[reseeded]:  # a new start, so a new trace
@@ -213,7 +216,7 @@ class _Loop(Generic[P]):
         done = ~rejected & ~reseeded & (np.abs(gain) < self.options.tol)
         self._retire(self._index(done & ~failed), StopReason.CONVERGED)
         self._retire(self._index(failed), StopReason.FAILED)
-        self._advance(updated, rejected, reseeded, keep=~(done | failed))
+        self._advance(updated, gain, rejected, reseeded, keep=~(done | failed))
 
     # Acceleration -------------------------------------------------------------------------
 
@@ -230,29 +233,41 @@ class _Loop(Generic[P]):
         return ~(objective >= self.settled[self.active] - drop)
 
     def _advance(
-        self, updated: P, rejected: np.ndarray, reseeded: np.ndarray, keep: np.ndarray
+        self,
+        updated: P,
+        gain: np.ndarray,
+        rejected: np.ndarray,
+        reseeded: np.ndarray,
+        keep: np.ndarray,
     ) -> None:
         """Choose the parameters that each remaining restart evaluates next."""
         if self.phase == 2 and rejected.any():
             index = self._index(rejected)
             updated = updated.assign(index, self.fallback.select(index))
-        index = self._index(keep)
-        before, updated = self.now.select(index), updated.select(index)
-        self.anchors = [anchor.select(index) for anchor in self.anchors]
-        self.active = self.active[keep]
+        before = self.now
+        if not keep.all():
+            index = self._index(keep)
+            before, updated = before.select(index), updated.select(index)
+            self.anchors = [anchor.select(index) for anchor in self.anchors]
+            self.active = self.active[keep]
         self.now = updated
-        ready = self.options.accelerate and self.options.assignment == "soft"
-        if (
-            not (ready and self.iteration > WARM_UP and len(self.active))
-            or reseeded.any()
-            or self.phase == 2
-        ):
+        slow = self._slow(gain[keep])
+        if self.phase == 2 or not slow or reseeded.any():
             self._begin_cycle()
         elif self.phase == 0:
             self.anchors, self.phase = [before], 1
         else:
             self.fallback, self.phase = updated, 2
             self.now = extrapolate(self.family, self.anchors[0], before, updated)
+
+    def _slow(self, gain: np.ndarray) -> bool:
+        """Whether to extrapolate: some restart's gains shrink slowly, or a cycle has begun."""
+        if not self.options.accelerate or self.options.assignment != "soft":
+            return False
+        last = self.last_gain[self.active]
+        self.last_gain[self.active] = gain
+        begun = self.phase == 1 and len(gain) > 0
+        return begun or (self.iteration > WARM_UP and bool((gain > SLOW_GAIN * last).any()))
 
     # Bookkeeping --------------------------------------------------------------------------
 
@@ -276,8 +291,7 @@ class _Loop(Generic[P]):
         if not dying.any():
             return updated, dying
         self.reseeds[self.active[dying]] += 1
-        mask = torch.from_numpy(dying).to(starved.device)
-        return self.family.reseed(updated, starved & mask[:, None]), dying
+        return self.family.reseed(updated, starved & torch.from_numpy(dying)[:, None]), dying
 
     def _anneal(self, updated: P, gain: np.ndarray, failed: np.ndarray) -> None:
         """Raise beta once the slowest restart has settled at the present one."""

@@ -93,7 +93,7 @@ class Family(Protocol[P]):
         ...
 
     def starved(self, statistics: Statistics, parameters: P) -> Tensor:
-        """Which components own too few rows to be estimated, (R, K), bool."""
+        """Which components own too few rows to be estimated, (R, K), bool, on the host."""
         ...
 
     def collapsed(self, parameters: P) -> Tensor:

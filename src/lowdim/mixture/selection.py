@@ -114,7 +114,9 @@ def select_subspaces(
     -------
     SubspaceSelection
         Mixtures with a component on the variance floor, or with fewer rows than twice the
-        points that span it, are ranked last whatever their likelihood.
+        points that span it, are ranked last whatever their likelihood. With criterion
+        "heldout" the table's likelihoods are those of the rows searched; the best mixture is
+        then refitted to all rows.
 
     Raises
     ------
@@ -213,7 +215,7 @@ def _search(
     report: Any,
 ) -> Search:
     largest = max([*allowed, *(len(given.basis) for given in arguments.given)])
-    starter, _ = make_starter(data, largest, rng)
+    starter, _ = make_starter(data, largest, rng, shared_noise=arguments.shared_noise)
     family = replace(
         make_family(arguments, data, starter),
         dim_penalty=float(np.log(data.total_weight) / 2),

@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
-from lowdim._validation import check_sample_weight
+from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.blocks import StandardizedRows
 from lowdim.mixture._subspace import infer
 from lowdim.mixture._subspace.arguments import Arguments, check_arguments, read_new_rows, read_rows
@@ -121,7 +121,8 @@ class SubspaceMixture(
     stop_reason_ : str
         Why it stopped.
     restart_objectives_ : ndarray of shape (n_init,)
-        Final objective of each restart; nan where one failed.
+        Final objective of each restart; nan where one failed. After a search, of every run that
+        ended with the chosen dimensions.
     degenerate_ : bool
         Whether a component sits on the variance floor or owns too few rows.
 
@@ -276,7 +277,7 @@ class SubspaceMixture(
         """
         data, parameters = self._fitted(X)
         if component is None:
-            return infer.latent_of_assigned(data, parameters)
+            return infer.latent_of_assigned(data, parameters, closest=self.assignment == "closest")
         k = len(self.weights_)
         if not isinstance(component, (int, np.integer)) or not -k <= component < k:
             raise ValueError(f"component={component!r} is not one of the {k} components.")
@@ -299,7 +300,8 @@ class SubspaceMixture(
         for d in self.dims_[:n_free].tolist():
             total += n_columns * (d + 1) - d * (d - 1) // 2
             total += int(d < n_columns and not self.shared_noise)
-        total += int(self.shared_noise)
+        if self.shared_noise:
+            total += int((self.dims_[:n_free] < n_columns).any())
         return int(total + sum(self._held))
 
     def bic(self, X: Any) -> float:
@@ -327,6 +329,7 @@ class SubspaceMixture(
         check_is_fitted(self)
         if np.isinf(self.noise_variances_).any():
             raise ValueError("A mixture with a uniform background cannot be sampled from.")
+        n_samples = check_positive_int(n_samples, "n_samples")
         rng = generator(self.random_state if random_state is None else random_state)
         n_columns = self.n_features_in_
         labels = rng.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum())

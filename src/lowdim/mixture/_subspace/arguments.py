@@ -81,12 +81,12 @@ def _check_columns(model: SubspaceMixture, source: RowSource) -> None:
             f"X has {source.n_cols} features, but SubspaceMixture is expecting "
             f"{model.n_features_in_} features as input."
         )
-    if names is not None and source.feature_names is not None:
-        if list(names) != list(source.feature_names):
-            raise ValueError(
-                "The feature names should match those that were passed during fit: select the "
-                "same columns in the same order."
-            )
+    new = source.feature_names
+    if names is not None and new is not None and list(names) != list(new):
+        raise ValueError(
+            "The feature names should match those that were passed during fit: select the "
+            "same columns in the same order."
+        )
 
 
 def check_arguments(model: SubspaceMixture, source: RowSource) -> Arguments:

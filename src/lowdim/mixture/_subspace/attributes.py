@@ -13,6 +13,7 @@ from lowdim import _storage
 from lowdim._results import StopReason
 from lowdim.data.blocks import StandardizedRows
 from lowdim.mixture._subspace.fit import SubspaceFit
+from lowdim.mixture._subspace.given import parse_given
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def set_fitted(model: SubspaceMixture, fit: SubspaceFit, data: StandardizedRows)
     closest = model.assignment == "closest"
     units = scale**2 if closest else 1.0
     offset = 0.0 if closest else shift
-    model.lower_bound_ = fit.log_likelihood - shift
+    _give_back(model)
+    model.lower_bound_ = float(fit.log_likelihood - shift)
     model.objective_trace_ = fit.trace * units - offset
     model.n_iter_ = fit.n_iter
     model.converged_ = fit.reason is StopReason.CONVERGED
@@ -48,13 +50,26 @@ def set_fitted(model: SubspaceMixture, fit: SubspaceFit, data: StandardizedRows)
     model.restart_objectives_ = fit.restart_objectives * units - offset
     model.degenerate_ = fit.degenerate
     model._held = held_parameters(model, data.n_columns)
-    model._log_volume = (p.log_volume[0].cpu().numpy() + np.where(uniform, shift, 0.0)).copy()
+    volume = torch.zeros_like(p.noise) if p.log_volume is None else p.log_volume
+    model._log_volume = volume[0].cpu().numpy() + np.where(uniform, shift, 0.0)
+
+
+def _give_back(model: SubspaceMixture) -> None:
+    """Put what the user gave of fixed and background components back bit for bit."""
+    given = parse_given(model.fixed, model.background, model.means_.shape[1])
+    for k, component in enumerate(given, start=len(model.weights_) - len(given)):
+        if component.uniform:
+            continue
+        model.means_[k] = component.mean
+        model.bases_[k] = component.basis
+        if component.latent_variances is not None:
+            model.latent_variances_[k] = component.latent_variances
+        if component.noise_variance is not None:
+            model.noise_variances_[k] = component.noise_variance
 
 
 def held_parameters(model: SubspaceMixture, n_columns: int) -> list[int]:
     """Free parameters of each fixed or background component, its weight aside."""
-    from lowdim.mixture._subspace.given import parse_given
-
     given = parse_given(model.fixed, model.background, n_columns)
     return [
         int(c.noise_variance is None) + (len(c.basis) if c.latent_variances is None else 0)
@@ -107,7 +122,7 @@ def parameters_of(model: SubspaceMixture, data: StandardizedRows) -> SubspacePar
         latent=tensor(latent),
         noise=tensor(model.noise_variances_ / data.scale**2),
         dims=tensor(model.dims_, torch.int64),
-        log_volume=tensor(volume),
+        log_volume=tensor(volume) if uniform.any() else None,
     )
 
 

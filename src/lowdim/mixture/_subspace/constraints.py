@@ -33,7 +33,7 @@ class Constraints:
     latent: Tensor
     noise: Tensor
     dims: Tensor
-    log_volume: Tensor
+    log_volume: Tensor | None
 
     @property
     def n_held(self) -> int:
@@ -52,6 +52,9 @@ class Constraints:
             padded = sketch.new_zeros((self.n_held, sketch.shape[-2], sketch.shape[-1]))
             padded[:, : self.bases.shape[1]] = self.bases
             sketch = join(sketch, padded)
+        log_volume = None
+        if self.log_volume is not None:
+            log_volume = join(torch.zeros_like(free.weights), self.log_volume)
         return SubspaceParameters(
             weights=torch.full_like(free.weights[:, :1], 1 / n).expand(r, n).clone(),
             means=join(free.means, self.means),
@@ -59,7 +62,7 @@ class Constraints:
             latent=join(free.latent, self.latent),
             noise=join(free.noise, self.noise),
             dims=join(free.dims, self.dims),
-            log_volume=join(free.log_volume, self.log_volume),
+            log_volume=log_volume,
             sketch=sketch,
         )
 
@@ -71,7 +74,7 @@ class Constraints:
         own = SubspaceParameters(
             **{
                 name: getattr(updated, name)[:, :free]
-                for name in ("weights", "means", "bases", "latent", "noise", "dims", "log_volume")
+                for name in ("weights", "means", "bases", "latent", "noise", "dims")
             },
             sketch=None if updated.sketch is None else updated.sketch[:, :free],
         )
@@ -91,10 +94,9 @@ class Constraints:
         sums = statistics["sums"][:, -h:] / n
         second = statistics["second"][:, -h:] / n[..., None]
         n_columns, q = self.means.shape[-1], self.bases.shape[1]
-        if second.shape[-2] == n_columns:
-            images = self.bases @ second
-        else:
-            images = second[..., :q, :]  # the sketch of a held component starts with its axes
+        # The sketch of a held component starts with its axes; without one, M is known whole.
+        whole = second.shape[-2] == n_columns
+        images = self.bases @ second if whole else second[..., :q, :]
         along = (self.bases @ self.means[..., None]).squeeze(-1)  # (H, q)
         cross = (self.bases * sums[..., None, :]).sum(-1)
         z2 = (images * self.bases).sum(-1) - 2 * along * cross + along.square()

@@ -11,6 +11,7 @@ One product of the rows with the stacked means and axes yields every term.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -58,20 +59,31 @@ def latent_coordinates(block: Block, parameters: SubspaceParameters) -> Tensor:
 def log_constant(parameters: SubspaceParameters) -> Tensor:
     """Everything in ``log weight + log p(x)`` that does not depend on the row, (R, K)."""
     d = parameters.means.shape[-1]
-    gaussian = -0.5 * (parameters.log_determinant + d * math.log(2 * math.pi))
-    log_weight = parameters.weights.clamp(min=TINY_WEIGHT).log()
-    return log_weight + torch.where(parameters.noise.isinf(), -parameters.log_volume, gaussian)
+    log_weight = parameters.weights.clamp(min=TINY_WEIGHT).log_()
+    gaussian = (parameters.log_determinant + d * math.log(2 * math.pi)).mul_(-0.5)
+    if parameters.log_volume is not None:
+        gaussian = torch.where(parameters.noise.isinf(), -parameters.log_volume, gaussian)
+    return log_weight + gaussian
 
 
 def _monomial_coefficients(parameters: SubspaceParameters) -> Tensor:
     """``log weight + log p`` as coefficients of [1, x_i, x_i x_j], (R * K, terms)."""
-    r, k, d = parameters.shape
-    shrink = parameters.bases.new_zeros((r, k, parameters.bases.shape[2]))
-    shrink[parameters.in_subspace] = 2 * parameters.axis_gain
-    precision = torch.diag_embed((1 / parameters.noise)[..., None].expand(r, k, d))
-    precision -= (parameters.bases.mT * shrink[..., None, :]) @ parameters.bases
+    d = parameters.means.shape[-1]
+    i, j, factor, eye = _monomial_layout(d, parameters.means.device)
+    inverse = 1 / parameters.noise[..., None]
+    shrink = torch.where(parameters.in_subspace, inverse - 1 / parameters.latent, 0.0)
+    precision = inverse[..., None] * eye - parameters.bases.mT @ (
+        shrink[..., None] * parameters.bases
+    )
     linear = (precision @ parameters.means[..., None]).squeeze(-1)
     constant = log_constant(parameters) - (linear * parameters.means).sum(-1) / 2
-    i, j = torch.triu_indices(d, d, device=precision.device)
-    quadratic = precision[..., i, j] * torch.where(i == j, -0.5, -1.0)
+    quadratic = precision[..., i, j] * factor
     return torch.cat([constant[..., None], linear, quadratic], -1).flatten(0, 1)
+
+
+@lru_cache(maxsize=16)
+def _monomial_layout(d: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Row and column of each product x_i x_j, its factor in a quadratic form, and the identity."""
+    i, j = torch.triu_indices(d, d, device=device)
+    factor = torch.where(i == j, -0.5, -1.0).double()
+    return i, j, factor, torch.eye(d, dtype=torch.float64, device=device)

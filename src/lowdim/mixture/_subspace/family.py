@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,6 +38,7 @@ class SubspaceFamily:
     ----------
     starter : Starter
         Makes starting parameters and re-seeds components from a sample of rows.
+    n_rows : int
     total_weight : float
         Sum of the row weights.
     floor : float
@@ -55,6 +57,7 @@ class SubspaceFamily:
     """
 
     starter: Starter
+    n_rows: int
     total_weight: float
     floor: float
     reassign: bool = True
@@ -147,11 +150,15 @@ class SubspaceFamily:
         )
 
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
-        n_eff = statistics["counts"].square() / statistics["squares"].clamp(min=1e-300)
-        starved = n_eff < parameters.dims + 2
+        counts = statistics["counts"].cpu().numpy()
+        squares = statistics["squares"].cpu().numpy()
+        dims = parameters.dims.cpu().numpy()
+        n_eff = counts**2 / np.maximum(squares, 1e-300)
+        n_owned = counts * (self.n_rows / self.total_weight)
+        starved = (n_eff < dims + 2) | (n_owned < dims + 1)
         free = starved.shape[1] - self.n_held
-        starved[:, free:] = False
-        return starved if free > 1 else torch.zeros_like(starved)
+        starved[:, free if free > 1 else 0 :] = False
+        return torch.from_numpy(starved)
 
     def collapsed(self, parameters: SubspaceParameters) -> Tensor:
         free = parameters.dims.shape[1] - self.n_held
@@ -161,7 +168,11 @@ class SubspaceFamily:
         return (thin | flat)[:, :free].any(1)
 
     def reseed(self, parameters: SubspaceParameters, dead: Tensor) -> SubspaceParameters:
-        return self.starter.reseed(parameters, dead)
+        reseeded = self.starter.reseed(parameters, dead)
+        if not self.shared_noise:
+            return reseeded
+        latent = torch.maximum(reseeded.latent, parameters.noise[..., None])
+        return replace(reseeded, noise=parameters.noise, latent=latent)
 
     def pack(
         self, parameters: SubspaceParameters, reference: SubspaceParameters | None = None

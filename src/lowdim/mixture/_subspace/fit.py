@@ -55,11 +55,11 @@ class SubspaceFit:
 
 
 def make_starter(
-    data: StandardizedRows, max_dim: int, rng: np.random.Generator
+    data: StandardizedRows, max_dim: int, rng: np.random.Generator, *, shared_noise: bool = False
 ) -> tuple[Starter, np.ndarray]:
     """A starter on a random sample of the rows, and the sample's row indices."""
     index = sample_index(data, rng)
-    return Starter(data.subset(index), rng, data.n_columns, max_dim), index
+    return Starter(data.subset(index), rng, data.n_columns, max_dim, shared_noise), index
 
 
 def strategies_for(init: str, n_init: int) -> list[str]:

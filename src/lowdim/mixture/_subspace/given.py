@@ -67,7 +67,8 @@ def build_constraints(
         bases[i, :size] = component.basis
         if component.latent_variances is not None:
             latent[i, :size] = component.latent_variances / data.scale**2
-    volume = log_box_volume(data) if any(c.uniform for c in given) else 0.0
+    any_uniform = any(c.uniform for c in given)
+    volume = log_box_volume(data) if any_uniform else 0.0
     noise = [1.0 if c.noise_variance is None else c.noise_variance / data.scale**2 for c in given]
     means = [0 * c.mean if c.uniform else (c.mean - data.mean) / data.scale for c in given]
 
@@ -82,7 +83,7 @@ def build_constraints(
         latent=tensor(latent),
         noise=tensor(noise),
         dims=tensor([len(c.basis) for c in given], torch.int64),
-        log_volume=tensor([volume if c.uniform else 0.0 for c in given]),
+        log_volume=tensor([volume * c.uniform for c in given]) if any_uniform else None,
     )
 
 
@@ -155,6 +156,8 @@ def _orthonormal(rows: np.ndarray, name: str) -> np.ndarray:
         return rows
     if len(rows) > rows.shape[1] or np.linalg.matrix_rank(rows) < len(rows):
         raise ValueError(f"{name}['basis'] has linearly dependent rows; pass independent ones.")
+    if np.allclose(rows @ rows.T, np.eye(len(rows)), rtol=0, atol=1e-12):
+        return rows
     q, r = np.linalg.qr(rows.T)
     return (q * np.sign(np.diag(r))).T
 

@@ -48,14 +48,19 @@ def latent_of_component(
     )
 
 
-def latent_of_assigned(data: StandardizedRows, parameters: SubspaceParameters) -> np.ndarray:
-    """The same along the axes of each row's most probable component, (N, max d), zero-padded."""
+def latent_of_assigned(
+    data: StandardizedRows, parameters: SubspaceParameters, *, closest: bool = False
+) -> np.ndarray:
+    """The same along the axes of the component that `predict` names, (N, max d), zero-padded."""
     dims = parameters.dims[0].tolist()
     offsets = np.concatenate([[0], np.cumsum(dims)])
     gain = (shrinkage(parameters) * data.scale)[:, None]
 
     def of_block(block: Block) -> Tensor:
-        labels = density.log_joint(block, parameters)[0].argmax(0)
+        if closest:
+            labels = density.squared_distances(block, parameters)[0].argmin(0)
+        else:
+            labels = density.log_joint(block, parameters)[0].argmax(0)
         z = density.latent_coordinates(block, parameters) * gain
         out = torch.zeros((block.n_rows, max(dims)), dtype=torch.float64, device=z.device)
         for k, d in enumerate(dims):

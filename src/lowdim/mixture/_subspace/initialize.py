@@ -41,12 +41,15 @@ class Starter:
         D.
     max_dim : int
         Largest dimension that any component may take.
+    shared_noise : bool
+        Whether components share one noise variance, from the start.
     """
 
     sample: Block
     rng: np.random.Generator
     n_columns: int
     max_dim: int
+    shared_noise: bool = False
 
     @property
     def exact(self) -> bool:
@@ -69,7 +72,7 @@ class Starter:
 
     def reseed(self, parameters: SubspaceParameters, dead: Tensor) -> SubspaceParameters:
         """Put dead components at the surroundings of badly explained sample rows."""
-        where = torch.nonzero(dead.cpu()).tolist()
+        where = torch.nonzero(dead).tolist()
         scores = density.log_joint(self.sample, parameters).logsumexp(1)
         sets = []
         for r, _ in where:
@@ -78,10 +81,8 @@ class Starter:
             seed = int(worst[self.rng.integers(n_worst)])
             sets.append(self._neighbours(seed, self._few()))
         means, values, vectors, trace = self._local_components(sets)
-        index = (
-            dead.new_tensor([r for r, _ in where], dtype=torch.int64),
-            dead.new_tensor([k for _, k in where], dtype=torch.int64),
-        )
+        device = parameters.weights.device
+        index = tuple(torch.tensor(axis, device=device) for axis in zip(*where, strict=True))
         dims = parameters.dims[index][:, None]
         fresh = self._assemble(dims, means, values, vectors, trace)
         changes = {}
@@ -106,6 +107,24 @@ class Starter:
                 own = self._neighbours(int(own[0]) if len(own) else 0, self._few())
             sets.append(own)
         return self._assemble(dims, *self._local_components(sets))
+
+    def with_sketch(self, parameters: SubspaceParameters) -> SubspaceParameters:
+        """Parameters that came without a sketch (from attributes) given a random one."""
+        if self.exact or parameters.sketch is not None:
+            return parameters
+        r, k, d = parameters.shape
+        q, known = self.retained, parameters.bases.shape[2]
+        width = min(2 * q, d)
+        fill = torch.from_numpy(self.rng.normal(size=(r, k, width, d))).to(parameters.bases)
+        own = torch.where(parameters.in_subspace[..., None], parameters.bases, fill[..., :known, :])
+        sketch = orthonormal_rows(torch.cat([own[..., :q, :], fill[..., known:, :]], -2))
+        pad = parameters.noise[..., None].expand(r, k, q - known)
+        return replace(
+            parameters,
+            bases=sketch[..., :q, :],
+            latent=torch.cat([parameters.latent, pad], -1),
+            sketch=sketch,
+        )
 
     # Sets of rows ------------------------------------------------------------------------
 
@@ -136,7 +155,7 @@ class Starter:
         return sets
 
     def _neighbours(self, seed: int, size: int) -> np.ndarray:
-        row = dense_rows(self.sample, np.array([seed]))
+        row = self.sample.dense(np.array([seed]))
         distance = self.sample.squared_norms - 2 * self.sample.project(row)[0].double()
         return distance.argsort()[: min(size, len(distance))].cpu().numpy()
 
@@ -157,7 +176,7 @@ class Starter:
             which = np.flatnonzero(sizes == size)
             chunk = max(1, 2**24 // (size * d))
             for part in np.split(which, range(chunk, len(which), chunk)):
-                rows = dense_rows(self.sample, np.concatenate([sets[i] for i in part]))
+                rows = self.sample.dense(np.concatenate([sets[i] for i in part]))
                 rows = rows.view(len(part), size, d)
                 mean = rows.mean(1)
                 _, s, vt = torch.linalg.svd(rows - mean[:, None], full_matrices=False)
@@ -177,6 +196,8 @@ class Starter:
         inside = torch.arange(q, device=dims.device) < dims.flatten()[:, None]
         left = (d - dims.flatten()).clamp(min=1)
         noise = ((trace - torch.where(inside, values, 0.0).sum(1)) / left).clamp(min=START_NOISE)
+        if self.shared_noise:
+            noise = noise.view(r, k).mean(1, keepdim=True).expand(r, k).flatten()
         width = min(2 * q, d)
         sketch = None
         if not self.exact:
@@ -193,16 +214,8 @@ class Starter:
             latent=torch.maximum(values, noise[:, None]).view(r, k, q),
             noise=noise.view(r, k),
             dims=dims,
-            log_volume=torch.zeros((r, k), dtype=torch.float64, device=dims.device),
             sketch=sketch,
         )
-
-
-def dense_rows(block: Block, index: np.ndarray) -> Tensor:
-    """A few standardised rows of a block as a dense matrix, float64."""
-    own = block.take(torch.from_numpy(np.asarray(index)).to(block.squared_norms.device))
-    eye = torch.eye(len(index), dtype=torch.float64, device=block.squared_norms.device)
-    return own.accumulate(eye)
 
 
 def sample_index(data: StandardizedRows, rng: np.random.Generator) -> np.ndarray:
@@ -221,19 +234,20 @@ def kmeans(block: Block, n_clusters: int, rng: np.random.Generator, n_iter: int 
 
     def distances(centres: Tensor) -> Tensor:
         cross = block.project(centres).double()
-        return (norms - 2 * cross + centres.square().sum(1)[:, None]).clamp(min=0)
+        return (norms - 2 * cross + centres.square().sum(1)[:, None]).clamp_(min=0)
 
     seeds = [int(rng.integers(block.n_rows))]
-    nearest = distances(dense_rows(block, np.array(seeds)))[0]
+    nearest = distances(block.dense(np.array(seeds)))[0]
     while len(seeds) < n_clusters:
         p = nearest.cpu().numpy()
         total = p.sum()
         seeds.append(int(rng.choice(len(p), p=p / total if total > 0 else None)))
-        nearest = torch.minimum(nearest, distances(dense_rows(block, np.array(seeds[-1:])))[0])
-    centres = dense_rows(block, np.array(seeds))
+        nearest = torch.minimum(nearest, distances(block.dense(np.array(seeds[-1:])))[0])
+    centres = block.dense(np.array(seeds))
     for _ in range(n_iter):
-        labels = distances(centres).argmin(0)
-        member = torch.nn.functional.one_hot(labels, n_clusters).T.double()
+        # Comparing with the minimum is several times faster than an argmin over few components.
+        d2 = distances(centres)
+        member = (d2 == d2.amin(0)).double()
         size = member.sum(1, keepdim=True)
         centres = torch.where(size > 0, block.accumulate(member) / size.clamp(min=1), centres)
-    return distances(centres).argmin(0).cpu().numpy()
+    return distances(centres).T.contiguous().argmin(1).cpu().numpy()

@@ -10,6 +10,7 @@ W (Rayleigh-Ritz) contains the current axes, so the likelihood still cannot fall
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,37 +34,40 @@ class Spectrum:
     images: Tensor | None  # (R, K, q, D): S V', only with a sketch
     floor: float
 
+    @cached_property
+    def left(self) -> Tensor:
+        """Number of noise dimensions for d = 0, ..., q, (q + 1,)."""
+        q, n_columns = self.values.shape[-1], self.means.shape[-1]
+        return torch.arange(n_columns, n_columns - q - 1, -1, device=self.values.device)
+
+    @cached_property
+    def residual(self) -> Tensor:
+        """Variance outside the leading d axes for d = 0, ..., q, (R, K, q + 1)."""
+        return (self.trace[..., None] - _cumulate(self.values)).clamp_(min=0)
+
+    @cached_property
     def noise(self) -> Tensor:
         """sigma^2 for d = 0, ..., q, (R, K, q + 1); at d = D the smallest eigenvalue."""
-        n_columns = self.means.shape[-1]
-        left = n_columns - torch.arange(self.values.shape[-1] + 1, device=self.values.device)
-        noise = ((self.trace[..., None] - _cumulate(self.values)) / left.clamp(min=1)).clamp(
-            min=self.floor
-        )
-        if left[-1] == 0:
+        noise = (self.residual / self.left.clamp(min=1)).clamp_(min=self.floor)
+        if self.values.shape[-1] == self.means.shape[-1]:
             noise[..., -1] = self.values[..., -1]
         return noise
 
     def cost(self) -> Tensor:
         """Minus the maximal expected log-likelihood, up to a constant, for d = 0..q."""
-        n_columns = self.means.shape[-1]
-        left = n_columns - torch.arange(self.values.shape[-1] + 1, device=self.values.device)
-        log_det = _cumulate(self.values.log()) + left * self.noise().log()
+        log_det = _cumulate(self.values.log()) + self.left * self.noise.log()
         return self.counts[..., None] * log_det / 2
 
     def cost_given_noise(self, noise: Tensor) -> Tensor:
         """The same with sigma^2 held at ``noise``, (R, K)."""
-        n_columns = self.means.shape[-1]
-        left = n_columns - torch.arange(self.values.shape[-1] + 1, device=self.values.device)
-        residual = (self.trace[..., None] - _cumulate(self.values)).clamp(min=0)
-        inside = _cumulate(self.values.log() + 1)
-        terms = inside + left * noise.log()[..., None] + residual / noise[..., None]
+        latent = torch.maximum(self.values, noise[..., None])
+        inside = _cumulate(latent.log() + self.values / latent)
+        terms = inside + self.left * noise.log()[..., None] + self.residual / noise[..., None]
         return self.counts[..., None] * terms / 2
 
     def distance_cost(self) -> Tensor:
         """Sum of squared distances to the best flat of dimension d = 0..q."""
-        residual = self.trace[..., None] - _cumulate(self.values)
-        return self.counts[..., None] * residual.clamp(min=0)
+        return self.counts[..., None] * self.residual
 
 
 def spectrum(statistics: Statistics, parameters: SubspaceParameters, floor: float) -> Spectrum:
@@ -94,9 +98,10 @@ def reassigned_dims(cost: Tensor, dims: Tensor) -> Tensor:
     An exact joint M-step over axes and dimensions (Hungarian algorithm on ``cost``,
     (R, K, q + 1)); ties keep the present assignment, so that EM can converge.
     """
-    if bool((dims == dims[:, :1]).all()):
+    out = dims.cpu().numpy().copy()
+    if (out == out[:, :1]).all():
         return dims
-    costs, out = cost.detach().cpu().numpy(), dims.cpu().numpy().copy()
+    costs = cost.cpu().numpy()
     for r, row in enumerate(out):
         table = costs[r][:, row]
         if not np.isfinite(table).all():
@@ -118,13 +123,13 @@ def with_dims(
     parameters: SubspaceParameters, spectrum: Spectrum, dims: Tensor, total_weight: float
 ) -> SubspaceParameters:
     """Maximum-likelihood parameters for chosen dimensions."""
-    noise = spectrum.noise().gather(-1, dims[..., None]).squeeze(-1)
+    noise = spectrum.noise.gather(-1, dims[..., None]).squeeze(-1)
     return replace(
         parameters,
         weights=spectrum.counts / total_weight,
         means=spectrum.means,
         bases=spectrum.vectors,
-        latent=torch.maximum(spectrum.values, spectrum.values.new_tensor(spectrum.floor)),
+        latent=spectrum.values,
         noise=noise,
         dims=dims,
         sketch=None if spectrum.images is None else next_sketch(spectrum, parameters),
@@ -149,17 +154,19 @@ def pool_noise(
     lambda >= sigma^2), until none is left.
     """
     n_columns = parameters.means.shape[-1]
-    kept = parameters.in_subspace
     weight = spectrum.counts * pooled
-    for _ in range(kept.shape[-1] + 1):
-        inside = torch.where(kept, spectrum.values, 0.0).sum(-1)
-        residual = (weight * (spectrum.trace - inside)).sum(-1)
-        freedom = (weight * (n_columns - kept.sum(-1))).sum(-1)
-        noise = (residual / freedom.clamp(min=1e-300)).clamp(min=spectrum.floor)
-        smaller = kept & (spectrum.values < noise[:, None, None])
-        if not bool(smaller.any()):
-            break
-        kept = kept & ~smaller
+    inside = parameters.in_subspace & pooled[:, None]
+    own = torch.where(inside, spectrum.values, 0.0)
+    residual = (weight * (spectrum.trace - own.sum(-1))).sum(-1, keepdim=True)
+    freedom = (weight * (n_columns - parameters.dims)).sum(-1, keepdim=True)
+    # The pool takes in latent variances from the smallest up, until it lies below the next.
+    ascending, order = torch.where(inside, own, torch.inf).flatten(1).sort(1)
+    counts = torch.where(inside, weight[..., None], 0.0).flatten(1).gather(1, order)
+    gained = torch.where(ascending.isinf(), 0.0, ascending * counts)
+    pools = (residual + _cumulate(gained)) / (freedom + _cumulate(counts)).clamp(min=1e-300)
+    following = torch.cat([ascending, torch.full_like(ascending[:, :1], torch.inf)], 1)
+    first = (pools <= following).double().argmax(1, keepdim=True)
+    noise = pools.gather(1, first).squeeze(1).clamp(min=spectrum.floor)
     shared = noise[:, None].expand_as(parameters.noise)
     latent = torch.where(
         pooled[:, None] & parameters.in_subspace,
@@ -171,4 +178,4 @@ def pool_noise(
 
 def _cumulate(values: Tensor) -> Tensor:
     """Running sums over the last axis, starting at zero."""
-    return torch.cat([torch.zeros_like(values[..., :1]), values.cumsum(-1)], -1)
+    return torch.nn.functional.pad(values.cumsum(-1), (1, 0))

@@ -29,8 +29,8 @@ class SubspaceParameters(Parameters):
         sigma^2; infinite for a uniform component.
     dims : (R, K), int64
         d.
-    log_volume : (R, K)
-        Log volume of a uniform component's support, zero for the Gaussian ones.
+    log_volume : (R, K) or None
+        Log volume of a uniform component's support; None where no component is uniform.
     sketch : (R, K, w, D) or None
         Orthonormal rows that span the current bases and the directions in which the next
         M-step may turn them; None stands for the whole space.
@@ -41,7 +41,7 @@ class SubspaceParameters(Parameters):
     latent: Tensor
     noise: Tensor
     dims: Tensor
-    log_volume: Tensor
+    log_volume: Tensor | None = None
     sketch: Tensor | None = None
 
     @property
@@ -86,7 +86,7 @@ class SubspaceParameters(Parameters):
     @cached_property
     def log_determinant(self) -> Tensor:
         """Log det of every component's covariance, (R, K); zero for uniform components."""
-        log_latent = torch.where(self.in_subspace, self.latent, 1.0).log().sum(-1)
-        n_noise = self.means.shape[-1] - self.dims
-        log_noise = torch.where(self.noise.isinf() | (n_noise == 0), 1.0, self.noise).log()
-        return log_latent + n_noise * log_noise
+        log_latent = torch.where(self.in_subspace, self.latent, 1.0).log_().sum(-1)
+        left = self.means.shape[-1] - self.dims
+        noise = self.noise if self.log_volume is None else self.noise.clamp(max=1e300)
+        return log_latent + left * noise.log()

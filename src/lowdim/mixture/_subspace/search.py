@@ -111,7 +111,9 @@ class Search:
         """Parameters of learned components and weights (held components add a constant)."""
         d_all = self.data.n_columns
         own = sum(d_all * (d + 1) - d * (d - 1) // 2 for d in dims)
-        noises = 1 if self.family.shared_noise else sum(d < d_all for d in dims)
+        noises = sum(d < d_all for d in dims)
+        if self.family.shared_noise:
+            noises = min(noises, 1)
         return own + noises + len(dims) + self.family.n_held - 1
 
     def best(self, k: int) -> tuple[int, ...] | None:

@@ -44,6 +44,7 @@ def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) 
     """The family that the arguments ask for."""
     return SubspaceFamily(
         starter=starter,
+        n_rows=data.n_rows,
         total_weight=data.total_weight,
         floor=arguments.reg_covar,
         reassign=arguments.reassign,
@@ -55,7 +56,7 @@ def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) 
 def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Generator) -> SubspaceFit:
     """The best of all restarts."""
     largest = max([*arguments.dims, *(len(given.basis) for given in arguments.given)])
-    starter, index = make_starter(data, largest, rng)
+    starter, index = make_starter(data, largest, rng, shared_noise=arguments.shared_noise)
     family = make_family(arguments, data, starter)
     requested = torch.tensor(arguments.dims, device=data.device)
     start = first_parameters(arguments, data, family, index, requested)
@@ -121,14 +122,15 @@ def update_rows(
 ) -> tuple[SubspaceFit, OnlineState]:
     """One step of stepwise EM; without a state, a whole fit of the first piece."""
     largest = max([*arguments.dims, *(len(given.basis) for given in arguments.given)])
-    starter, _ = make_starter(data, largest, rng)
+    starter, _ = make_starter(data, largest, rng, shared_noise=arguments.shared_noise)
     family = replace(make_family(arguments, data, starter), total_weight=1.0)
     fit = None
     if state is None:
         fit = fit_rows(arguments, data, rng)
         before = fit.parameters
     else:
-        before = state.parameters if isinstance(state, OnlineState) else state
+        known = state.parameters if isinstance(state, OnlineState) else state
+        before = starter.with_sketch(known)
     statistics, objective = expectation(family, data, before, arguments.options.assignment)
     piece = per_weight(statistics)
     past = state if isinstance(state, OnlineState) else None
