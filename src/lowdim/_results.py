@@ -17,6 +17,7 @@ class StopReason(StrEnum):
 
     CONVERGED = "converged"
     ITERATION_LIMIT = "iteration_limit"
+    OUTPACED = "outpaced"
     NOT_FINITE = "not_finite"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
@@ -32,6 +33,9 @@ _SENTENCES = {
     StopReason.ITERATION_LIMIT: (
         "The fit reached max_iter before the objective settled. "
         "Increase max_iter, or loosen tol if the trace is already flat."
+    ),
+    StopReason.OUTPACED: (
+        "Another restart had converged far above, beyond what this one's gains could still reach."
     ),
     StopReason.NOT_FINITE: (
         "The objective was no longer a finite number. "

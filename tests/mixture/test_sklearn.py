@@ -19,11 +19,21 @@ READS_CLASSIFIER_TAGS = (
 )
 
 
-def expected_failures(_: BaseEstimator) -> dict[str, str]:
-    return {
+RANDOM_STARTS = (
+    "starts are drawn among the rows, so weights and repetitions start elsewhere and may end in "
+    "another optimum; from one given start they agree (tested in test_subspace.py)"
+)
+
+
+def expected_failures(estimator: BaseEstimator) -> dict[str, str]:
+    failures = {
         "check_estimator_sparse_array": READS_CLASSIFIER_TAGS,
         "check_estimator_sparse_matrix": READS_CLASSIFIER_TAGS,
     }
+    if estimator.n_components > 1:
+        failures["check_sample_weight_equivalence_on_dense_data"] = RANDOM_STARTS
+        failures["check_sample_weight_equivalence_on_sparse_data"] = RANDOM_STARTS
+    return failures
 
 
 @parametrize_with_checks(

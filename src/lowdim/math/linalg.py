@@ -15,6 +15,21 @@ def descending_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values.flip(-1), vectors.mT.flip(-2)
 
 
+def leading_axes(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Squared singular values, (..., n), and right singular vectors, (..., n, D), of (..., m, D).
+
+    Through the smaller of the two Gram matrices, which is far faster than an SVD and accurate
+    down to singular values of about 1e-6 of the largest.
+    """
+    if rows.shape[-2] > rows.shape[-1]:
+        squares, axes = descending_eigh(rows.mT @ rows)
+        return squares[..., :n].clamp(min=0), axes[..., :n, :]
+    squares, rotation = descending_eigh(rows @ rows.mT)
+    squares = squares[..., :n].clamp(min=0)
+    axes = rotation[..., :n, :] @ rows
+    return squares, axes / squares.clamp(min=1e-300).sqrt()[..., None]
+
+
 def orthonormal_rows(rows: Tensor) -> Tensor:
     """An orthonormal basis, (..., w, D), whose first j rows span the first j rows given.
 

@@ -25,6 +25,8 @@ MAX_RESEEDS = 5
 WARM_UP = 4
 #: Extrapolate only while a step gains more than this share of what the last one gained.
 SLOW_GAIN = 0.2
+#: A restart is hopeless if so many steps like its last would not reach a converged one.
+PATIENCE = 100
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class EMOptions:
         to 1, multiplied by rate whenever the annealed objective has settled.
     accelerate : bool
         SQUAREM extrapolation, accepted only where it does not lower the objective.
+    prune : bool
+        Stop restarts that a converged one has left behind for good. For restarts that fit the
+        same model only: their objectives must be comparable.
     """
 
     assignment: str = "soft"
@@ -51,6 +56,7 @@ class EMOptions:
     tol: float = 1e-6
     annealing: tuple[float, float] | None = None
     accelerate: bool = True
+    prune: bool = True
 
 
 @dataclass
@@ -181,6 +187,7 @@ class _Loop(Generic[P]):
         self.starved = np.zeros(n, dtype=bool)
         self.beta = 1.0 if self.options.annealing is None else self.options.annealing[0]
         self.last_gain = np.full(n, np.inf)
+        self.sound_best = -np.inf  # highest converged objective without a collapsed component
         self.settled = np.full(n, -np.inf)  # last objective at the present beta
         self._begin_cycle()
 
@@ -216,7 +223,15 @@ class _Loop(Generic[P]):
         done = ~rejected & ~reseeded & (np.abs(gain) < self.options.tol)
         self._retire(self._index(done & ~failed), StopReason.CONVERGED)
         self._retire(self._index(failed), StopReason.FAILED)
-        self._advance(updated, gain, rejected, reseeded, keep=~(done | failed))
+        hopeless = self._hopeless(objective, gain) & ~(done | failed | rejected | reseeded)
+        self._retire(self._index(hopeless), StopReason.OUTPACED)
+        self._advance(updated, gain, rejected, reseeded, keep=~(done | failed | hopeless))
+
+    def _hopeless(self, objective: np.ndarray, gain: np.ndarray) -> np.ndarray:
+        """Restarts too far below a converged one to reach it at their present pace."""
+        if not self.options.prune or self.iteration <= WARM_UP or not self.sound_best > -np.inf:
+            return np.zeros(len(self.active), dtype=bool)
+        return objective + PATIENCE * np.maximum(gain, 0) < self.sound_best
 
     # Acceleration -------------------------------------------------------------------------
 
@@ -312,8 +327,15 @@ class _Loop(Generic[P]):
         self.final = self.final.assign(where, self.now.select(index))
         for restart in restarts:
             self.reasons[restart] = reason
+            if reason is StopReason.CONVERGED and self.options.prune:
+                self._note_sound(restart)
             if reason is StopReason.FAILED:
                 self.objective[restart] = np.nan
+
+    def _note_sound(self, restart: int) -> None:
+        one = torch.tensor([restart], device=self.data.device)
+        if not self.starved[restart] and not bool(self.family.collapsed(self.final.select(one))):
+            self.sound_best = max(self.sound_best, self.objective[restart])
 
     def result(self) -> EMResult[P]:
         if len(self.active):

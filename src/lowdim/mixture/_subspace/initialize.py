@@ -7,15 +7,17 @@ scale and offset, and costs the same whatever N is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lowdim.data.blocks import Block, StandardizedRows
-from lowdim.math.linalg import orthonormal_rows
+from lowdim.math.linalg import leading_axes, orthonormal_rows
 from lowdim.mixture._subspace import density
 from lowdim.mixture._subspace.parameters import SubspaceParameters
+from lowdim.mixture._subspace.seeds import kmeans, leading_coordinates
 
 #: With at most this many columns the full second moments are the statistic.
 EXACT_COLUMNS = 64
@@ -23,6 +25,8 @@ EXACT_COLUMNS = 64
 OVERSAMPLING = 4
 #: A start's noise is at least this share of the data's variance, lest it lock on a few rows.
 START_NOISE = 1e-2
+#: Leading directions in which k-means starts are made when there are many columns.
+COMPACT_COLUMNS = 20
 
 STRATEGIES = ("kmeans", "points", "local")
 
@@ -61,6 +65,15 @@ class Starter:
         """q: directions kept per component."""
         extra = 0 if self.exact else OVERSAMPLING
         return min(max(self.max_dim + extra, 1), self.n_columns)
+
+    @cached_property
+    def _compact(self) -> Block:
+        """The sample in its leading directions: in many columns, distances are mostly noise."""
+        return (
+            self.sample
+            if self.exact
+            else leading_coordinates(self.sample, self.rng, COMPACT_COLUMNS)
+        )
 
     def start(self, strategies: list[str], dims: Tensor) -> SubspaceParameters:
         """One start per strategy; ``dims`` is (R, K)."""
@@ -101,8 +114,7 @@ class Starter:
         sets = []
         for k in range(dims.shape[1]):
             own = np.flatnonzero(labels == k)
-            if len(own) > 200:
-                own = np.sort(self.rng.choice(own, 200, replace=False))
+            own = self._some(own)
             if len(own) < 2:
                 own = self._neighbours(int(own[0]) if len(own) else 0, self._few())
             sets.append(own)
@@ -131,6 +143,11 @@ class Starter:
     def _few(self) -> int:
         return min(self.max_dim + 2, self.sample.n_rows)
 
+    def _some(self, rows: np.ndarray) -> np.ndarray:
+        """As many of the rows, at random, as a component's axes need to show."""
+        enough = max(40, 4 * self.retained)
+        return rows if len(rows) <= enough else self.rng.choice(rows, enough, replace=False)
+
     def _random_rows(self, n_components: int) -> list[np.ndarray]:
         n = self.sample.n_rows
         return [self.rng.choice(n, self._few(), replace=False) for _ in range(n_components)]
@@ -142,12 +159,11 @@ class Starter:
         return [self._neighbours(int(self.rng.integers(n)), size) for _ in range(n_components)]
 
     def _kmeans_rows(self, n_components: int) -> list[np.ndarray]:
-        labels = kmeans(self.sample, n_components, self.rng)
+        labels = kmeans(self._compact, n_components, self.rng)
         sets = []
         for k in range(n_components):
             own = np.flatnonzero(labels == k)
-            if len(own) > 100:
-                own = self.rng.choice(own, 100, replace=False)
+            own = self._some(own)
             if len(own) < self._few():
                 seed = int(own[0]) if len(own) else int(self.rng.integers(len(labels)))
                 own = self._neighbours(seed, self._few())
@@ -179,13 +195,15 @@ class Starter:
                 rows = self.sample.dense(np.concatenate([sets[i] for i in part]))
                 rows = rows.view(len(part), size, d)
                 mean = rows.mean(1)
-                _, s, vt = torch.linalg.svd(rows - mean[:, None], full_matrices=False)
+                rows = rows - mean[:, None]
                 n = min(q, size - 1, d)
+                variances, axes = leading_axes(rows, n)
                 index = torch.from_numpy(part).to(device)
                 means[index] = mean
-                trace[index] = s.square().sum(1) / size
-                values[index, :n] = s[:, :n].square() / size
-                vectors[index, :n] = vt[:, :n]
+                trace[index] = rows.square().sum((1, 2)) / size
+                values[index, :n] = variances / size
+                known = (variances > 1e-12 * variances[:, :1])[..., None]
+                vectors[index, :n] = torch.where(known, axes, vectors[index, :n])
         return means, values, vectors, trace
 
     def _assemble(
@@ -226,28 +244,3 @@ def sample_index(data: StandardizedRows, rng: np.random.Generator) -> np.ndarray
         return np.sort(rng.choice(data.n_rows, size, replace=False))
     size = min(size, int((weight > 0).sum()))
     return np.sort(rng.choice(data.n_rows, size, replace=False, p=weight / weight.sum()))
-
-
-def kmeans(block: Block, n_clusters: int, rng: np.random.Generator, n_iter: int = 10) -> np.ndarray:
-    """Labels of a few Lloyd iterations from k-means++ seeds, (n,)."""
-    norms = block.squared_norms
-
-    def distances(centres: Tensor) -> Tensor:
-        cross = block.project(centres).double()
-        return (norms - 2 * cross + centres.square().sum(1)[:, None]).clamp_(min=0)
-
-    seeds = [int(rng.integers(block.n_rows))]
-    nearest = distances(block.dense(np.array(seeds)))[0]
-    while len(seeds) < n_clusters:
-        p = nearest.cpu().numpy()
-        total = p.sum()
-        seeds.append(int(rng.choice(len(p), p=p / total if total > 0 else None)))
-        nearest = torch.minimum(nearest, distances(block.dense(np.array(seeds[-1:])))[0])
-    centres = block.dense(np.array(seeds))
-    for _ in range(n_iter):
-        # Comparing with the minimum is several times faster than an argmin over few components.
-        d2 = distances(centres)
-        member = (d2 == d2.amin(0)).double()
-        size = member.sum(1, keepdim=True)
-        centres = torch.where(size > 0, block.accumulate(member) / size.clamp(min=1), centres)
-    return distances(centres).T.contiguous().argmin(1).cpu().numpy()

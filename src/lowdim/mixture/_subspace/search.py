@@ -169,7 +169,8 @@ class Search:
         self._try([merge(p, i, j) for i, j in pairs], self.family)
 
     def _try(self, starts: list[SubspaceParameters], family: SubspaceFamily) -> None:
-        self._keep(run_restarts(family, self.data, starts, self.options))
+        options = replace(self.options, prune=False)  # dimensions, so objectives, differ
+        self._keep(run_restarts(family, self.data, starts, options))
 
     def _keep(self, result: EMResult[SubspaceParameters]) -> None:
         for r in range(result.parameters.n_restarts):

@@ -1,0 +1,36 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
+
+
+@contextmanager
+def replacing(path: PathLike) -> Iterator[Path]:
+    """Write a file beside its destination, and give it its name when it is complete.
+
+    Parameters
+    ----------
+    path
+        The destination; its folder is made if it does not exist.
+
+    Yields
+    ------
+    Where to write, with the same ending. If anything is raised, what was written there goes and
+    the destination stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

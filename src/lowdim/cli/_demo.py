@@ -1,0 +1,82 @@
+"""``lowdim demo``: the main job, on real data, from a raw matrix to a report."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lowdim.cli import _h5ad
+from lowdim.cli._output import print_result, print_step
+from lowdim.cli._threads import threads_for
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+N_PCS = 10
+"""Components kept: as many as exceed those of the same genes with their cells shuffled.
+
+The labels have no part in the choice. The test of this module repeats it.
+"""
+
+LABELS = "bulk_labels"
+
+_PREPROCESSING = [
+    "700 of the 68,000 blood cells of Zheng et al. (2017), with the 765 variable genes that "
+    "scanpy's pbmc68k_reduced keeps",
+    "X: UMI counts per 10,000, log(1 + x)",
+    f"X_pca: the first {N_PCS} principal components that come with the set, of scaled genes; as "
+    "many as exceed those of the same genes shuffled among cells",
+    f"{LABELS}: types by comparison with sorted cells, not used by the fit",
+]
+
+
+def run(arguments: Namespace) -> None:
+    """Load, search, write and say what was found."""
+    folder = Path(arguments.output)
+    result, report = folder / "result.h5ad", folder / "report.html"
+    for path in (result, report):
+        _h5ad.check_output(path)
+    start = time.perf_counter()
+    adata = load()
+    print_step("searching for subspaces in 700 blood cells", quiet=arguments.quiet)
+
+    from lowdim import tl
+
+    with threads_for(adata.obsm["X_pca"].size):
+        tl.select_subspaces(
+            adata,
+            use_rep="X_pca",
+            random_state=arguments.random_state,
+            verbose=int(not arguments.quiet),
+        )
+
+    from lowdim import report as reports
+    from lowdim.cli._facts import fit_facts, fit_lines
+
+    facts = fit_facts(adata, "subspaces", LABELS)
+    print_step("writing the report", quiet=arguments.quiet)
+    _h5ad.write(adata, result)
+    title = "Subspaces of blood cells"
+    reports.write(adata, report, labels=LABELS, title=title)
+    seconds = time.perf_counter() - start
+    lines = [
+        *fit_lines(facts),
+        ("seconds", f"{seconds:.1f}"),
+        ("result", str(result)),
+        ("report", str(report)),
+    ]
+    written = {"seconds": round(seconds, 3), "result": str(result), "report": str(report)}
+    print_result({**facts, **written}, lines, as_json=arguments.json)
+
+
+def load() -> AnnData:
+    """The demo's cells, with the principal components that stand out of the noise."""
+    from lowdim.data import pbmc68k
+
+    adata = pbmc68k()
+    adata.obsm["X_pca"] = adata.obsm["X_pca"][:, :N_PCS].copy()
+    adata.varm["PCs"] = adata.varm["PCs"][:, :N_PCS].copy()
+    adata.uns["preprocessing"] = _PREPROCESSING
+    return adata

@@ -1,0 +1,163 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+from argparse import (
+    ArgumentParser,
+    ArgumentTypeError,
+    BooleanOptionalAction,
+    Namespace,
+    RawDescriptionHelpFormatter,
+)
+from importlib import import_module
+from typing import Any
+
+from lowdim._version import __version__
+
+_EXAMPLES = """\
+examples:
+  lowdim demo                                          a first look, on real blood cells
+  lowdim subspaces cells.h5ad --use-rep X_pca -o out   search for components and dimensions
+  lowdim subspaces cells.h5ad --dims 2,1,1 -o fit.h5ad --report
+  lowdim report fit.h5ad --labels cell_type -o report.html
+  lowdim info cells.h5ad
+"""
+
+
+def build_parser() -> ArgumentParser:
+    """The parser of ``lowdim``; every command sets `run`, a function of the arguments."""
+    parser = ArgumentParser(
+        prog="lowdim",
+        description="Find low-dimensional structure in single-cell and other high-dimensional "
+        "data.",
+        epilog=_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"lowdim {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_demo, _add_subspaces, _add_report, _add_info):
+        command = add(commands)
+        command.add_argument("--quiet", action="store_true", help="no progress bars")
+        command.add_argument("--debug", action="store_true", help="show where errors come from")
+        command.add_argument(
+            "--json", action="store_true", help="print one JSON object instead of text"
+        )
+    return parser
+
+
+def dims_list(text: str) -> list[int]:
+    """The dimensions in "2,1,1"."""
+    try:
+        dims = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 2,1,1") from None
+    if min(dims) < 0:
+        raise ArgumentTypeError(f"{text!r} has a negative dimension")
+    return dims
+
+
+def positive_int(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def natural_number(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def _add_demo(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "demo",
+        help="analyse real blood cells that come with scanpy",
+        description="Search for subspaces in 700 blood cells, and write result.h5ad and "
+        "report.html. Needs scanpy; nothing is downloaded.",
+    )
+    command.add_argument("--output", "-o", default="out", metavar="FOLDER", help="default: out")
+    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
+    return _runs(command, "demo")
+
+
+def _add_subspaces(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "subspaces",
+        help="fit a mixture of subspaces to a .h5ad file",
+        description="Fit a mixture of subspaces. With neither --dims nor --n-components, or with "
+        "--auto, search for the number of components and the dimension of each.",
+    )
+    command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
+    command.add_argument(
+        "--output",
+        "-o",
+        required=True,
+        metavar="OUT",
+        help="a .h5ad file to write, or a folder for result.h5ad and report.html",
+    )
+    command.add_argument(
+        "--n-components",
+        "-k",
+        type=positive_int,
+        metavar="K",
+        help="number of components (default dimension 1); with --auto, the most to try",
+    )
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--dims",
+        type=dims_list,
+        metavar="D,D,..",
+        help="dimension of each component, as in 2,1,1; with -k, one number for all",
+    )
+    choice.add_argument("--auto", action="store_true", help="search for both")
+    matrix = command.add_mutually_exclusive_group()
+    matrix.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
+    matrix.add_argument("--use-rep", metavar="KEY", help="fit this key of obsm, such as X_pca")
+    command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
+    command.add_argument("--key", default="subspaces", help="name of the result in the file")
+    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
+    command.add_argument("--n-init", type=positive_int, default=10, metavar="N", help="restarts")
+    command.add_argument(
+        "--report",
+        action=BooleanOptionalAction,
+        default=None,
+        help="write a report beside the result (by default for a folder)",
+    )
+    return _runs(command, "subspaces")
+
+
+def _add_report(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "report",
+        help="write an HTML report of a result",
+        description="Write a report of a fit: one HTML file that needs no network.",
+    )
+    command.add_argument("file", metavar="RESULT", help="a .h5ad file with a fit")
+    command.add_argument("--output", "-o", required=True, metavar="FILE", help="the .html file")
+    command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
+    command.add_argument("--key", default="subspaces", help="name of the result in the file")
+    command.add_argument("--title", help="title of the report")
+    return _runs(command, "report")
+
+
+def _add_info(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "info",
+        help="tell what is in a .h5ad file, or which versions and devices there are",
+        description="Tell what is in a .h5ad file without reading its matrices. Without a file, "
+        "tell the versions of lowdim and what it stands on, and the devices.",
+    )
+    command.add_argument("file", nargs="?", metavar="FILE", help="a .h5ad file")
+    return _runs(command, "info")
+
+
+def _runs(command: ArgumentParser, name: str) -> ArgumentParser:
+    """Let a command run `lowdim.cli._NAME.run`, which is not loaded before."""
+
+    def run(arguments: Namespace) -> None:
+        import_module(f"lowdim.cli._{name}").run(arguments)
+
+    command.set_defaults(run=run)
+    return command

@@ -1,0 +1,133 @@
+"""Everything that the template shows, gathered from an AnnData."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowdim._keys import SubspaceKeys
+from lowdim._version import __version__
+from lowdim.get._record import find_record
+from lowdim.pl._fitted import read_fit, read_rows
+from lowdim.report import _figures, _text
+from lowdim.report._agreement import compare
+from lowdim.report._components import describe
+from lowdim.report._data import summarize
+from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
+from lowdim.report._view3d import MAX_POINTS, SD, scene
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anndata import AnnData
+
+    from lowdim.pl._fitted import FittedSubspaces
+
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "anndata",
+    "pandas",
+    "matplotlib",
+)
+
+
+def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> dict[str, Any]:
+    """The content of a report; see `lowdim.report.write`."""
+    record = find_record(adata, key)
+    fit = read_fit(adata, key)
+    source = read_rows(adata, None, key, fit)
+    agreement = None if labels is None else compare(adata, source, key, labels)
+    components = describe(adata, fit, key, labels)
+    course = describe_convergence(fit, bool(record["converged"]), source.n_rows)
+    selection = describe_selection(adata, key)
+    params = dict(record["params"])
+    current = selection is not None and matches(adata, selection, key)
+    return {
+        "title": title or _title(fit, source.n_rows),
+        "key": key,
+        "labels": labels,
+        "data": summarize(adata, source, params),
+        "dims": fit.dims.tolist(),
+        "components": components,
+        "has_genes": SubspaceKeys(key).loadings in adata.varm,
+        "gene_means": params.get("gene_means"),
+        "criteria": dict(record["criteria"]),
+        "course": course,
+        "selection": selection,
+        "selection_is_current": current,
+        "agreement": agreement,
+        "cautions": cautions(
+            fit, course, selection if current else None, agreement, bool(record["degenerate"])
+        ),
+        "figures": _draw(adata, fit, key, labels, agreement.n_labels if agreement else 0),
+        "scene": scene(adata, source, fit, components, key, labels),
+        "max_points": MAX_POINTS,
+        "sd": SD,
+        "params": _parameters(params),
+        "random_state": params.get("random_state"),
+        "versions": _versions(str(record["version"])),
+        "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+    }
+
+
+def _title(fit: FittedSubspaces, n_rows: int) -> str:
+    return f"{_text.count(fit.n_components, 'subspace')} in {_text.count(n_rows, 'row')}"
+
+
+def _draw(
+    adata: AnnData, fit: FittedSubspaces, key: str, labels: str | None, n_labels: int
+) -> dict[str, Any]:
+    """All figures; those for which there is nothing to draw are None."""
+    has_plane = fit.n_columns >= 2
+    with _figures.style():
+        return {
+            "scatter": _figures.scatter(adata, key) if has_plane else None,
+            "by_label": (
+                _figures.scatter(adata, key, labels) if labels is not None and has_plane else None
+            ),
+            "solid": _figures.solid(adata, key) if fit.n_columns >= 3 else None,
+            "responsibilities": _figures.responsibilities(adata, key, fit.n_components),
+            "composition": (
+                _figures.composition(adata, key, labels, fit.n_components, n_labels)
+                if labels is not None
+                else None
+            ),
+            "selection": (
+                _figures.selection(adata, key) if SubspaceKeys(key).selection in adata.uns else None
+            ),
+            "convergence": _figures.convergence(adata, key),
+        }
+
+
+def _parameters(params: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of the parameters, by name."""
+    hidden = {"gene_means", "verbose"}
+    if isinstance(params.get("dims"), np.ndarray):
+        hidden.add("n_components")  # a list of dimensions overrides it
+    return [
+        (name, _text.parameter(value))
+        for name, value in sorted(params.items())
+        if name not in hidden
+    ]
+
+
+def _versions(fitted_with: str) -> list[tuple[str, str]]:
+    """Versions of what fitted and what wrote."""
+    found = [
+        ("lowdim, of the fit", fitted_with),
+        ("lowdim, of this report", __version__),
+        ("Python", platform.python_version()),
+    ]
+    for name in _PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return [*found, ("system", platform.platform(terse=True))]
