@@ -25,6 +25,7 @@ LAYERS = [
         "_random",
         "_results",
         "_storage",
+        "_threads",
         "_typing",
         "_validation",
         "_version",

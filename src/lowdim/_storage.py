@@ -100,9 +100,10 @@ def read_header(path: str | Path) -> dict[str, Any]:
             header = json.loads(file.attrs["header"])
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{str(path)!r} is not a lowdim model file.") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    known = isinstance(header, dict) and header.get("format") == FORMAT
+    if not known or not isinstance(header.get("format_version"), int):
         raise ValueError(f"{str(path)!r} is not a lowdim model file.")
-    if header.get("format_version", 0) > FORMAT_VERSION:
+    if header["format_version"] > FORMAT_VERSION:
         raise ValueError(
             f"{str(path)!r} has format {header['format_version']}, written by lowdim "
             f"{header.get('lowdim_version')}; this is lowdim {__version__}, which reads up to "

@@ -37,6 +37,13 @@ def planted() -> Callable[[int], data.SimulatedSubspaces]:
 
 
 @pytest.fixture(scope="session")
+def fitted(planted: Callable) -> tuple[SubspaceMixture, np.ndarray]:
+    """A mixture of the planted dimensions and the rows it was fitted to; do not refit it."""
+    X = planted(0).X
+    return SubspaceMixture(dims=[1, 1, 2], n_init=5, random_state=0).fit(X), X
+
+
+@pytest.fixture(scope="session")
 def toy() -> tuple[np.ndarray, np.ndarray]:
     """4,600 points in 3-D (a plane, two lines, a blob), the same ones on every machine."""
     rng = np.random.RandomState(0)
@@ -112,9 +119,8 @@ class ReferenceEM:
             left.append(values[::-1][d:].sum())
             freedom.append(X.shape[1] - d)
         pooled = counts @ left / (counts @ freedom)
-        self.noise = np.array(
-            [pooled if self.shared_noise else a / max(b, 1) for a, b in zip(left, freedom)]
-        )
+        own = np.array(left) / np.maximum(freedom, 1)
+        self.noise = np.full_like(own, pooled) if self.shared_noise else own
 
     def log_joint(self, X: np.ndarray) -> np.ndarray:
         columns = []

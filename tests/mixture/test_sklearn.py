@@ -21,7 +21,7 @@ READS_CLASSIFIER_TAGS = (
 
 RANDOM_STARTS = (
     "starts are drawn among the rows, so weights and repetitions start elsewhere and may end in "
-    "another optimum; from one given start they agree (tested in test_subspace.py)"
+    "another optimum; from one given start they agree (tested in test_invariance.py)"
 )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from lowdim.cli import _h5ad
 from lowdim.cli._output import print_result, print_step
-from lowdim.cli._threads import threads_for
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,13 +43,12 @@ def run(arguments: Namespace) -> None:
 
     from lowdim import tl
 
-    with threads_for(adata.obsm["X_pca"].size):
-        tl.select_subspaces(
-            adata,
-            use_rep="X_pca",
-            random_state=arguments.random_state,
-            verbose=int(not arguments.quiet),
-        )
+    tl.select_subspaces(
+        adata,
+        use_rep="X_pca",
+        random_state=arguments.random_state,
+        verbose=int(not arguments.quiet),
+    )
 
     from lowdim import report as reports
     from lowdim.cli._facts import fit_facts, fit_lines

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from lowdim.cli import _h5ad
 from lowdim.cli._output import print_result, print_step
-from lowdim.cli._threads import threads_for
 from lowdim.cli._usage import UsageError
 
 if TYPE_CHECKING:
@@ -27,8 +26,7 @@ def run(arguments: Namespace) -> None:
             f"{sorted(adata.obs.columns)}."
         )
     start = time.perf_counter()
-    with threads_for(adata.n_obs * _n_columns(adata, arguments)):
-        _fit(adata, arguments, dims, n_components)
+    _fit(adata, arguments, dims, n_components)
     seconds = time.perf_counter() - start
 
     from lowdim.cli._facts import fit_facts, fit_lines
@@ -75,12 +73,6 @@ def _model(arguments: Namespace) -> tuple[Any, int | None]:
     raise UsageError(
         f"--dims has {len(dims)} dimensions but --n-components is {n_components}; leave one out."
     )
-
-
-def _n_columns(adata: AnnData, arguments: Namespace) -> int:
-    """Columns that will be fitted; those of X if the representation does not exist."""
-    matrix = adata.obsm.get(arguments.use_rep, adata)
-    return int(matrix.shape[1])
 
 
 def _fit(adata: AnnData, arguments: Namespace, dims: Any, n_components: int | None) -> None:

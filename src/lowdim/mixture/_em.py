@@ -238,7 +238,7 @@ class _Loop(Generic[P]):
     def _begin_cycle(self) -> None:
         self.phase = 0
         self.anchors: list[P] = []
-        self.fallback: P = self.start
+        self.fallback: P = self.now
 
     def _rejected(self, objective: np.ndarray) -> np.ndarray:
         """Extrapolated points that lowered the objective."""

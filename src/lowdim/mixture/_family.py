@@ -45,7 +45,9 @@ class Parameters:
         return self._map(lambda value: value[index])
 
     def assign(self, index: Tensor, other: Self) -> Self:
-        """A copy in which the restarts at ``index`` are those of ``other``."""
+        """A copy in which the restarts at ``index`` (ascending) are those of ``other``."""
+        if len(index) == self.n_restarts:
+            return other
         changes: dict[str, Any] = {}
         for name, value in self._tensors():
             changed = value.clone()

@@ -13,6 +13,7 @@ import torch
 from lowdim._progress import progress
 from lowdim._random import generator
 from lowdim._results import StopReason
+from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
 from lowdim.data.blocks import StandardizedRows
 from lowdim.data.sources import RowSource
@@ -140,7 +141,10 @@ def select_subspaces(
     )
     source = read_rows(model, X)
     weight = check_sample_weight(sample_weight, source.n_rows)
-    return _select(model, source, weight, n_components, dims, criterion, patience, heldout_fraction)
+    with threads_for(source.n_rows * source.n_cols):
+        return _select(
+            model, source, weight, n_components, dims, criterion, patience, heldout_fraction
+        )
 
 
 def fit_auto(model: SubspaceMixture, source: RowSource, weight: np.ndarray | None) -> None:
@@ -153,7 +157,8 @@ def fit_auto(model: SubspaceMixture, source: RowSource, weight: np.ndarray | Non
     sizes = None if model.n_components == 1 else model.n_components
     twin = SubspaceMixture(**{**model.get_params(), "dims": 1, "n_components": 1})
     twin.n_features_in_ = source.n_cols
-    best = _select(twin, source, weight, sizes, None, "bic", 3, 0.2).best_estimator_
+    with threads_for(source.n_rows * source.n_cols):
+        best = _select(twin, source, weight, sizes, None, "bic", 3, 0.2).best_estimator_
     for name, value in vars(best).items():
         if name.endswith("_") or name in ("_held", "_log_volume"):
             setattr(model, name, value)
@@ -185,7 +190,7 @@ def _select(
     data, heldout = everything, None
     if criterion == "heldout":
         data, heldout = _hold_out(arguments, model, everything, heldout_fraction, rng)
-    with progress(len(sizes), description="subspaces", enabled=model.verbose > 0) as bar:
+    with progress(2 * len(sizes) - 1, description="subspaces", enabled=model.verbose > 0) as bar:
 
         def report(what: str) -> None:
             bar.set_postfix_str(what)

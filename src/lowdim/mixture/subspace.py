@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
+from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.blocks import StandardizedRows
 from lowdim.mixture._subspace import infer
@@ -52,8 +53,9 @@ class SubspaceMixture(
     n_components : int, default=1
         K, the number of components that are learned. With a list of `dims`, its length.
     dims : int, list of int or "auto", default=1
-        Dimension d_k of every component, 0 <= d_k <= D. "auto" searches over the number of
-        components (up to `n_components`, or 10 if that is 1) and their dimensions by BIC.
+        Dimension d_k of every component, 0 <= d_k <= D. "auto" (soft
+        assignment only) searches over the number of components, up to `n_components` or 10 if
+        that is 1, and their dimensions by BIC.
     assignment : {"soft", "hard", "closest"}, default="soft"
         Posterior responsibilities (EM); each row to its most probable component
         (classification EM); each row to the nearest flat (K-flats, k-means for d = 0).
@@ -121,8 +123,8 @@ class SubspaceMixture(
     stop_reason_ : str
         Why it stopped.
     restart_objectives_ : ndarray of shape (n_init,)
-        Final objective of each restart; nan where one failed. After a search, of every run that
-        ended with the chosen dimensions.
+        Last objective of each restart (those left far behind stop early; nan where one failed),
+        or, after a search, of every run that ended with the chosen dimensions.
     degenerate_ : bool
         Whether a component sits on the variance floor or owns too few rows.
 
@@ -207,8 +209,10 @@ class SubspaceMixture(
         if isinstance(self.dims, str):
             return self._fit_auto(source, weight)
         arguments = check_arguments(self, source)
-        data = self._rows(arguments, weight)
-        self._set(fit_rows(arguments, data, generator(self.random_state)), data)
+        with threads_for(source.n_rows * source.n_cols):
+            data = self._rows(arguments, weight)
+            fit = fit_rows(arguments, data, generator(self.random_state))
+        self._set(fit, data)
         self._online: OnlineState | None = None
         return self
 
@@ -222,16 +226,11 @@ class SubspaceMixture(
         source = read_rows(self, X, reset=first)
         weight = check_sample_weight(sample_weight, source.n_rows)
         arguments = check_arguments(self, source)
-        if first:
-            data = self._rows(arguments, weight)
-            fit, self._online = update_rows(arguments, data, generator(self.random_state), None)
-        else:
-            online = getattr(self, "_online", None)
-            moments = standard_units(self) if online is None else online.units
-            data = self._rows(arguments, weight, moments)
-            fit, self._online = update_rows(
-                arguments, data, generator(self.random_state), online or parameters_of(self, data)
-            )
+        state = None if first else getattr(self, "_online", None)
+        moments = state.units if state else None if first else standard_units(self)
+        data = self._rows(arguments, weight, moments)
+        start = state if first or state else parameters_of(self, data)
+        fit, self._online = update_rows(arguments, data, generator(self.random_state), start)
         self._set(fit, data)
         return self
 
@@ -398,5 +397,4 @@ class SubspaceMixture(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.array_api_support = False
         return tags

@@ -140,8 +140,20 @@ def test_arguments_are_checked(
         ({"a": X}, TypeError, r"X is a dict"),
         ("nowhere.h5ad", FileNotFoundError, r"nowhere\.h5ad"),
     ],
-    ids=["one", "none", "no columns", "1-D", "nan", "inf", "csr", "complex", "text", "None", "dict"]
-    + ["path"],
+    ids=[
+        "one row",
+        "no rows",
+        "no columns",
+        "1-D",
+        "nan",
+        "inf",
+        "sparse nan",
+        "complex",
+        "text",
+        "None",
+        "dict",
+        "path",
+    ],
 )
 def test_rows_are_checked(rows: object, error: type[Exception], message: str) -> None:
     with warnings.catch_warnings():

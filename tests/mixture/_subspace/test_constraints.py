@@ -29,7 +29,7 @@ def flat_and_crowd(
 def test_a_fixed_flat_stays_and_learns_its_noise_and_weight(d: int, n_columns: int) -> None:
     X, labels, mean, basis = flat_and_crowd(d, n_columns)
     model = SubspaceMixture(
-        dims=1, assignment="hard", fixed={"mean": mean, "basis": basis}, random_state=0
+        dims=1, n_init=40, assignment="hard", fixed={"mean": mean, "basis": basis}, random_state=0
     ).fit(X)
     np.testing.assert_allclose(model.means_[1], mean, rtol=1e-12)
     np.testing.assert_allclose(np.abs(model.bases_[1]), np.abs(basis), rtol=1e-12)

@@ -29,7 +29,7 @@ def stretched(n: int, n_columns: int, seed: int = 0) -> np.ndarray:
 
 def check_closed_form(model: SubspaceMixture, X: np.ndarray, d: int, rtol: float) -> None:
     """One component against the eigenvectors of the covariance, all divided by N."""
-    n, n_columns = X.shape
+    n_columns = X.shape[1]
     values, vectors = np.linalg.eigh(np.cov(X.T, bias=True).reshape(n_columns, n_columns))
     values, vectors = values[::-1], vectors[:, ::-1]
     noise = values[d:].sum() / (n_columns - d)
@@ -232,6 +232,21 @@ def test_nearest_flats_minimise_distances_to_flats() -> None:
     np.testing.assert_allclose(model.noise_variances_, inertia / (len(X) * 5), rtol=1e-6)
     truth = np.repeat([0, 1], 100)
     assert max((labels == truth).mean(), (labels != truth).mean()) > 0.97
+
+
+def test_the_nearest_flat_need_not_be_the_most_probable() -> None:
+    """A row near the crossing of two lines, where the shorter of them has no rows any more."""
+    rng = np.random.default_rng(0)
+    short = np.c_[rng.normal(size=100), 0.1 * rng.normal(size=100)]
+    long = np.c_[8 + 0.1 * rng.normal(size=100), 30 * rng.normal(size=100)]
+    X, labels = np.concatenate([short, long]), np.repeat([0, 1], 100)
+    row = np.array([[8.12, 0.02]])
+    model = SubspaceMixture(dims=[1, 1], assignment="closest", init=labels).fit(X)
+    assert model.predict(row).tolist() == [0]
+    assert model.predict_proba(row).argmax() == 1
+    np.testing.assert_array_equal(model.transform(row), model.transform(row, 0))
+    soft = SubspaceMixture(dims=[1, 1], init=labels).fit(X)
+    assert soft.predict(row).tolist() == [1]
 
 
 # Shared noise -------------------------------------------------------------------------------------

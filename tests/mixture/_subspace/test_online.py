@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def test_given_components_stay_over_pieces(n_columns: int) -> None:
 def test_steps_decay_and_blend_linearly() -> None:
     steps = [step_size(t) for t in range(50)]
     assert steps[0] == 1
-    assert all(a > b > 0 for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a > b > 0 for a, b in itertools.pairwise(steps))
     assert sum(steps) > 5  # slow enough to forget the start
     past = {"counts": torch.tensor([[1.0, 3.0]])}
     piece = {"counts": torch.tensor([[4.0, 4.0]])}

@@ -27,7 +27,7 @@ from lowdim.mixture._subspace.online import blend, per_weight, rebase, step_size
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Rounds in which a given start's axes are found when only a sketch is kept.
-SKETCH_ROUNDS = 4
+SKETCH_ROUNDS = 2
 
 
 @dataclass(frozen=True)
