@@ -15,7 +15,7 @@ from lowdim import SubspaceMixture, data
 from lowdim._results import StopReason
 from lowdim.mixture._em import EMOptions, EMResult, responsibilities
 
-FOREVER = pytest.mark.filterwarnings("ignore:.*did not converge")  # tol=0 never settles
+FOREVER = pytest.mark.filterwarnings("ignore:.*did not converge")  # with tol=0, never
 
 
 def overlapping(n: int, n_columns: int, seed: int = 0) -> np.ndarray:
@@ -194,6 +194,7 @@ def test_annealing_finds_what_single_starts_miss(toy: tuple[np.ndarray, np.ndarr
 # Death --------------------------------------------------------------------------------------------
 
 
+@FOREVER
 @pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])
 @pytest.mark.parametrize("dims", [[0] * 6, [1] * 6, [2, 1, 1, 0, 0, 2]])
 @pytest.mark.parametrize("n_columns", [4, 12, 80])

@@ -276,6 +276,7 @@ def odd_data() -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.filterwarnings("ignore:.*did not converge")
 @pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])
 @pytest.mark.parametrize("name", odd_data())
 def test_odd_data_give_finite_models(name: str, assignment: str) -> None:

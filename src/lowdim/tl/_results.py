@@ -75,8 +75,9 @@ def subspace_results(
     if genes is not None:
         varm = {keys.loadings: genes.loadings(bases), keys.means: genes.means(model.means_)}
     record = _record(model, source, probabilities, genes, layer=layer, use_rep=use_rep)
+    labels = model.predict(source)
     return Results(
-        obs={keys.labels: pd.Categorical.from_codes(model.predict(source), categories=names)},
+        obs={keys.labels: pd.Categorical.from_codes(labels.tolist(), categories=names)},
         obsm={
             keys.coordinates: model.transform(source),
             keys.probabilities: probabilities,
