@@ -114,8 +114,8 @@ def select_subspaces(
     Returns
     -------
     SubspaceSelection
-        Mixtures with a component on the variance floor, or with fewer rows than twice the
-        points that span it, are ranked last whatever their likelihood. With criterion
+        Mixtures with a component on the variance floor, or with fewer than five rows or
+        twice the points that span it, are ranked last whatever their likelihood. With criterion
         "heldout" the table's likelihoods are those of the rows searched; the best mixture is
         then refitted to all rows.
 

@@ -24,6 +24,8 @@ from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Two runs agree when their total log-likelihoods differ by less than this share (or 0.1 nats).
 AGREEMENT = 1e-5
+#: Whatever its dimension, a component of fewer rows than this may be a chance cluster.
+FEWEST_ROWS = 5
 
 
 @dataclass
@@ -184,7 +186,8 @@ class Search:
             dims = tuple(p.dims[0, :n_free].tolist())
             total = float(result.objective[r]) * self.data.total_weight
             rows = p.weights[0, :n_free] * self.data.total_weight
-            small = n_free > 1 and bool((rows < 2 * (p.dims[0, :n_free] + 1)).any())
+            enough = (2 * (p.dims[0, :n_free] + 1)).clamp(min=FEWEST_ROWS)
+            small = n_free > 1 and bool((rows < enough).any())
             found = Candidate(
                 parameters=p,
                 log_likelihood=total,
