@@ -227,12 +227,7 @@ def _search(
         allowed_dims=tuple(allowed),
     )
     options: EMOptions = arguments.options
-    return Search(family, data, options, len(arguments.strategies), _init_name(arguments), report)
-
-
-def _init_name(arguments: Arguments) -> str:
-    kinds = set(arguments.strategies)
-    return "auto" if len(kinds) > 1 or len(arguments.strategies) == 1 else kinds.pop()
+    return Search(family, data, options, arguments.strategies, report)
 
 
 def _table(

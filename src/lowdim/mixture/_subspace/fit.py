@@ -16,7 +16,7 @@ from lowdim.mixture._em import EMOptions, EMResult, expectation, run_em
 from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace.constraints import Constraints
 from lowdim.mixture._subspace.family import SubspaceFamily
-from lowdim.mixture._subspace.initialize import STRATEGIES, Starter, sample_index
+from lowdim.mixture._subspace.initialize import Starter, sample_index
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Restarts are batched as long as their parameters and statistics stay below this.
@@ -60,13 +60,6 @@ def make_starter(
     """A starter on a random sample of the rows, and the sample's row indices."""
     index = sample_index(data, rng)
     return Starter(data.subset(index), rng, data.n_columns, max_dim, shared_noise), index
-
-
-def strategies_for(init: str, n_init: int) -> list[str]:
-    """The kind of start of each restart; "auto" cycles through all kinds."""
-    if init == "auto":
-        return [STRATEGIES[i % len(STRATEGIES)] for i in range(n_init)]
-    return [init] * n_init
 
 
 def run_restarts(

@@ -16,9 +16,8 @@ import torch
 
 from lowdim.data.blocks import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult
-from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace.family import SubspaceFamily
-from lowdim.mixture._subspace.fit import reorder, run_restarts, strategies_for, with_constraints
+from lowdim.mixture._subspace.fit import reorder, run_restarts, with_constraints
 from lowdim.mixture._subspace.moves import SPLITS, change_dim, closest_pairs, merge, split
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
@@ -68,9 +67,8 @@ class Search:
         With `dim_penalty` and `allowed_dims` set.
     data : StandardizedRows
     options : EMOptions
-    n_init : int
-        Fresh starts per number of components.
-    init : str
+    strategies : list of str
+        The kind of each fresh start per number of components.
     report : callable
         Told what is being tried, and how many components the best so far has.
     """
@@ -78,8 +76,7 @@ class Search:
     family: SubspaceFamily
     data: StandardizedRows
     options: EMOptions
-    n_init: int
-    init: str
+    strategies: list[str]
     report: Callable[[str], None]
     candidates: dict[tuple[int, ...], Candidate] = field(default_factory=dict)
 
@@ -131,8 +128,8 @@ class Search:
 
     def _grow(self, k: int) -> None:
         starter, allowed = self.family.starter, self.family.allowed_dims
-        dims = torch.from_numpy(starter.rng.choice(allowed, size=(self.n_init, k)))
-        fresh = starter.start(strategies_for(self.init, self.n_init), dims.to(self.data.device))
+        dims = torch.from_numpy(starter.rng.choice(allowed, size=(len(self.strategies), k)))
+        fresh = starter.start(self.strategies, dims.to(self.data.device))
         starts = [with_constraints(fresh, self.family.constraints)]
         parent = self.best(k - 1)
         if parent is not None:
@@ -232,8 +229,3 @@ def canonical(parameters: SubspaceParameters, n_held: int) -> SubspaceParameters
     weights = parameters.weights[0, :n_free].cpu().numpy()
     order = np.lexsort((-weights, -dims)).tolist()
     return reorder(parameters, [*order, *range(n_free, n_free + n_held)])
-
-
-def join(candidates: list[Candidate]) -> SubspaceParameters:
-    """Mixtures of equal size as one batch."""
-    return concatenate([candidate.parameters for candidate in candidates])

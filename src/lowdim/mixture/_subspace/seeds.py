@@ -62,7 +62,7 @@ def _lloyd(block: Block, centres: Tensor, max_iter: int) -> tuple[np.ndarray, fl
     """Labels and inertia."""
     inertia = torch.inf
     for _ in range(max_iter):
-        # Comparing with the minimum is several times faster than an argmin over few components.
+        # Comparing with the minimum is faster than an argmin over few components.
         d2 = _distances(block, centres)
         least = d2.amin(0)
         member = (d2 == least).double()
