@@ -176,16 +176,6 @@ def test_sparse_products_equal_dense_ones(
         torch.testing.assert_close(b, a, rtol=1e-7, atol=1e-7)
 
 
-def test_monomials_are_every_product_of_two_values() -> None:
-    X = some_rows(n_columns=3)
-    block = only_block(standardized(X))
-    Z = block.values.numpy()
-    x, y, z = Z.T
-    expected = np.stack([np.ones(50), x, y, z, x * x, x * y, x * z, y * y, y * z, z * z], 1)
-    np.testing.assert_allclose(block.monomials, expected, rtol=1e-14)
-    assert torch.equal(block.monomials_by_row, block.monomials.T)
-
-
 def test_rows_without_weight_are_skipped_when_that_pays() -> None:
     c = torch.zeros(10).double()
     c[[2, 7]] = torch.tensor([1.0, 1e-9]).double()

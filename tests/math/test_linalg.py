@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from lowdim.math.linalg import (
     descending_eigh,
+    leading_eigh,
     orthonormal_rows,
-    packed_to_symmetric,
     procrustes_align,
 )
+from lowdim.math.small import orthonormalise
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -59,20 +60,69 @@ def test_dependent_rows_are_replaced() -> None:
         torch.testing.assert_close(basis @ basis.T, torch.eye(3).double())
 
 
-@pytest.mark.parametrize("n", [1, 3, 8])
-def test_packed_triangles_unfold(n: int) -> None:
-    whole = symmetric(4, n, n)
-    i, j = np.triu_indices(n)
-    assert torch.equal(packed_to_symmetric(whole[:, i, j], n), whole)
+# Few columns take Jacobi rotations, many LAPACK's leading pairs, those between all pairs.
+@pytest.mark.parametrize(
+    ("n", "q"), [(1, 1), (2, 1), (5, 5), (8, 3), (9, 2), (15, 15), (16, 2), (40, 5), (40, 30)]
+)
+def test_leading_eigenpairs(n: int, q: int) -> None:
+    matrices = symmetric(2, 3, n, n).numpy()
+    kept = matrices.copy()
+    values, vectors = leading_eigh(matrices, q)
+    np.testing.assert_array_equal(matrices, kept)
+    assert values.shape == (2, 3, q)
+    assert vectors.shape == (2, 3, q, n)
+    every = np.linalg.eigvalsh(matrices)[..., ::-1]
+    np.testing.assert_allclose(values, every[..., :q], atol=1e-12 * n)
+    images = vectors @ matrices
+    np.testing.assert_allclose(images, values[..., None] * vectors, atol=1e-12 * n)
+    gram = vectors @ vectors.swapaxes(-1, -2)
+    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(q), gram.shape), atol=1e-13 * n)
+
+
+@pytest.mark.parametrize("n", [3, 12, 30])
+def test_a_broken_matrix_leaves_the_others_alone(n: int) -> None:
+    matrices = np.stack([np.diag(np.arange(1.0, n + 1)), np.full((n, n), np.nan), np.zeros((n, n))])
+    values, vectors = leading_eigh(matrices, 2)
+    np.testing.assert_allclose(values[0], [n, n - 1])
+    assert np.isnan(values[1]).all()
+    assert np.isnan(vectors[1]).all()
+    np.testing.assert_allclose(values[2], 0.0)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1.0, 1e150])
+def test_small_eigenpairs_at_any_scale_and_with_ties(scale: float) -> None:
+    turn = np.linalg.qr(random(4, 4).numpy())[0]
+    matrix = scale * turn @ np.diag([5.0, 5.0, 5.0, 1.0]) @ turn.T
+    values, vectors = leading_eigh((matrix + matrix.T)[None] / 2, 4)
+    np.testing.assert_allclose(values[0] / scale, [5, 5, 5, 1], rtol=1e-13)
+    np.testing.assert_allclose(np.abs(vectors[0, 3]), np.abs(turn[:, 3]), atol=1e-13)
+
+
+def test_rows_made_orthonormal_in_place() -> None:
+    spare = np.linalg.qr(random(2, 3, 6, 4).numpy())[0].swapaxes(-1, -2).copy()
+    rows = random(2, 3, 4, 6, seed=1).numpy()
+    rows[0, 0, 2] = 2 * rows[0, 0, 0] - rows[0, 0, 1]  # within the span of those above
+    rows[1, 1] = 0.0
+    rows[1, 2, 1] = 1e-9 * rows[1, 2, 1] + rows[1, 2, 0]  # nearly so
+    before = rows.copy()
+    orthonormalise(rows, spare)
+    gram = rows @ rows.swapaxes(-1, -2)
+    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(4), gram.shape), atol=1e-13)
+    span = rows[0, 1].T @ rows[0, 1]
+    np.testing.assert_allclose(before[0, 1] @ span, before[0, 1], atol=1e-13)
+    first = before[0, :, 0] / np.linalg.norm(before[0, :, 0], axis=-1, keepdims=True)
+    np.testing.assert_allclose(rows[0, :, 0], first, atol=1e-14)
 
 
 @pytest.mark.parametrize(("m", "n_columns"), [(1, 3), (2, 5), (4, 4)])
 def test_alignment_rotates_onto_the_reference(m: int, n_columns: int) -> None:
-    reference = random(3, m, n_columns)
-    turn = torch.linalg.qr(random(3, m, m, seed=1)).Q
-    torch.testing.assert_close(procrustes_align(turn @ reference, reference), reference)
+    reference = random(3, m, n_columns).numpy()
+    turn = np.linalg.qr(random(3, m, m, seed=1).numpy())[0]
+    np.testing.assert_allclose(procrustes_align(turn @ reference, reference), reference)
     # Whatever the rows, no other rotation of them (here: none) lies closer.
-    rows = random(3, m, n_columns, seed=2)
+    rows = random(3, m, n_columns, seed=2).numpy()
     aligned = procrustes_align(rows, reference)
-    torch.testing.assert_close(aligned.mT @ aligned, rows.mT @ rows)
-    assert ((aligned - reference).norm(dim=(1, 2)) <= (rows - reference).norm(dim=(1, 2))).all()
+    gram = rows.swapaxes(-1, -2) @ rows
+    np.testing.assert_allclose(aligned.swapaxes(-1, -2) @ aligned, gram, atol=1e-12)
+    own, before = (np.square(x - reference).sum((1, 2)) for x in (aligned, rows))
+    assert (own <= before).all()

@@ -13,7 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from lowdim import SubspaceMixture, data
 from lowdim._results import StopReason
-from lowdim.mixture._em import EMOptions, EMResult, responsibilities
+from lowdim.mixture._em import EMOptions, EMResult
+from lowdim.mixture._family import responsibilities
 
 FOREVER = pytest.mark.filterwarnings("ignore:.*did not converge")  # with tol=0, never
 

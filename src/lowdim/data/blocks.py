@@ -23,8 +23,6 @@ from torch import Tensor
 
 from lowdim.data.sources import RowSource
 
-#: With at most this many columns, second moments and densities use the monomials of a row.
-MONOMIAL_COLUMNS = 8
 #: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
 CACHE_BYTES = 2**30
 #: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
@@ -81,16 +79,14 @@ class DenseBlock:
         return self.values.double().square().sum(1)
 
     @cached_property
-    def monomials(self) -> Tensor:
-        """``[1, x_i, x_i x_j (i <= j)]`` of every row, (n, 1 + D + D (D + 1) / 2), float64."""
-        x = self.values.double()
-        i, j = torch.triu_indices(x.shape[1], x.shape[1], device=x.device)
-        return torch.cat([torch.ones_like(x[:, :1]), x, x[:, i] * x[:, j]], 1)
+    def host_rows(self) -> np.ndarray:
+        """The rows on the host, contiguous."""
+        return np.ascontiguousarray(self.values.cpu().numpy())
 
     @cached_property
-    def monomials_by_row(self) -> Tensor:
-        """The transpose of `monomials`, contiguous."""
-        return self.monomials.T.contiguous()
+    def host_weights(self) -> np.ndarray:
+        """The rows' weights on the host, (n,); ones where none are given."""
+        return np.ones(self.n_rows) if self.weights is None else self.weights.cpu().numpy()
 
     def project(self, directions: Tensor) -> Tensor:
         # Faster than directions @ values.T for the few directions that models ask for.
@@ -276,7 +272,7 @@ class StandardizedRows:
                 return SparseBlock(rows, self.mean, self.scale, start, weights)
             # On an accelerator a dense block of bounded size beats a sparse product.
             rows = sp.csr_matrix(rows).toarray()
-        values = (np.asarray(rows, dtype=np.float64) - self.mean) / self.scale
+        values = (np.asarray(rows, dtype=np.float64, order="C") - self.mean) / self.scale
         largest = np.abs(values).max(1, keepdims=True, initial=0.0)
         if largest.size and largest.max() > limit:
             values *= np.minimum(1.0, limit / np.maximum(largest, limit))

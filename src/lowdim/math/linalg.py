@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+import numpy as np
 import torch
+from scipy.linalg import lapack
 from torch import Tensor
+
+#: Up to this order, compiled Jacobi rotations beat a call of LAPACK.
+FEW = 8
+#: From this order on, finding only the leading eigenpairs beats finding all of them.
+MANY = 16
 
 
 def descending_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -13,6 +18,38 @@ def descending_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     # Only the lower triangle is read, so rounding in the upper one does not matter.
     values, vectors = torch.linalg.eigh(matrix)
     return values.flip(-1), vectors.mT.flip(-2)
+
+
+def leading_eigh(matrices: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
+    """The q largest eigenvalues, descending, (..., q), and eigenvectors as rows, (..., q, n).
+
+    Of each symmetric matrix of a stack, on the host; nan where a matrix is not finite.
+    """
+    n = matrices.shape[-1]
+    if n <= FEW:
+        from lowdim.math.small import jacobi
+
+        values, vectors = jacobi(matrices.reshape(-1, n, n).copy())
+        values = values.reshape(*matrices.shape[:-2], n)[..., :q].copy()
+        return values, vectors.reshape(matrices.shape)[..., :q, :].copy()
+    sound = np.isfinite(matrices).all((-1, -2))
+    if not sound.all():
+        matrices = np.where(sound[..., None, None], matrices, np.eye(n))
+    if n < MANY or 2 * q > n:
+        values, vectors = np.linalg.eigh(matrices)
+        values = values[..., : -q - 1 : -1].copy()
+        vectors = np.ascontiguousarray(vectors.swapaxes(-1, -2)[..., : -q - 1 : -1, :])
+    else:
+        values = np.empty((*matrices.shape[:-2], q))
+        vectors = np.empty((*matrices.shape[:-2], q, n))
+        for index in np.ndindex(matrices.shape[:-2]):
+            # A transpose, since LAPACK's matrices are laid out by columns.
+            w, z, _, _, info = lapack.dsyevr(matrices[index].T, range="I", il=n - q + 1, iu=n)
+            if info != 0:
+                w, z = (part[..., -q:] for part in np.linalg.eigh(matrices[index]))
+            values[index], vectors[index] = w[:q][::-1], z.T[::-1]
+    values[~sound] = vectors[~sound] = np.nan
+    return values, vectors
 
 
 def leading_axes(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -58,21 +95,7 @@ def _cholesky_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
     return torch.linalg.solve_triangular(factor, eye, upper=False) @ rows, sound
 
 
-def packed_to_symmetric(packed: Tensor, n: int) -> Tensor:
-    """Upper triangles in row order, (..., n (n + 1) / 2), to symmetric matrices (..., n, n)."""
-    return packed[..., _packed_position(n, packed.device)]
-
-
-@lru_cache(maxsize=16)
-def _packed_position(n: int, device: torch.device) -> Tensor:
-    """Where each entry of an n x n symmetric matrix stands among its packed upper triangle."""
-    i, j = torch.triu_indices(n, n, device=device)
-    position = torch.empty((n, n), dtype=torch.int64, device=device)
-    position[i, j] = position[j, i] = torch.arange(len(i), device=device)
-    return position
-
-
-def procrustes_align(rows: Tensor, reference: Tensor) -> Tensor:
+def procrustes_align(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Rotate rows, (..., m, D), within their span so that they lie closest to the reference."""
-    u, _, vh = torch.linalg.svd(reference @ rows.mT)
+    u, _, vh = np.linalg.svd(reference @ rows.swapaxes(-1, -2))
     return (u @ vh) @ rows

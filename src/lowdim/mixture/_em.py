@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lowdim._results import StopReason
-from lowdim.data.blocks import Block, StandardizedRows
+from lowdim.data.blocks import StandardizedRows
 from lowdim.mixture._family import Family, P, Statistics, add_statistics
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.
@@ -94,28 +94,6 @@ class EMResult(Generic[P]):
         return int(score.argmax())
 
 
-def responsibilities(scores: Tensor, assignment: str, beta: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Each row's objective, (R, n), and responsibilities, (R, K, n); scores are overwritten.
-
-    Soft: the objective is log sum exp(beta * score) / beta. Hard and closest: the largest score;
-    tied components share the row.
-    """
-    if assignment == "soft":
-        if beta != 1.0:
-            scores *= beta
-        top = scores.amax(1, keepdim=True)
-        scores.sub_(top).exp_()
-        total = scores.sum(1, keepdim=True)
-        scores.div_(total)
-        return (top + total.log()).squeeze(1) / beta, scores
-    top = scores.amax(1, keepdim=True)
-    owned = (scores == top).double()
-    ties = owned.sum(1, keepdim=True)
-    if bool((ties != 1).any()):
-        owned /= ties
-    return top.squeeze(1), owned
-
-
 def expectation(
     family: Family[P],
     data: StandardizedRows,
@@ -127,22 +105,11 @@ def expectation(
     total: Statistics | None = None
     objective = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
     for block in data:
-        part, value = block_expectation(family, block, parameters, assignment, beta)
+        part, value = family.expectation(block, parameters, assignment, beta)
         total = add_statistics(total, part)
         objective += value
     assert total is not None
     return total, objective / data.total_weight
-
-
-def block_expectation(
-    family: Family[P], block: Block, parameters: P, assignment: str, beta: float
-) -> tuple[Statistics, Tensor]:
-    """Statistics and summed objective, (R,), of one block."""
-    score = family.closeness if assignment == "closest" else family.log_joint
-    rows, shares = responsibilities(score(block, parameters), assignment, beta)
-    if block.weights is None:
-        return family.statistics(block, shares, parameters), rows.sum(1)
-    return family.statistics(block, shares * block.weights, parameters), rows @ block.weights
 
 
 def run_em(
@@ -221,10 +188,10 @@ class _Loop(Generic[P]):
             self._anneal(updated, gain, failed)
             return
         done = ~rejected & ~reseeded & (np.abs(gain) < self.options.tol)
-        self._retire(self._index(done & ~failed), StopReason.CONVERGED)
-        self._retire(self._index(failed), StopReason.FAILED)
+        self._retire(done & ~failed, StopReason.CONVERGED)
+        self._retire(failed, StopReason.FAILED)
         hopeless = self._hopeless(objective, gain) & ~(done | failed | rejected | reseeded)
-        self._retire(self._index(hopeless), StopReason.OUTPACED)
+        self._retire(hopeless, StopReason.OUTPACED)
         self._advance(updated, gain, rejected, reseeded, keep=~(done | failed | hopeless))
 
     def _hopeless(self, objective: np.ndarray, gain: np.ndarray) -> np.ndarray:
@@ -311,7 +278,7 @@ class _Loop(Generic[P]):
     def _anneal(self, updated: P, gain: np.ndarray, failed: np.ndarray) -> None:
         """Raise beta once the slowest restart has settled at the present one."""
         assert self.options.annealing is not None
-        self._retire(self._index(failed), StopReason.FAILED)
+        self._retire(failed, StopReason.FAILED)
         self.active = self.active[~failed]
         self.now = updated.select(self._index(~failed))
         gain = gain[~failed]
@@ -319,12 +286,12 @@ class _Loop(Generic[P]):
             self.beta = min(1.0, self.beta * self.options.annealing[1])
             self.settled[:] = -np.inf
 
-    def _retire(self, index: Tensor, reason: StopReason) -> None:
-        if not len(index):
+    def _retire(self, mask: np.ndarray, reason: StopReason) -> None:
+        if not mask.any():
             return
-        restarts = self.active[index.cpu().numpy()]
+        restarts = self.active[mask]
         where = torch.from_numpy(restarts).to(self.data.device)
-        self.final = self.final.assign(where, self.now.select(index))
+        self.final = self.final.assign(where, self.now.select(self._index(mask)))
         for restart in restarts:
             self.reasons[restart] = reason
             if reason is StopReason.CONVERGED and self.options.prune:
@@ -339,9 +306,7 @@ class _Loop(Generic[P]):
 
     def result(self) -> EMResult[P]:
         if len(self.active):
-            self._retire(
-                self._index(np.ones(len(self.active), dtype=bool)), StopReason.ITERATION_LIMIT
-            )
+            self._retire(np.ones(len(self.active), dtype=bool), StopReason.ITERATION_LIMIT)
             self._evaluate_unfinished()
         collapsed = self.family.collapsed(self.final).cpu().numpy()
         return EMResult(
@@ -394,6 +359,6 @@ def extrapolate(family: Family[P], first: P, second: P, third: P) -> P:
     theta_0 = family.pack(first, third)
     r = theta_1 - theta_0
     v = (theta_2 - theta_1) - r
-    length = r.norm(dim=1) / v.norm(dim=1).clamp(min=1e-300)
-    alpha = -length.clamp(min=1.0, max=1e3)[:, None]
-    return family.unpack(theta_0 - 2 * alpha * r + alpha.square() * v, third)
+    length = np.linalg.norm(r, axis=1) / np.maximum(np.linalg.norm(v, axis=1), 1e-300)
+    alpha = -np.clip(length, 1.0, 1e3)[:, None]
+    return family.unpack(theta_0 - 2 * alpha * r + alpha**2 * v, third)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,6 +76,39 @@ def concatenate(parts: list[P]) -> P:
     return replace(first, **joined)
 
 
+def responsibilities(scores: Tensor, assignment: str, beta: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Each row's objective, (R, n), and responsibilities, (R, K, n); scores are overwritten.
+
+    Soft: the objective is log sum exp(beta * score) / beta. Hard and closest: the largest score;
+    tied components share the row.
+    """
+    if assignment == "soft":
+        if beta != 1.0:
+            scores *= beta
+        top = scores.amax(1, keepdim=True)
+        scores.sub_(top).exp_()
+        total = scores.sum(1, keepdim=True)
+        scores.div_(total)
+        return (top + total.log()).squeeze(1) / beta, scores
+    top = scores.amax(1, keepdim=True)
+    owned = (scores == top).double()
+    ties = owned.sum(1, keepdim=True)
+    if bool((ties != 1).any()):
+        owned /= ties
+    return top.squeeze(1), owned
+
+
+def block_expectation(
+    family: Family[P], block: Block, parameters: P, assignment: str, beta: float
+) -> tuple[Statistics, Tensor]:
+    """Statistics and summed objective, (R,), of one block, from the family's scores."""
+    score = family.closeness if assignment == "closest" else family.log_joint
+    rows, shares = responsibilities(score(block, parameters), assignment, beta)
+    if block.weights is None:
+        return family.statistics(block, shares, parameters), rows.sum(1)
+    return family.statistics(block, shares * block.weights, parameters), rows @ block.weights
+
+
 class Family(Protocol[P]):
     """A kind of mixture component: what the EM loop needs to know about it."""
 
@@ -84,6 +118,16 @@ class Family(Protocol[P]):
 
     def closeness(self, block: Block, parameters: P) -> Tensor:
         """Minus the squared distance that `assignment="closest"` minimises, (R, K, n)."""
+        ...
+
+    def expectation(
+        self, block: Block, parameters: P, assignment: str, beta: float
+    ) -> tuple[Statistics, Tensor]:
+        """The block's statistics and summed objective, (R,).
+
+        `block_expectation` makes them from the methods above and below; a family may have a
+        faster way for some data.
+        """
         ...
 
     def statistics(self, block: Block, responsibilities: Tensor, parameters: P) -> Statistics:
@@ -106,10 +150,10 @@ class Family(Protocol[P]):
         """Restart the components marked in ``dead``, (R, K), at badly explained rows."""
         ...
 
-    def pack(self, parameters: P, reference: P | None = None) -> Tensor:
+    def pack(self, parameters: P, reference: P | None = None) -> np.ndarray:
         """Parameters as unconstrained vectors, (R, n), aligned with the reference's."""
         ...
 
-    def unpack(self, vectors: Tensor, like: P) -> P:
+    def unpack(self, vectors: np.ndarray, like: P) -> P:
         """The inverse of `pack`."""
         ...

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 from lowdim import SubspaceMixture
 
-# Columns up to 8 use monomials, up to 64 exact statistics, above that sketches.
+# Columns up to 64 have whole second moments, above that sketches.
 CASES = [
     (1, [0, 1]),
     (2, [0, 1, 2]),

@@ -8,16 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import MONOMIAL_COLUMNS, Block, DenseBlock, active_rows
-from lowdim.math.linalg import (
-    descending_eigh,
-    orthonormal_rows,
-    packed_to_symmetric,
-    procrustes_align,
-)
-from lowdim.mixture._family import Statistics
+from lowdim.data.blocks import Block, DenseBlock, active_rows
+from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
+from lowdim.mixture._family import Statistics, block_expectation
 from lowdim.mixture._subspace import density
 from lowdim.mixture._subspace.constraints import Constraints
+from lowdim.mixture._subspace.fused import fused_expectation
 from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.maximize import (
     Spectrum,
@@ -28,6 +24,9 @@ from lowdim.mixture._subspace.maximize import (
     with_dims,
 )
 from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+#: The logarithm of a weight is that of at least this.
+TINY_WEIGHT = 1e-300
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,13 @@ class SubspaceFamily:
     def closeness(self, block: Block, parameters: SubspaceParameters) -> Tensor:
         return -density.squared_distances(block, parameters)
 
+    def expectation(
+        self, block: Block, parameters: SubspaceParameters, assignment: str, beta: float
+    ) -> tuple[Statistics, Tensor]:
+        if parameters.sketch is None and isinstance(block, DenseBlock) and parameters.on_host:
+            return fused_expectation(block, parameters, assignment, beta)
+        return block_expectation(self, block, parameters, assignment, beta)
+
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: SubspaceParameters
     ) -> Statistics:
@@ -83,16 +89,6 @@ class SubspaceFamily:
         r, k, d = parameters.shape
         flat = responsibilities.reshape(r * k, -1)
         squares = flat.square().sum(1).view(r, k)
-        if parameters.sketch is None and d <= MONOMIAL_COLUMNS and isinstance(block, DenseBlock):
-            terms = (flat @ block.monomials).view(r, k, -1)
-            second = packed_to_symmetric(terms[..., 1 + d :], d)
-            return {
-                "counts": terms[..., 0],
-                "squares": squares,
-                "sums": terms[..., 1 : 1 + d],
-                "energy": second.diagonal(dim1=-2, dim2=-1).sum(-1),
-                "second": second,
-            }
         if parameters.sketch is None:
             sums, second = block.accumulate(flat), block.second_moments(flat)
         else:
@@ -112,14 +108,13 @@ class SubspaceFamily:
         dims = self._dims(eigen, parameters, closest)
         updated = with_dims(parameters, eigen, dims, self.total_weight)
         if self.shared_noise:
-            pooled = torch.arange(dims.shape[1], device=dims.device) < dims.shape[1] - self.n_held
-            updated = pool_noise(updated, eigen, pooled)
+            updated = pool_noise(updated, eigen, dims.shape[1] - self.n_held)
         if self.constraints is not None:
             updated = self.constraints.apply(updated, statistics, self.floor)
         return updated
 
-    def _dims(self, eigen: Spectrum, parameters: SubspaceParameters, closest: bool) -> Tensor:
-        dims = parameters.dims
+    def _dims(self, eigen: Spectrum, parameters: SubspaceParameters, closest: bool) -> np.ndarray:
+        dims = parameters.host("dims")
         free = dims.shape[1] - self.n_held
         if self.dim_penalty is not None:
             chosen = self._penalized(eigen)
@@ -127,21 +122,21 @@ class SubspaceFamily:
             if closest:
                 cost = eigen.distance_cost()
             elif self.shared_noise:
-                cost = eigen.cost_given_noise(parameters.noise)
+                cost = eigen.cost_given_noise(parameters.host("noise"))
             else:
-                cost = eigen.cost()
+                cost = eigen.cost
             chosen = reassigned_dims(cost[:, :free], dims[:, :free])
         else:
             return dims
-        return torch.cat([chosen, dims[:, free:]], 1) if self.n_held else chosen
+        return np.concatenate([chosen, dims[:, free:]], 1) if self.n_held else chosen
 
-    def _penalized(self, eigen: Spectrum) -> Tensor:
+    def _penalized(self, eigen: Spectrum) -> np.ndarray:
         free = eigen.counts.shape[1] - self.n_held
-        cost = eigen.cost()[:, :free]
-        d = torch.arange(cost.shape[-1], device=cost.device)
+        cost = eigen.cost[:, :free]
+        d = np.arange(cost.shape[-1])
         n_columns = eigen.means.shape[-1]
         parameters = n_columns * d - d * (d - 1) // 2 + (d < n_columns)
-        allowed = torch.isin(d, torch.tensor(self.allowed_dims, device=d.device))
+        allowed = np.isin(d, self.allowed_dims)
         # A component must own more rows than its dimension asks for.
         owned = eigen.counts[:, :free, None] > d + 2
         assert self.dim_penalty is not None
@@ -150,9 +145,8 @@ class SubspaceFamily:
         )
 
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
-        counts = statistics["counts"].cpu().numpy()
-        squares = statistics["squares"].cpu().numpy()
-        dims = parameters.dims.cpu().numpy()
+        counts, squares = statistics["counts"].cpu().numpy(), statistics["squares"].cpu().numpy()
+        dims = parameters.host("dims")
         n_eff = counts**2 / np.maximum(squares, 1e-300)
         n_owned = counts * (self.n_rows / self.total_weight)
         starved = (n_eff < dims + 2) | (n_owned < dims + 1)
@@ -176,54 +170,61 @@ class SubspaceFamily:
 
     def pack(
         self, parameters: SubspaceParameters, reference: SubspaceParameters | None = None
-    ) -> Tensor:
+    ) -> np.ndarray:
         """Log weights, means, log noise and loadings V diag(lambda - sigma^2)^(1/2)."""
-        loadings = _loadings(parameters)
-        if reference is not None and loadings.shape[-2]:
-            loadings = procrustes_align(loadings, _loadings(reference))
+        rows = _loadings(parameters)
+        if reference is not None and rows.any():
+            rows = procrustes_align(rows, _loadings(reference))
+        noise = parameters.host("noise")
         parts = (
-            parameters.weights.clamp(min=density.TINY_WEIGHT).log(),
-            parameters.means,
-            torch.where(parameters.noise.isinf(), 1.0, parameters.noise).log(),
-            loadings,
+            np.log(np.maximum(parameters.host("weights"), TINY_WEIGHT)),
+            parameters.host("means"),
+            np.log(np.where(np.isinf(noise), 1.0, noise)),
+            rows,
         )
-        return torch.cat([part.flatten(1) for part in parts], 1)
+        return np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
 
-    def unpack(self, vectors: Tensor, like: SubspaceParameters) -> SubspaceParameters:
+    def unpack(self, vectors: np.ndarray, like: SubspaceParameters) -> SubspaceParameters:
+        from lowdim.math.small import orthonormalise
+
         r, k, d = like.shape
-        q = like.bases.shape[2]
-        log_weights, means, log_noise, loadings = vectors.split([k, k * d, k, k * q * d], 1)
-        noise = log_noise.exp().clamp(min=self.floor)
-        rows = loadings.reshape(r, k, q, d)
-        # Rows that carry nothing keep their former direction, so the basis stays of full rank.
-        rows = torch.where(like.in_subspace[..., None], rows, 1e-12 * like.bases)
-        gram, rotation = descending_eigh(rows @ rows.mT)
-        bases = orthonormal_rows(rotation @ rows)
-        latent = (gram.clamp(min=0) + noise[..., None]).clamp(min=self.floor)
-        free = torch.arange(k, device=noise.device) < k - self.n_held
+        q, free, device = like.bases.shape[2], k - self.n_held, like.weights.device
+        log_weights, means, log_noise, rows = np.split(vectors, np.cumsum([k, k * d, k]), axis=1)
+        weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
+        weights /= weights.sum(1, keepdims=True)
+        noise = np.maximum(np.exp(log_noise), self.floor)
+        rows, before = rows.reshape(r, k, q, d), like.host("bases")
+        squares, rotation = leading_eigh(rows @ rows.swapaxes(-1, -2), q)
+        latent = np.maximum(np.maximum(squares, 0.0) + noise[..., None], self.floor)
+        # Rows that carry nothing keep their former direction.
+        axes = np.where(like.inside[..., None], rotation @ rows, before)
+        orthonormalise(axes, before)
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(device)
 
         def unless_held(new: Tensor, old: Tensor) -> Tensor:
-            return torch.where(free.view(-1, *[1] * (new.ndim - 2)), new, old)
+            return new if free == k else torch.cat([new[:, :free], old[:, free:]], 1)
 
-        sketch = like.sketch
+        bases, sketch = unless_held(tensor(axes), like.bases), like.sketch
         if sketch is not None:
             turned = orthonormal_rows(torch.cat([bases, sketch[..., q:, :]], -2))
             sketch = unless_held(turned, sketch)
         return replace(
             like,
-            weights=log_weights.softmax(1),
-            means=unless_held(means.reshape(r, k, d), like.means),
-            bases=unless_held(bases, like.bases),
-            latent=unless_held(latent, like.latent),
-            noise=unless_held(noise, like.noise),
+            weights=tensor(weights),
+            means=unless_held(tensor(means.reshape(r, k, d)), like.means),
+            bases=bases,
+            latent=unless_held(tensor(latent), like.latent),
+            noise=unless_held(tensor(noise), like.noise),
             sketch=sketch,
         )
 
 
-def _loadings(parameters: SubspaceParameters) -> Tensor:
-    excess = (parameters.latent - parameters.noise[..., None]).clamp(min=0)
-    scale = torch.where(parameters.in_subspace, excess, 0.0).sqrt()
-    return parameters.bases * scale[..., None]
+def _loadings(parameters: SubspaceParameters) -> np.ndarray:
+    """Loadings V diag(lambda - sigma^2)^(1/2), (R, K, q, D), on the host."""
+    excess = np.maximum(parameters.host("latent") - parameters.host("noise")[..., None], 0.0)
+    return parameters.host("bases") * np.sqrt(excess * parameters.inside)[..., None]
 
 
 def _sketched_moments(block: Block, flat: Tensor, sketch: Tensor) -> tuple[Tensor, Tensor]:

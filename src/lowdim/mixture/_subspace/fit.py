@@ -72,6 +72,8 @@ def run_restarts(
     """Run all starts, as many at a time as memory allows, and join their results."""
     start = concatenate(starts)
     size = restarts_per_batch(start)
+    if start.n_restarts <= size:
+        return run_em(family, data, start, options, report)
     results = [
         run_em(
             family,

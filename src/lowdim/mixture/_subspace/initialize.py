@@ -120,6 +120,15 @@ class Starter:
             sets.append(own)
         return self._assemble(dims, *self._local_components(sets))
 
+    def blank(self, dims: Tensor) -> SubspaceParameters:
+        """Parameters of the right shapes, for an M-step that needs nothing else of them."""
+        (r, k), d, q = dims.shape, self.n_columns, self.retained
+        zeros = torch.zeros((r, k, q, d), dtype=torch.float64, device=dims.device)
+        ones = torch.ones((r, k, q), dtype=torch.float64, device=dims.device)
+        return SubspaceParameters(
+            ones[..., 0], zeros[..., 0, :], zeros, ones, ones[..., 0], dims=dims.clone()
+        )
+
     def with_sketch(self, parameters: SubspaceParameters) -> SubspaceParameters:
         """Parameters that came without a sketch (from attributes) given a random one."""
         if self.exact or parameters.sketch is not None:

@@ -17,121 +17,150 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from lowdim.math.linalg import descending_eigh, orthonormal_rows
+from lowdim.math.linalg import descending_eigh, leading_eigh, orthonormal_rows
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Leading eigenpairs of every component's covariance and what dimensions would cost."""
+    """Leading eigenpairs of every component's covariance and what dimensions would cost.
 
-    counts: Tensor  # (R, K)
+    The numbers per component are on the host, where NumPy's calls on a few numbers cost least.
+    """
+
+    counts: np.ndarray  # (R, K)
+    trace: np.ndarray  # (R, K)
+    values: np.ndarray  # (R, K, q), descending, at least the floor
     means: Tensor  # (R, K, D)
-    trace: Tensor  # (R, K)
-    values: Tensor  # (R, K, q), descending, at least the floor
     vectors: Tensor  # (R, K, q, D)
     images: Tensor | None  # (R, K, q, D): S V', only with a sketch
     floor: float
 
     @cached_property
-    def left(self) -> Tensor:
-        """Number of noise dimensions for d = 0, ..., q, (q + 1,)."""
-        q, n_columns = self.values.shape[-1], self.means.shape[-1]
-        return torch.arange(n_columns, n_columns - q - 1, -1, device=self.values.device)
+    def _tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        from lowdim.mixture._subspace.mstep import noise_and_cost
 
-    @cached_property
-    def residual(self) -> Tensor:
+        n_columns = self.means.shape[-1]
+        return noise_and_cost(self.counts, self.trace, self.values, n_columns, self.floor)
+
+    @property
+    def residual(self) -> np.ndarray:
         """Variance outside the leading d axes for d = 0, ..., q, (R, K, q + 1)."""
-        return (self.trace[..., None] - _cumulate(self.values)).clamp_(min=0)
+        return self._tables[0]
 
-    @cached_property
-    def noise(self) -> Tensor:
+    @property
+    def noise(self) -> np.ndarray:
         """sigma^2 for d = 0, ..., q, (R, K, q + 1); at d = D the smallest eigenvalue."""
-        noise = (self.residual / self.left.clamp(min=1)).clamp_(min=self.floor)
-        if self.values.shape[-1] == self.means.shape[-1]:
-            noise[..., -1] = self.values[..., -1]
-        return noise
+        return self._tables[1]
 
-    def cost(self) -> Tensor:
+    @property
+    def cost(self) -> np.ndarray:
         """Minus the maximal expected log-likelihood, up to a constant, for d = 0..q."""
-        log_det = _cumulate(self.values.log()) + self.left * self.noise.log()
-        return self.counts[..., None] * log_det / 2
+        return self._tables[2]
 
-    def cost_given_noise(self, noise: Tensor) -> Tensor:
+    def cost_given_noise(self, noise: np.ndarray) -> np.ndarray:
         """The same with sigma^2 held at ``noise``, (R, K)."""
-        latent = torch.maximum(self.values, noise[..., None])
-        inside = _cumulate(latent.log() + self.values / latent)
-        terms = inside + self.left * noise.log()[..., None] + self.residual / noise[..., None]
-        return self.counts[..., None] * terms / 2
+        from lowdim.mixture._subspace.mstep import cost_given_noise
 
-    def distance_cost(self) -> Tensor:
+        n_columns = self.means.shape[-1]
+        return cost_given_noise(self.counts, self.residual, self.values, noise, n_columns)
+
+    def distance_cost(self) -> np.ndarray:
         """Sum of squared distances to the best flat of dimension d = 0..q."""
         return self.counts[..., None] * self.residual
 
 
 def spectrum(statistics: Statistics, parameters: SubspaceParameters, floor: float) -> Spectrum:
     """Eigenpairs from second moments (no sketch) or by Rayleigh-Ritz within the sketch."""
-    q = parameters.latent.shape[-1]
+    if parameters.sketch is None:
+        return _whole_spectrum(statistics, parameters.latent.shape[-1], floor)
+    return _sketched_spectrum(statistics, parameters.sketch, parameters.latent.shape[-1], floor)
+
+
+def _whole_spectrum(statistics: Statistics, q: int, floor: float) -> Spectrum:
+    """The q leading eigenpairs of S, on the host."""
+    from lowdim.mixture._subspace.mstep import covariances
+
+    device = statistics["sums"].device
+    counts, *moments = (
+        np.ascontiguousarray(statistics[name].cpu().numpy())
+        for name in ("counts", "sums", "energy", "second")
+    )
+    means, trace, covariance = covariances(counts, *moments)
+    values, vectors = leading_eigh(covariance, q)
+    return Spectrum(
+        counts=counts,
+        trace=trace,
+        values=np.maximum(values, floor),
+        means=torch.from_numpy(means).to(device),
+        vectors=torch.from_numpy(vectors).to(device),
+        images=None,
+        floor=floor,
+    )
+
+
+def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: float) -> Spectrum:
+    """The q leading eigenpairs of S within the span of the sketch's rows."""
     counts = statistics["counts"]
     n = counts.clamp(min=1e-300)[..., None]
     means = statistics["sums"] / n
     trace = (statistics["energy"] / n[..., 0] - means.square().sum(-1)).clamp(min=0)
-    second = statistics["second"] / n[..., None]
-    if parameters.sketch is None:
-        covariance = second - means[..., :, None] * means[..., None, :]
-        values, vectors = descending_eigh(covariance)
-        values, vectors, images = values[..., :q], vectors[..., :q, :], None
-    else:
-        sketch = parameters.sketch
-        along = (sketch @ means[..., None]).squeeze(-1)
-        products = second - along[..., None] * means[..., None, :]  # W S
-        values, rotation = descending_eigh(products @ sketch.mT)
-        values, rotation = values[..., :q], rotation[..., :q, :]
-        vectors, images = rotation @ sketch, rotation @ products
-    return Spectrum(counts, means, trace, values.clamp(min=floor), vectors, images, floor)
+    along = (sketch @ means[..., None]).squeeze(-1)
+    products = statistics["second"] / n[..., None] - along[..., None] * means[..., None, :]  # W S
+    values, rotation = descending_eigh(products @ sketch.mT)
+    rotation = rotation[..., :q, :]
+    return Spectrum(
+        counts=np.ascontiguousarray(counts.cpu().numpy()),
+        trace=np.ascontiguousarray(trace.cpu().numpy()),
+        values=np.ascontiguousarray(values[..., :q].clamp(min=floor).cpu().numpy()),
+        means=means,
+        vectors=rotation @ sketch,
+        images=rotation @ products,
+        floor=floor,
+    )
 
 
-def reassigned_dims(cost: Tensor, dims: Tensor) -> Tensor:
+def reassigned_dims(cost: np.ndarray, dims: np.ndarray) -> np.ndarray:
     """Permute each restart's dimensions over its components to the least total cost.
 
     An exact joint M-step over axes and dimensions (Hungarian algorithm on ``cost``,
     (R, K, q + 1)); ties keep the present assignment, so that EM can converge.
     """
-    out = dims.cpu().numpy().copy()
-    if (out == out[:, :1]).all():
+    if (dims == dims[:, :1]).all():
         return dims
-    costs = cost.cpu().numpy()
-    for r, row in enumerate(out):
-        table = costs[r][:, row]
+    out = dims.copy()
+    for r, row in enumerate(dims):
+        table = cost[r][:, row]
         if not np.isfinite(table).all():
             continue
         slots = linear_sum_assignment(table)[1]
         gain = np.trace(table) - table[np.arange(len(row)), slots].sum()
         if gain > 1e-9 * np.abs(table).max():
             out[r] = row[slots]
-    return torch.from_numpy(out).to(dims.device)
+    return out
 
 
-def penalized_dims(cost: Tensor, penalty: Tensor, allowed: Tensor) -> Tensor:
+def penalized_dims(cost: np.ndarray, penalty: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """The dimension of least cost plus penalty among the allowed ones, per component."""
-    total = cost + penalty
-    return total.masked_fill(~allowed, torch.inf).argmin(-1)
+    return np.where(allowed, cost + penalty, np.inf).argmin(-1)
 
 
 def with_dims(
-    parameters: SubspaceParameters, spectrum: Spectrum, dims: Tensor, total_weight: float
+    parameters: SubspaceParameters, spectrum: Spectrum, dims: np.ndarray, total_weight: float
 ) -> SubspaceParameters:
     """Maximum-likelihood parameters for chosen dimensions."""
-    noise = spectrum.noise.gather(-1, dims[..., None]).squeeze(-1)
-    return replace(
-        parameters,
-        weights=spectrum.counts / total_weight,
+    device = spectrum.means.device
+    table = spectrum.noise.reshape(dims.size, -1)
+    noise = table[np.arange(dims.size), dims.ravel()].reshape(dims.shape)
+    return SubspaceParameters(
+        weights=torch.from_numpy(spectrum.counts / total_weight).to(device),
         means=spectrum.means,
         bases=spectrum.vectors,
-        latent=spectrum.values,
-        noise=noise,
-        dims=dims,
+        latent=torch.from_numpy(spectrum.values).to(device),
+        noise=torch.from_numpy(noise).to(device),
+        dims=torch.from_numpy(dims).to(device),
+        log_volume=parameters.log_volume,
         sketch=None if spectrum.images is None else next_sketch(spectrum, parameters),
     )
 
@@ -146,36 +175,42 @@ def next_sketch(spectrum: Spectrum, parameters: SubspaceParameters) -> Tensor:
 
 
 def pool_noise(
-    parameters: SubspaceParameters, spectrum: Spectrum, pooled: Tensor
+    parameters: SubspaceParameters, spectrum: Spectrum, n_pooled: int
 ) -> SubspaceParameters:
-    """One noise variance shared by the components marked in ``pooled``, (K,), bool.
+    """One noise variance shared by the first ``n_pooled`` components.
 
     Latent variances below the shared noise join it (the constrained maximum has
     lambda >= sigma^2), until none is left.
     """
-    n_columns = parameters.means.shape[-1]
-    weight = spectrum.counts * pooled
-    inside = parameters.in_subspace & pooled[:, None]
-    own = torch.where(inside, spectrum.values, 0.0)
-    residual = (weight * (spectrum.trace - own.sum(-1))).sum(-1, keepdim=True)
-    freedom = (weight * (n_columns - parameters.dims)).sum(-1, keepdim=True)
+    n_columns, q = parameters.means.shape[-1], spectrum.values.shape[-1]
+    device = parameters.noise.device
+    dims = parameters.dims.cpu().numpy()[:, :n_pooled]
+    weight, values = spectrum.counts[:, :n_pooled], spectrum.values[:, :n_pooled]
+    inside = np.arange(q) < dims[..., None]
+    own = np.where(inside, values, 0.0)
+    residual = (weight * (spectrum.trace[:, :n_pooled] - own.sum(-1))).sum(-1, keepdims=True)
+    freedom = (weight * (n_columns - dims)).sum(-1, keepdims=True)
     # The pool takes in latent variances from the smallest up, until it lies below the next.
-    ascending, order = torch.where(inside, own, torch.inf).flatten(1).sort(1)
-    counts = torch.where(inside, weight[..., None], 0.0).flatten(1).gather(1, order)
-    gained = torch.where(ascending.isinf(), 0.0, ascending * counts)
-    pools = (residual + _cumulate(gained)) / (freedom + _cumulate(counts)).clamp(min=1e-300)
-    following = torch.cat([ascending, torch.full_like(ascending[:, :1], torch.inf)], 1)
-    first = (pools <= following).double().argmax(1, keepdim=True)
-    noise = pools.gather(1, first).squeeze(1).clamp(min=spectrum.floor)
-    shared = noise[:, None].expand_as(parameters.noise)
-    latent = torch.where(
-        pooled[:, None] & parameters.in_subspace,
-        torch.maximum(spectrum.values, shared[..., None]),
-        parameters.latent,
-    )
-    return replace(parameters, latent=latent, noise=torch.where(pooled, shared, parameters.noise))
+    flat = np.where(inside, own, np.inf).reshape(len(own), -1)
+    order = flat.argsort(1)
+    ascending = np.take_along_axis(flat, order, 1)
+    counts = np.where(inside, weight[..., None], 0.0).reshape(len(own), -1)
+    counts = np.take_along_axis(counts, order, 1)
+    gained = np.where(np.isinf(ascending), 0.0, ascending) * counts
+    pools = (residual + _cumulate(gained)) / np.maximum(freedom + _cumulate(counts), 1e-300)
+    following = np.concatenate([ascending, np.full_like(ascending[:, :1], np.inf)], 1)
+    first = (pools <= following).argmax(1)[:, None]
+    shared = np.maximum(np.take_along_axis(pools, first, 1), spectrum.floor)
+    noise = parameters.noise.clone()
+    noise[:, :n_pooled] = torch.from_numpy(shared).to(device)
+    latent = parameters.latent.clone()
+    raised = np.where(inside, np.maximum(values, shared[..., None]), values)
+    latent[:, :n_pooled] = torch.from_numpy(raised).to(device)
+    return replace(parameters, latent=latent, noise=noise)
 
 
-def _cumulate(values: Tensor) -> Tensor:
+def _cumulate(values: np.ndarray) -> np.ndarray:
     """Running sums over the last axis, starting at zero."""
-    return torch.nn.functional.pad(values.cumsum(-1), (1, 0))
+    out = np.zeros((*values.shape[:-1], values.shape[-1] + 1))
+    np.cumsum(values, -1, out=out[..., 1:])
+    return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,13 +81,43 @@ class SubspaceParameters(Parameters):
     @cached_property
     def axis_gain(self) -> Tensor:
         """(1 / sigma^2 - 1 / lambda) / 2 of every stacked axis, (sum of d,)."""
-        noise = self.noise.flatten()[self.axis_owner]
-        return (1 / noise - 1 / self.axis_variances) / 2
+        return torch.from_numpy(self.score_terms[2][self.inside]).to(self.weights.device)
 
     @cached_property
-    def log_determinant(self) -> Tensor:
-        """Log det of every component's covariance, (R, K); zero for uniform components."""
-        log_latent = torch.where(self.in_subspace, self.latent, 1.0).log_().sum(-1)
-        left = self.means.shape[-1] - self.dims
-        noise = self.noise if self.log_volume is None else self.noise.clamp(max=1e300)
-        return log_latent + left * noise.log()
+    def on_host(self) -> bool:
+        """Whether the parameters live in the processor's memory."""
+        return self.weights.device.type == "cpu"
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def host(self, name: str) -> np.ndarray:
+        """A field as an array on the host."""
+        if name not in self._arrays:
+            value: Tensor = getattr(self, name)
+            self._arrays[name] = value.numpy() if self.on_host else value.cpu().numpy()
+        return self._arrays[name]
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """`in_subspace` on the host."""
+        return np.arange(self.latent.shape[-1]) < self.host("dims")[..., None]
+
+    @cached_property
+    def score_terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Constant (R, K), precision (R, K) and gain (R, K, q) of the log-densities, on the host.
+
+        See `density`; of a uniform component the constant is all there is.
+        """
+        from lowdim.mixture._subspace.estep import score_terms
+
+        weights, latent, noise, dims = (
+            np.ascontiguousarray(self.host(name)) for name in ("weights", "latent", "noise", "dims")
+        )
+        constant, precision, gain = score_terms(weights, latent, noise, dims, self.means.shape[-1])
+        if self.log_volume is not None:
+            uniform = np.isinf(self.host("noise"))
+            log_weight = np.log(np.maximum(self.host("weights"), 1e-300))
+            constant = np.where(uniform, log_weight - self.host("log_volume"), constant)
+        return constant, precision, gain

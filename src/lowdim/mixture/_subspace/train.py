@@ -68,7 +68,8 @@ def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Genera
             bar.update()
             bar.set_postfix_str(f"objective {objective:.6g}")
 
-        result = run_restarts(family, data, [start], arguments.options, report)
+        watch = report if arguments.verbose > 0 else None
+        result = run_restarts(family, data, [start], arguments.options, watch)
     return keep_best(family, data, result, arguments.options, requested)
 
 
@@ -88,7 +89,10 @@ def first_parameters(
     if shares is None:
         assert arguments.labels is not None
         shares = np.eye(len(arguments.dims))[arguments.labels]
-    free = starter.from_labels(shares[index].argmax(1), requested[None])
+    if starter.exact:
+        free = starter.blank(requested[None])
+    else:
+        free = starter.from_labels(shares[index].argmax(1), requested[None])
     return from_responsibilities(replace(family, reassign=False), data, shares, free)
 
 

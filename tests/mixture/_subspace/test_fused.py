@@ -1,0 +1,149 @@
+"""The compiled E-step: the same statistics as the general one, in every case."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lowdim._threads import threads_for
+from lowdim.data.blocks import DenseBlock
+from lowdim.mixture._family import block_expectation
+from lowdim.mixture._subspace import estep
+from lowdim.mixture._subspace.family import SubspaceFamily
+from lowdim.mixture._subspace.fused import fused_expectation
+from lowdim.mixture._subspace.initialize import Starter
+from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+#: Around the sizes of a chunk; loops up to 16 columns, products above.
+ROWS = [1, 255, 256, 700]
+COLUMNS = [1, 2, 5, 16, 17, 40]
+
+
+def hand_made(
+    n_columns: int, dims: list[list[int]], *, far: float = 2.0, uniform: bool = False
+) -> SubspaceParameters:
+    """Arbitrary parameters of as many restarts as there are lists of dimensions."""
+    rng = np.random.default_rng(0)
+    table = torch.tensor(dims)
+    r, k, q = *table.shape, max(1, int(table.max()))
+    bases = np.linalg.qr(rng.normal(size=(r, k, n_columns, q)))[0].swapaxes(-1, -2)
+    noise = torch.from_numpy(rng.uniform(0.2, 1.0, (r, k)))
+    log_volume = None
+    if uniform:
+        noise[:, -1] = torch.inf
+        table[:, -1] = 0
+        log_volume = torch.full((r, k), n_columns * 1.5).double()
+    return SubspaceParameters(
+        weights=torch.from_numpy(rng.dirichlet(np.ones(k), r)),
+        means=torch.from_numpy(far * rng.normal(size=(r, k, n_columns))),
+        bases=torch.from_numpy(bases),
+        latent=torch.from_numpy(np.sort(rng.uniform(1, 5, (r, k, q)))[..., ::-1].copy()),
+        noise=noise,
+        dims=table,
+        log_volume=log_volume,
+    )
+
+
+def rows_block(n: int, n_columns: int, dtype: torch.dtype, *, weighted: bool = False) -> DenseBlock:
+    rng = np.random.default_rng(1)
+    values = torch.from_numpy(2 * rng.normal(size=(n, n_columns))).to(dtype)
+    weights = torch.from_numpy(rng.integers(0, 3, n).astype(float)) if weighted else None
+    return DenseBlock(values, 0, weights)
+
+
+def family(block: DenseBlock, q: int) -> SubspaceFamily:
+    n_columns = block.values.shape[1]
+    starter = Starter(block, np.random.default_rng(0), n_columns, q)
+    return SubspaceFamily(starter, block.n_rows, float(block.n_rows), 1e-6)
+
+
+def check_same(
+    block: DenseBlock,
+    parameters: SubspaceParameters,
+    assignment: str,
+    beta: float = 1.0,
+    rtol: float = 1e-10,
+) -> None:
+    general = family(block, parameters.latent.shape[-1])
+    expected, objective = block_expectation(general, block, parameters, assignment, beta)
+    statistics, own = fused_expectation(block, parameters, assignment, beta)
+    assert statistics.keys() == expected.keys()
+    np.testing.assert_allclose(own, objective, rtol=rtol, atol=1e-9)
+    for name, value in expected.items():
+        scale = max(1.0, float(value.abs().max()))
+        np.testing.assert_allclose(statistics[name], value, rtol=rtol, atol=rtol * scale)
+
+
+@pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])
+@pytest.mark.parametrize("n_columns", COLUMNS)
+@pytest.mark.parametrize("n", ROWS)
+def test_it_agrees_with_the_general_expectation(n: int, n_columns: int, assignment: str) -> None:
+    dims = [[0, 1, min(3, n_columns)], [1, 1, 0]]
+    if n_columns == 1 and assignment == "closest":  # lines in one column tie but for rounding
+        dims = [[0, 0, 0], [0, 0, 0]]
+    for far in (0.5, 20.0):  # components that share rows, and that do not
+        check_same(rows_block(n, n_columns, torch.float64), hand_made(n_columns, dims, far=far),
+                   assignment)  # fmt: skip
+
+
+@pytest.mark.parametrize("assignment", ["soft", "hard"])
+@pytest.mark.parametrize("n_columns", [3, 20])
+def test_weights_uniform_components_and_single_precision(n_columns: int, assignment: str) -> None:
+    parameters = hand_made(n_columns, [[2, 0, 0]], uniform=True)
+    check_same(rows_block(500, n_columns, torch.float64, weighted=True), parameters, assignment)
+    single = rows_block(500, n_columns, torch.float32, weighted=True)
+    double = DenseBlock(single.values.double(), 0, single.weights)
+    expected, objective = fused_expectation(double, parameters, assignment, 1.0)
+    statistics, own = fused_expectation(single, parameters, assignment, 1.0)
+    np.testing.assert_allclose(own, objective, rtol=1e-6)
+    np.testing.assert_allclose(statistics["second"], expected["second"], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.5])
+def test_annealed_responsibilities(beta: float) -> None:
+    check_same(rows_block(300, 4, torch.float64), hand_made(4, [[1, 2, 0]]), "soft", beta)
+
+
+def test_ties_share_the_row() -> None:
+    twins = hand_made(3, [[1, 1]])
+    same = twins._map(lambda value: value[:, :1].expand_as(value).clone())
+    for assignment in ("soft", "hard", "closest"):
+        statistics, _ = fused_expectation(rows_block(100, 3, torch.float64), same, assignment, 1.0)
+        np.testing.assert_allclose(statistics["counts"], [[50.0, 50.0]])
+
+
+def test_a_broken_restart_leaves_the_others_alone() -> None:
+    block = rows_block(300, 4, torch.float64)
+    parameters = hand_made(4, [[1, 2, 0], [0, 1, 1]])
+    sound, objective = fused_expectation(block, parameters, "soft", 1.0)
+    parameters.means[0, 1] = torch.nan
+    del parameters.__dict__["_arrays"], parameters.__dict__["score_terms"]
+    statistics, broken = fused_expectation(block, parameters, "soft", 1.0)
+    assert torch.isnan(broken[0])
+    assert broken[1] == objective[1]
+    for name, value in statistics.items():
+        assert torch.equal(value[1], sound[name][1])
+
+
+def test_threads_change_rounding_at_most() -> None:
+    block = rows_block(60_000, 3, torch.float64, weighted=True)
+    parameters = hand_made(3, [[1, 2, 0]])
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        two = fused_expectation(block, parameters, "soft", 1.0)
+        again = fused_expectation(block, parameters, "soft", 1.0)
+    finally:
+        torch.set_num_threads(before)
+    with threads_for(1):
+        one = fused_expectation(block, parameters, "soft", 1.0)
+    for name in two[0]:
+        assert torch.equal(two[0][name], again[0][name])
+        np.testing.assert_allclose(two[0][name], one[0][name], rtol=1e-9, atol=1e-6)
+
+
+def test_the_exponential_is_that_of_the_library() -> None:
+    x = np.concatenate([np.linspace(estep.LOG_NEGLIGIBLE, 0.0, 5001), [-1e-300, -1e-17]])
+    own = np.array([estep.exponential(value) for value in x])
+    np.testing.assert_allclose(own, np.exp(x), rtol=1e-14)
