@@ -14,7 +14,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,6 +25,8 @@ from lowdim.data.sources import RowSource
 
 #: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
 CACHE_BYTES = 2**30
+#: Rows whose mean the moments of dense rows are taken about.
+PILOT_ROWS = 256
 #: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
 NEGLIGIBLE = 1e-12
 #: Rows that reach farther out than this are scaled down to it, so that squares stay finite: what
@@ -48,8 +50,8 @@ class Block(Protocol):
         """``directions @ rows.T``, (w, n)."""
         ...
 
-    def accumulate(self, coefficients: Tensor) -> Tensor:
-        """``coefficients @ rows``, (w, D), float64."""
+    def accumulate(self, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
+        """``coefficients @ rows``, (w, D), float64; written into ``out`` if that is given."""
         ...
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
@@ -76,7 +78,8 @@ class DenseBlock:
 
     @cached_property
     def squared_norms(self) -> Tensor:
-        return self.values.double().square().sum(1)
+        norms: Tensor = torch.linalg.vector_norm(self.values, dim=1, dtype=torch.float64)
+        return norms.square_()
 
     @cached_property
     def host_rows(self) -> np.ndarray:
@@ -92,8 +95,12 @@ class DenseBlock:
         # Faster than directions @ values.T for the few directions that models ask for.
         return (self.values @ directions.to(self.values.dtype).T.contiguous()).T.contiguous()
 
-    def accumulate(self, coefficients: Tensor) -> Tensor:
-        return (coefficients.to(self.values.dtype) @ self.values).double()
+    def accumulate(self, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
+        coefficients = coefficients.to(self.values.dtype)
+        if out is None or self.values.dtype != torch.float64:
+            product = (coefficients @ self.values).double()
+            return product if out is None else out.copy_(product)
+        return torch.mm(coefficients, self.values, out=out)
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         x = self.values
@@ -162,11 +169,16 @@ class SparseBlock:
         dense = torch.from_numpy(np.ascontiguousarray(scaled, dtype=self.rows.dtype))
         return (self._tensor @ dense - shift).T.contiguous()
 
-    def accumulate(self, coefficients: Tensor) -> Tensor:
+    def accumulate(self, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
         c = coefficients.double().numpy()
         product = self.rows.T @ np.ascontiguousarray(c.T, dtype=self.rows.dtype)
-        product = product.T.astype(np.float64)
-        return torch.from_numpy((product - c.sum(1)[:, None] * self.mean) / self.scale)
+        if out is None:
+            out = torch.empty((len(c), self.rows.shape[1]), dtype=torch.float64)
+        total = out.numpy()
+        np.multiply(c.sum(1)[:, None], -self.mean, out=total)
+        total += product.T
+        total /= self.scale
+        return out
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         out = np.empty((len(coefficients), self.rows.shape[1], self.rows.shape[1]))
@@ -272,35 +284,51 @@ class StandardizedRows:
                 return SparseBlock(rows, self.mean, self.scale, start, weights)
             # On an accelerator a dense block of bounded size beats a sparse product.
             rows = sp.csr_matrix(rows).toarray()
-        values = (np.asarray(rows, dtype=np.float64, order="C") - self.mean) / self.scale
-        largest = np.abs(values).max(1, keepdims=True, initial=0.0)
-        if largest.size and largest.max() > limit:
+        values = np.subtract(rows, self.mean, dtype=np.float64, order="C")
+        values /= self.scale
+        if values.size and max(values.max(), -values.min()) > limit:
+            largest = np.abs(values).max(1, keepdims=True)
             values *= np.minimum(1.0, limit / np.maximum(largest, limit))
         return DenseBlock(
             torch.from_numpy(values).to(device=self.device, dtype=self.dtype), start, weights
         )
 
     def _moments(self) -> tuple[np.ndarray, float]:
-        total = np.zeros(self.n_columns)
-        for rows, weight in self._raw():
-            total += np.asarray(rows.T @ weight).ravel()
-        mean = total / self.total_weight
-        variance = 0.0
-        for rows, weight in self._raw():
-            if sp.issparse(rows):
-                squares = sp.csr_matrix(rows).power(2).T @ weight
-                variance += float(squares.sum() - 2 * (weight @ rows) @ mean)
-                variance += float(weight.sum() * (mean @ mean))
-            else:
-                variance += float((np.square(rows - mean).T @ weight).sum())
-        scale = float(np.sqrt(max(variance, 0.0) / self.total_weight / self.n_columns))
-        # E x^2 - mean^2, as for sparse rows, has squared the rounding of the dense formula.
-        rounding = (1e-7 if self.source.is_sparse else 1e-13) * float(
-            np.sqrt(np.square(mean).mean())
-        )
+        mean, variance = self._sparse_moments() if self.source.is_sparse else self._dense_moments()
+        scale = float(np.sqrt(max(variance, 0.0) / self.n_columns))
+        rounding = 1e-13 * float(np.sqrt(np.square(mean).mean()))
         return mean, (scale if scale > rounding else 1.0)
 
-    def _raw(self) -> Iterator[tuple[np.ndarray | sp.csr_matrix, np.ndarray]]:
+    def _dense_moments(self) -> tuple[np.ndarray, float]:
+        """Mean and summed variance in one pass, about the mean of some rows."""
+        pilot = self.source.rows(0, min(self.n_rows, PILOT_ROWS)).mean(0, dtype=np.float64)
+        total, energy = np.zeros(self.n_columns), 0.0
+        for rows, weight in self._raw():
+            centred = rows - pilot
+            total += weight @ centred
+            if self.sample_weight is None:
+                energy += float(np.vdot(centred, centred))
+            else:
+                energy += float(weight @ np.einsum("ij,ij->i", centred, centred))
+        shift = total / self.total_weight
+        return pilot + shift, energy / self.total_weight - float(shift @ shift)
+
+    def _sparse_moments(self) -> tuple[np.ndarray, float]:
+        """The same in two passes: deviations of what is stored, and of the zeros between."""
+        total, stored, variance = np.zeros(self.n_columns), np.zeros(self.n_columns), 0.0
+        for rows, weight in self._raw():
+            total += rows.T @ weight
+        mean = total / self.total_weight
+        for rows, weight in self._raw():
+            repeated = np.repeat(weight, np.diff(rows.indptr))
+            deviations = rows.data - mean[rows.indices]
+            variance += float(repeated @ np.square(deviations, out=deviations))
+            stored += np.bincount(rows.indices, repeated, self.n_columns)
+        variance += float(np.maximum(self.total_weight - stored, 0.0) @ np.square(mean))
+        return mean, variance / self.total_weight
+
+    def _raw(self) -> Iterator[tuple[Any, Any]]:
+        """Blocks of stored rows in float64, and their weights."""
         for start in range(0, self.n_rows, self.block_rows):
             stop = min(start + self.block_rows, self.n_rows)
             weight = np.ones(stop - start)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import adjusted_rand_score
 
 import lowdim
 from lowdim import SubspaceMixture, data
@@ -34,7 +35,8 @@ def test_pieces_come_close_to_the_batch_optimum(n_columns: int, assignment: str)
     # What the decaying weights of early pieces cost: a fit to fewer rows.
     assert shortfall < 1e-3 + batch.n_parameters() / len(X)
     assert shortfall < (batch.score(X) - first) / 2  # later pieces were learned from
-    assert (online.predict(X) == batch.predict(X)).mean() > 0.99 or assignment == "closest"
+    agreement = adjusted_rand_score(online.predict(X), batch.predict(X))
+    assert agreement > 0.98 or assignment == "closest"
     assert online.n_features_in_ == n_columns
 
 

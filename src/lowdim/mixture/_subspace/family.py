@@ -230,14 +230,11 @@ def _loadings(parameters: SubspaceParameters) -> np.ndarray:
 def _sketched_moments(block: Block, flat: Tensor, sketch: Tensor) -> tuple[Tensor, Tensor]:
     """Sum r x, (C, D), and sum r (W x) x', (C, w, D), over the rows that each component owns."""
     n_components, width, d = sketch.shape
-    sums = sketch.new_zeros((n_components, d))
-    second = sketch.new_zeros((n_components, width, d))
+    moments = sketch.new_zeros((n_components, 1 + width, d))
     for c in range(n_components):
         index = active_rows(flat[c])
         own, r = (block, flat[c]) if index is None else (block.take(index), flat[c][index])
-        if own.n_rows == 0:
-            continue
-        coefficients = own.project(sketch[c]).double() * r
-        products = own.accumulate(torch.cat([r[None], coefficients]))
-        sums[c], second[c] = products[0], products[1:]
-    return sums, second
+        if own.n_rows:
+            coefficients = own.project(sketch[c]).double().mul_(r)
+            own.accumulate(torch.cat([r[None], coefficients]), moments[c])
+    return moments[:, 0], moments[:, 1:]

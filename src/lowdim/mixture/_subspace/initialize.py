@@ -25,6 +25,8 @@ EXACT_COLUMNS = 64
 OVERSAMPLING = 4
 #: A start's noise is at least this share of the data's variance, lest it lock on a few rows.
 START_NOISE = 1e-2
+#: Rows of a given cluster that its first axes are found in, when only a sketch is kept.
+GIVEN_ROWS = 200
 #: Leading directions in which k-means starts are made when there are many columns.
 COMPACT_COLUMNS = 20
 
@@ -113,8 +115,7 @@ class Starter:
         """Start from the sample's labels 0..K-1 (rows of the sample), one restart."""
         sets = []
         for k in range(dims.shape[1]):
-            own = np.flatnonzero(labels == k)
-            own = self._some(own)
+            own = self._some(np.flatnonzero(labels == k), GIVEN_ROWS)
             if len(own) < 2:
                 own = self._neighbours(int(own[0]) if len(own) else 0, self._few())
             sets.append(own)
@@ -152,9 +153,9 @@ class Starter:
     def _few(self) -> int:
         return min(self.max_dim + 2, self.sample.n_rows)
 
-    def _some(self, rows: np.ndarray) -> np.ndarray:
+    def _some(self, rows: np.ndarray, least: int = 40) -> np.ndarray:
         """As many of the rows, at random, as a component's axes need to show."""
-        enough = max(40, 4 * self.retained)
+        enough = max(least, 4 * self.retained)
         return rows if len(rows) <= enough else self.rng.choice(rows, enough, replace=False)
 
     def _random_rows(self, n_components: int) -> list[np.ndarray]:

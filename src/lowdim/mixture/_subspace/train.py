@@ -26,9 +26,6 @@ from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.online import blend, per_weight, rebase, step_size
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
-#: Rounds in which a given start's axes are found when only a sketch is kept.
-SKETCH_ROUNDS = 2
-
 
 @dataclass(frozen=True)
 class OnlineState:
@@ -102,20 +99,17 @@ def from_responsibilities(
     shares: np.ndarray,
     free: SubspaceParameters,
 ) -> SubspaceParameters:
-    """The M-step of given responsibilities, (N, K), repeated while a sketch finds the axes."""
+    """The M-step of given responsibilities, (N, K); `free` is where a sketch looks for axes."""
     learned = replace(family, constraints=None)
-    rounds = 1 if free.sketch is None else SKETCH_ROUNDS
-    for _ in range(rounds):
-        total: Statistics | None = None
-        for block in data:
-            own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T)[None]
-            own = own.to(data.device).contiguous()
-            if block.weights is not None:
-                own = own * block.weights
-            total = add_statistics(total, learned.statistics(block, own, free))
-        assert total is not None
-        free = learned.maximize(total, free)
-    return with_constraints(free, family.constraints)
+    total: Statistics | None = None
+    for block in data:
+        own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T)[None]
+        own = own.to(data.device).contiguous()
+        if block.weights is not None:
+            own = own * block.weights
+        total = add_statistics(total, learned.statistics(block, own, free))
+    assert total is not None
+    return with_constraints(learned.maximize(total, free), family.constraints)
 
 
 def update_rows(
