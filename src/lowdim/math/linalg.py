@@ -12,6 +12,9 @@ FEW = 8
 #: From this order on, finding only the leading eigenpairs beats finding all of them.
 MANY = 16
 
+#: Numbers that rows are made orthonormal at a time: the work needs several copies of them.
+AT_A_TIME = 2**21
+
 
 def descending_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues in descending order, (..., n), and eigenvectors as rows, (..., n, n)."""
@@ -78,6 +81,9 @@ def orthonormal_rows(rows: Tensor) -> Tensor:
     if n_columns < 4 * width or width == 0:
         return torch.linalg.qr(rows.mT).Q.mT
     flat = rows.reshape(-1, width, n_columns)
+    step = max(1, AT_A_TIME // (width * n_columns))
+    if step < len(flat):
+        return torch.cat([orthonormal_rows(part) for part in flat.split(step)]).view(rows.shape)
     basis, sound = _cholesky_rows(flat / flat.norm(dim=-1, keepdim=True).clamp(min=1e-300))
     basis, again = _cholesky_rows(basis)
     broken = torch.nonzero(~(sound & again)).squeeze(1)

@@ -70,6 +70,8 @@ P = TypeVar("P", bound=Parameters)
 def concatenate(parts: list[P]) -> P:
     """Batches of restarts joined into one batch."""
     first = parts[0]
+    if len(parts) == 1:
+        return first
     joined = {
         name: torch.cat([getattr(part, name) for part in parts]) for name, _ in first._tensors()
     }

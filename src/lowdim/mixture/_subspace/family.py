@@ -172,9 +172,9 @@ class SubspaceFamily:
         self, parameters: SubspaceParameters, reference: SubspaceParameters | None = None
     ) -> np.ndarray:
         """Log weights, means, log noise and loadings V diag(lambda - sigma^2)^(1/2)."""
-        rows = _loadings(parameters)
+        rows = self._loadings(parameters)
         if reference is not None and rows.any():
-            rows = procrustes_align(rows, _loadings(reference))
+            rows = procrustes_align(rows, self._loadings(reference))
         noise = parameters.host("noise")
         parts = (
             np.log(np.maximum(parameters.host("weights"), TINY_WEIGHT)),
@@ -184,21 +184,33 @@ class SubspaceFamily:
         )
         return np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
 
-    def unpack(self, vectors: np.ndarray, like: SubspaceParameters) -> SubspaceParameters:
-        from lowdim.math.small import orthonormalise
+    def _loadings(self, parameters: SubspaceParameters) -> np.ndarray:
+        """Loadings V diag(lambda - sigma^2)^(1/2), (R, K, largest d, D), on the host."""
+        largest = max(1, self.starter.max_dim)
+        excess = np.maximum(parameters.host("latent") - parameters.host("noise")[..., None], 0.0)
+        scale = np.sqrt(excess * parameters.inside)[..., :largest]
+        rows: np.ndarray = parameters.host("bases")[..., :largest, :] * scale[..., None]
+        return rows
 
+    def unpack(self, vectors: np.ndarray, like: SubspaceParameters) -> SubspaceParameters:
         r, k, d = like.shape
         q, free, device = like.bases.shape[2], k - self.n_held, like.weights.device
         log_weights, means, log_noise, rows = np.split(vectors, np.cumsum([k, k * d, k]), axis=1)
         weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
         weights /= weights.sum(1, keepdims=True)
         noise = np.maximum(np.exp(log_noise), self.floor)
-        rows, before = rows.reshape(r, k, q, d), like.host("bases")
-        squares, rotation = leading_eigh(rows @ rows.swapaxes(-1, -2), q)
-        latent = np.maximum(np.maximum(squares, 0.0) + noise[..., None], self.floor)
+        rows = rows.reshape(r, k, -1, d)
+        n_rows = rows.shape[2]
+        squares, rotation = leading_eigh(rows @ rows.swapaxes(-1, -2), n_rows)
+        latent = np.repeat(noise[..., None], q, -1)
+        latent[..., :n_rows] = np.maximum(
+            np.maximum(squares, 0.0) + latent[..., :n_rows], self.floor
+        )
         # Rows that carry nothing keep their former direction.
-        axes = np.where(like.inside[..., None], rotation @ rows, before)
-        orthonormalise(axes, before)
+        before = like.host("bases")
+        inside = like.inside[..., :n_rows, None]
+        axes = np.where(inside, rotation @ rows, before[..., :n_rows, :])
+        axes = np.concatenate([axes, before[..., n_rows:, :]], 2)
 
         def tensor(array: np.ndarray) -> Tensor:
             return torch.from_numpy(array).to(device)
@@ -206,10 +218,15 @@ class SubspaceFamily:
         def unless_held(new: Tensor, old: Tensor) -> Tensor:
             return new if free == k else torch.cat([new[:, :free], old[:, free:]], 1)
 
-        bases, sketch = unless_held(tensor(axes), like.bases), like.sketch
-        if sketch is not None:
-            turned = orthonormal_rows(torch.cat([bases, sketch[..., q:, :]], -2))
-            sketch = unless_held(turned, sketch)
+        if like.sketch is None:
+            from lowdim.math.small import orthonormalise
+
+            orthonormalise(axes, np.ascontiguousarray(before))
+            bases, sketch = unless_held(tensor(axes), like.bases), None
+        else:
+            turned = orthonormal_rows(torch.cat([tensor(axes), like.sketch[..., q:, :]], -2))
+            sketch = unless_held(turned, like.sketch)
+            bases = unless_held(turned[..., :q, :], like.bases)
         return replace(
             like,
             weights=tensor(weights),
@@ -219,12 +236,6 @@ class SubspaceFamily:
             noise=unless_held(tensor(noise), like.noise),
             sketch=sketch,
         )
-
-
-def _loadings(parameters: SubspaceParameters) -> np.ndarray:
-    """Loadings V diag(lambda - sigma^2)^(1/2), (R, K, q, D), on the host."""
-    excess = np.maximum(parameters.host("latent") - parameters.host("noise")[..., None], 0.0)
-    return parameters.host("bases") * np.sqrt(excess * parameters.inside)[..., None]
 
 
 def _sketched_moments(block: Block, flat: Tensor, sketch: Tensor) -> tuple[Tensor, Tensor]:

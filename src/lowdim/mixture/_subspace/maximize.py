@@ -21,6 +21,9 @@ from lowdim.math.linalg import descending_eigh, leading_eigh, orthonormal_rows
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
+#: Numbers in the sketches of the components that an M-step takes at a time.
+SKETCH_VALUES = 2**20
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -34,7 +37,7 @@ class Spectrum:
     values: np.ndarray  # (R, K, q), descending, at least the floor
     means: Tensor  # (R, K, D)
     vectors: Tensor  # (R, K, q, D)
-    images: Tensor | None  # (R, K, q, D): S V', only with a sketch
+    sketch: Tensor | None  # (R, K, w, D): for the next M-step
     floor: float
 
     @cached_property
@@ -95,28 +98,42 @@ def _whole_spectrum(statistics: Statistics, q: int, floor: float) -> Spectrum:
         values=np.maximum(values, floor),
         means=torch.from_numpy(means).to(device),
         vectors=torch.from_numpy(vectors).to(device),
-        images=None,
+        sketch=None,
         floor=floor,
     )
 
 
 def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: float) -> Spectrum:
-    """The q leading eigenpairs of S within the span of the sketch's rows."""
+    """The q leading eigenpairs of S within the span of the sketch's rows, and the next sketch.
+
+    The next sketch holds the axes and the residuals of ``S V'``: where S says to look next.
+    """
+    r, k, width, d = sketch.shape
     counts = statistics["counts"]
     n = counts.clamp(min=1e-300)[..., None]
     means = statistics["sums"] / n
     trace = (statistics["energy"] / n[..., 0] - means.square().sum(-1)).clamp(min=0)
-    along = (sketch @ means[..., None]).squeeze(-1)
-    products = statistics["second"] / n[..., None] - along[..., None] * means[..., None, :]  # W S
-    values, rotation = descending_eigh(products @ sketch.mT)
-    rotation = rotation[..., :q, :]
+    values, turned = sketch.new_empty((r * k, q)), sketch.new_empty((r * k, width, d))
+    flat = [part.flatten(0, 1) for part in (sketch, means, n, statistics["second"])]
+    step = max(1, SKETCH_VALUES // (width * d))
+    for part in (slice(i, i + step) for i in range(0, r * k, step)):
+        own, mean, weight, second = (tensor[part] for tensor in flat)
+        products = torch.baddbmm(  # W S
+            second / weight[..., None], own @ mean[..., None], mean[:, None], alpha=-1
+        )
+        spread, rotation = descending_eigh(products @ own.mT)
+        values[part], rotation = spread[:, :q], rotation[:, :q]
+        axes, images = rotation @ own, rotation @ products
+        residuals = images - (images @ axes.mT) @ axes
+        turned[part] = orthonormal_rows(torch.cat([axes, residuals], 1)[:, :width])
+    turned = turned.view(sketch.shape)
     return Spectrum(
         counts=np.ascontiguousarray(counts.cpu().numpy()),
         trace=np.ascontiguousarray(trace.cpu().numpy()),
-        values=np.ascontiguousarray(values[..., :q].clamp(min=floor).cpu().numpy()),
+        values=values.clamp_(min=floor).view(r, k, q).cpu().numpy(),
         means=means,
-        vectors=rotation @ sketch,
-        images=rotation @ products,
+        vectors=turned[..., :q, :],
+        sketch=turned,
         floor=floor,
     )
 
@@ -161,17 +178,8 @@ def with_dims(
         noise=torch.from_numpy(noise).to(device),
         dims=torch.from_numpy(dims).to(device),
         log_volume=parameters.log_volume,
-        sketch=None if spectrum.images is None else next_sketch(spectrum, parameters),
+        sketch=spectrum.sketch,
     )
-
-
-def next_sketch(spectrum: Spectrum, parameters: SubspaceParameters) -> Tensor:
-    """Axes, the residuals of ``S V'``, and the previous turn: where S says to look next."""
-    assert spectrum.images is not None and parameters.sketch is not None
-    axes = spectrum.vectors
-    residuals = spectrum.images - (spectrum.images @ axes.mT) @ axes
-    width = parameters.sketch.shape[-2]
-    return orthonormal_rows(torch.cat([axes, residuals], -2)[..., :width, :])
 
 
 def pool_noise(
