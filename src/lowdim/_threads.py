@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 _SMALL = 2_000_000
 """Entries of a matrix up to which threads wait for each other longer than they compute."""
@@ -28,6 +32,20 @@ def threads_for(n_values: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+
+
+def in_threads(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+    """Results in the order of the tasks, run by as many threads as torch has at present.
+
+    For compiled functions, which leave the interpreter to the others while they run.
+    """
+    import torch
+
+    n_threads = torch.get_num_threads()
+    if n_threads == 1:
+        return [function(task) for task in tasks]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, tasks))
 
 
 @lru_cache(maxsize=1)

@@ -134,19 +134,31 @@ def test_products_are_those_of_the_standardised_rows(
 
 
 @FORMS
-def test_taken_rows_are_a_block(form: type) -> None:
+def test_a_subset_is_a_block(form: type) -> None:
     X = some_rows()
-    weight = np.arange(50.0)
-    rows = standardized(form(X), sample_weight=weight)
+    rows = standardized(form(X), sample_weight=np.arange(50.0))
     Z = (X - rows.mean) / rows.scale
     index = np.array([0, 3, 4, 49])
-    for part in (only_block(rows).take(torch.from_numpy(index)), rows.subset(index)):
-        assert part.n_rows == 4
-        assert part.weights.tolist() == [0, 3, 4, 49]
-        check_products(part, Z[index], 1e-11)
-    nothing = only_block(rows).take(torch.tensor([], dtype=torch.int64))
-    assert nothing.n_rows == 0
-    assert nothing.project(torch.ones((2, 6)).double()).shape == (2, 0)
+    part = rows.subset(index)
+    assert part.n_rows == 4
+    assert part.weights.tolist() == [0, 3, 4, 49]
+    check_products(part, Z[index], 1e-11)
+
+
+@FORMS
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_moments_along_sketches(form: type, share: float) -> None:
+    rng = np.random.default_rng(0)
+    X = some_rows()
+    rows = standardized(form(X))
+    Z = (X - rows.mean) / rows.scale
+    weights = rng.random((3, 50)) * (rng.random((3, 50)) < share)
+    weights[2] = 0.0
+    sketches = rng.normal(size=(3, 2, 6))
+    moments = only_block(rows).sketched_moments(torch.tensor(weights), torch.tensor(sketches))
+    for r, W, own in zip(weights, sketches, moments.numpy(), strict=True):
+        along = np.column_stack([np.ones(50), Z @ W.T])
+        np.testing.assert_allclose(own, (r[:, None] * along).T @ Z, rtol=1e-9, atol=1e-9)
 
 
 @given(
@@ -236,7 +248,7 @@ def test_sparse_rows_are_never_made_dense() -> None:
         block.project(directions)
         block.accumulate(coefficients[:, block.start : block.start + block.n_rows])
         assert block.squared_norms.shape == (500,)
-        block.take(torch.arange(10))
+        block.sketched_moments(coefficients[:, :500], torch.ones((4, 2, 20_000)).double())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2000 * 20_000 * 8 / 20

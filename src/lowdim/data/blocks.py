@@ -11,9 +11,9 @@ run along contiguous memory.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from lowdim._threads import in_threads
 from lowdim.data.sources import RowSource
 
 #: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
@@ -50,16 +51,19 @@ class Block(Protocol):
         """``directions @ rows.T``, (w, n)."""
         ...
 
-    def accumulate(self, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
-        """``coefficients @ rows``, (w, D), float64; written into ``out`` if that is given."""
+    def accumulate(self, coefficients: Tensor) -> Tensor:
+        """``coefficients @ rows``, (w, D), float64."""
         ...
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         """``sum_i c_i x_i x_i'`` for every row of coefficients, (w, D, D), float64."""
         ...
 
-    def take(self, index: Tensor) -> Block:
-        """The rows at ``index``."""
+    def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
+        """``sum_i r_ci [1, W_c x_i] x_i'`` for weights r (C, n) and sketches W (C, w, D).
+
+        (C, 1 + w, D), float64; rows with negligible weight are skipped.
+        """
         ...
 
     def dense(self, index: np.ndarray) -> Tensor:
@@ -95,12 +99,8 @@ class DenseBlock:
         # Faster than directions @ values.T for the few directions that models ask for.
         return (self.values @ directions.to(self.values.dtype).T.contiguous()).T.contiguous()
 
-    def accumulate(self, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
-        coefficients = coefficients.to(self.values.dtype)
-        if out is None or self.values.dtype != torch.float64:
-            product = (coefficients @ self.values).double()
-            return product if out is None else out.copy_(product)
-        return torch.mm(coefficients, self.values, out=out)
+    def accumulate(self, coefficients: Tensor) -> Tensor:
+        return (coefficients.to(self.values.dtype) @ self.values).double()
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         x = self.values
@@ -114,9 +114,22 @@ class DenseBlock:
             out[c] = own.T @ own
         return out
 
-    def take(self, index: Tensor) -> DenseBlock:
-        weights = None if self.weights is None else self.weights[index]
-        return DenseBlock(self.values.index_select(0, index), self.start, weights)
+    def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
+        n_components, width, d = sketches.shape
+        moments = sketches.new_zeros((n_components, 1 + width, d))
+        for r, sketch, out in zip(weights, sketches, moments, strict=True):
+            index = active_rows(r)
+            own, weight = self.values, r
+            if index is not None:
+                own, weight = self.values.index_select(0, index), r[index]
+            if len(own):
+                along = (own @ sketch.to(own.dtype).T.contiguous()).double().mul_(weight[:, None])
+                coefficients = torch.cat([weight[None], along.T]).to(own.dtype)
+                if own.dtype == torch.float64:
+                    torch.mm(coefficients, own, out=out)
+                else:
+                    out.copy_(coefficients @ own)
+        return moments
 
     def dense(self, index: np.ndarray) -> Tensor:
         return self.values[torch.from_numpy(index).to(self.values.device)].double()
@@ -140,45 +153,59 @@ class SparseBlock:
         self.n_rows = rows.shape[0]
         self.weights = weights
 
-    @cached_property
-    def _tensor(self) -> Tensor:
-        """The stored rows as a torch tensor that shares their memory: its product is faster."""
-        with warnings.catch_warnings():
-            # Beta state of the layout; memory that may be read-only, and is never written.
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.sparse_csr_tensor(
-                torch.from_numpy(self.rows.indptr),
-                torch.from_numpy(self.rows.indices),
-                torch.from_numpy(self.rows.data),
-                size=self.rows.shape,
-            )
+    @property
+    def _stored(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.rows.indptr, self.rows.indices, self.rows.data
 
     @cached_property
     def squared_norms(self) -> Tensor:
-        squares = sp.csr_matrix(
-            (self.rows.data.astype(np.float64) ** 2, self.rows.indices, self.rows.indptr),
-            shape=self.rows.shape,
-        )
-        cross = self.rows @ self.mean
-        norms = np.asarray(squares.sum(1)).ravel() - 2 * cross + self.mean @ self.mean
-        return torch.from_numpy(np.maximum(norms, 0) / self.scale**2)
+        from lowdim.data.csr import squared_norms
+
+        norms = np.empty(self.n_rows)
+        squared_norms(*self._stored, self.mean, norms)
+        return torch.from_numpy(norms / self.scale**2)
 
     def project(self, directions: Tensor) -> Tensor:
-        scaled = directions.double().numpy().T / self.scale
-        shift = torch.from_numpy((self.mean @ scaled).astype(self.rows.dtype))
-        dense = torch.from_numpy(np.ascontiguousarray(scaled, dtype=self.rows.dtype))
-        return (self._tensor @ dense - shift).T.contiguous()
+        from lowdim.data.csr import project
 
-    def accumulate(self, coefficients: Tensor, out: Tensor | None = None) -> Tensor:
+        scaled = directions.double().numpy().T / self.scale
+        shift = (self.mean @ scaled).astype(self.rows.dtype)
+        scaled = np.ascontiguousarray(scaled, dtype=self.rows.dtype)
+        out = np.empty((self.n_rows, scaled.shape[1]), dtype=self.rows.dtype)
+        edges = np.linspace(0, self.n_rows, torch.get_num_threads() + 1).astype(int)
+        in_threads(
+            lambda span: project(*self._stored, span[0], span[1], scaled, out), pairwise(edges)
+        )
+        out -= shift
+        return torch.from_numpy(out).T.contiguous()
+
+    def accumulate(self, coefficients: Tensor) -> Tensor:
+        from lowdim.data.csr import accumulate
+
         c = coefficients.double().numpy()
-        product = self.rows.T @ np.ascontiguousarray(c.T, dtype=self.rows.dtype)
-        if out is None:
-            out = torch.empty((len(c), self.rows.shape[1]), dtype=torch.float64)
-        total = out.numpy()
-        np.multiply(c.sum(1)[:, None], -self.mean, out=total)
-        total += product.T
-        total /= self.scale
-        return out
+        out = np.zeros((self.rows.shape[1], len(c)))
+        accumulate(*self._stored, np.ascontiguousarray(c.T), out)
+        return torch.from_numpy((out.T - c.sum(1)[:, None] * self.mean) / self.scale)
+
+    def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
+        from lowdim.data.csr import moments_along
+
+        n_components, width, d = sketches.shape
+        moments = np.empty((n_components, 1 + width, d))
+
+        def of_component(c: int) -> None:
+            directions = np.ascontiguousarray(sketches[c].numpy().T / self.scale)
+            weight = weights[c].numpy()
+            weight = np.where(weight > NEGLIGIBLE, weight, 0.0)
+            shift, z, total = self.mean @ directions, np.empty(1 + width), np.zeros(1 + width)
+            sums = np.zeros((d, 1 + width))
+            directions = directions.astype(self.rows.dtype)
+            moments_along(*self._stored, weight, directions, shift, z, sums, total)
+            sums -= self.mean[:, None] * total
+            np.divide(sums.T, self.scale, out=moments[c])
+
+        in_threads(of_component, range(n_components))
+        return torch.from_numpy(moments)
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         out = np.empty((len(coefficients), self.rows.shape[1], self.rows.shape[1]))
@@ -189,10 +216,6 @@ class SparseBlock:
             raw = (self.rows.T @ weighted).toarray()
             out[c] = raw - cross - cross.T + row.sum() * np.outer(self.mean, self.mean)
         return torch.from_numpy(out / self.scale**2)
-
-    def take(self, index: Tensor) -> SparseBlock:
-        weights = None if self.weights is None else self.weights[index]
-        return SparseBlock(self.rows[index.numpy()], self.mean, self.scale, self.start, weights)
 
     def dense(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy((self.rows[index].toarray() - self.mean) / self.scale)
@@ -244,7 +267,7 @@ class StandardizedRows:
         self.device = device
         self.dtype = dtype
         self.n_rows, self.n_columns = source.n_rows, source.n_cols
-        self.block_rows = block_rows or default_block_rows(source)
+        self.block_rows = block_rows or default_block_rows(source, device)
         self.sample_weight = sample_weight
         self.total_weight = float(self.n_rows if sample_weight is None else sample_weight.sum())
         self.mean, self.scale = moments if moments is not None else self._moments()
@@ -315,26 +338,28 @@ class StandardizedRows:
 
     def _sparse_moments(self) -> tuple[np.ndarray, float]:
         """The same in two passes: deviations of what is stored, and of the zeros between."""
-        total, stored, variance = np.zeros(self.n_columns), np.zeros(self.n_columns), 0.0
+        from lowdim.data.csr import accumulate, squared_deviations
+
+        total, stored = np.zeros((self.n_columns, 1)), np.zeros(self.n_columns)
         for rows, weight in self._raw():
-            total += rows.T @ weight
-        mean = total / self.total_weight
+            accumulate(rows.indptr, rows.indices, rows.data, weight[:, None], total)
+        mean, variance = total[:, 0] / self.total_weight, 0.0
         for rows, weight in self._raw():
-            repeated = np.repeat(weight, np.diff(rows.indptr))
-            deviations = rows.data - mean[rows.indices]
-            variance += float(repeated @ np.square(deviations, out=deviations))
-            stored += np.bincount(rows.indices, repeated, self.n_columns)
+            variance += squared_deviations(
+                rows.indptr, rows.indices, rows.data, weight, mean, stored
+            )
         variance += float(np.maximum(self.total_weight - stored, 0.0) @ np.square(mean))
         return mean, variance / self.total_weight
 
     def _raw(self) -> Iterator[tuple[Any, Any]]:
-        """Blocks of stored rows in float64, and their weights."""
+        """Blocks of rows, dense ones in float64, and their weights."""
         for start in range(0, self.n_rows, self.block_rows):
             stop = min(start + self.block_rows, self.n_rows)
             weight = np.ones(stop - start)
             if self.sample_weight is not None:
                 weight = self.sample_weight[start:stop]
-            yield self.source.rows(start, stop).astype(np.float64, copy=False), weight
+            rows = self.source.rows(start, stop)
+            yield rows if self.source.is_sparse else rows.astype(np.float64, copy=False), weight
 
 
 def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
@@ -349,8 +374,10 @@ def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
     return sp.csr_matrix((data * repeated, rows.indices, rows.indptr), shape=shape)
 
 
-def default_block_rows(source: RowSource) -> int:
+def default_block_rows(source: RowSource, device: torch.device) -> int:
     """Rows per block: large enough to feed the linear algebra, small enough for the cache."""
-    if source.is_sparse:
-        return int(np.clip(2**25 // source.n_cols, 1024, 16384))
-    return int(np.clip(2**20 // source.n_cols, 512, 8192))
+    if not source.is_sparse:
+        return int(np.clip(2**20 // source.n_cols, 512, 8192))
+    if source.in_memory and device.type == "cpu":
+        return 16384  # such blocks are views, and nothing of their size is made dense
+    return int(np.clip(2**25 // source.n_cols, 1024, 16384))

@@ -13,7 +13,7 @@ FEW = 8
 MANY = 16
 
 #: Numbers that rows are made orthonormal at a time: the work needs several copies of them.
-AT_A_TIME = 2**21
+AT_A_TIME = 2**20
 
 
 def descending_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:

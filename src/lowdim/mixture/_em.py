@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lowdim._results import StopReason
 from lowdim.data.blocks import StandardizedRows
-from lowdim.mixture._family import Family, P, Statistics, add_statistics
+from lowdim.mixture._family import Family, P, Statistics, add_statistics, concatenate
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.
 MAX_RESEEDS = 5
@@ -121,6 +121,7 @@ def run_em(
 ) -> EMResult[P]:
     """Iterate a batch of restarts until each has stopped for a reason of its own."""
     loop = _Loop(family, data, start, options)
+    del start
     for _ in range(options.max_iter):
         loop.step()
         if report is not None:
@@ -136,15 +137,14 @@ class _Loop(Generic[P]):
 
     family: Family[P]
     data: StandardizedRows
-    start: P
+    now: P  # parameters to evaluate next, of the active restarts
     options: EMOptions
     iteration: int = 0
     traces: list[list[float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        n = self.start.n_restarts
-        self.now = self.start  # parameters to evaluate next, of the active restarts
-        self.final = self.start
+        n = self.now.n_restarts
+        self.finished: dict[int, P] = {}  # parameters of each restart that has stopped
         self.active = np.arange(n)
         self.traces = [[] for _ in range(n)]
         self.objective = np.full(n, np.nan)
@@ -180,6 +180,7 @@ class _Loop(Generic[P]):
         starved = self.family.starved(statistics, self.now)
         if starved.any():
             updated, reseeded = self._reseed(updated, starved, ~(failed | rejected))
+        del statistics  # of the size of the parameters, and not needed any more
         self._record(objective, ~(failed | rejected | reseeded))
         for restart in self.active[reseeded]:  # a new start, so a new trace
             self.settled[restart] = -np.inf
@@ -241,6 +242,7 @@ class _Loop(Generic[P]):
         else:
             self.fallback, self.phase = updated, 2
             self.now = extrapolate(self.family, self.anchors[0], before, updated)
+            self.anchors = []
 
     def _slow(self, gain: np.ndarray) -> bool:
         """Whether to extrapolate: some restart's gains shrink slowly, or a cycle has begun."""
@@ -289,28 +291,33 @@ class _Loop(Generic[P]):
     def _retire(self, mask: np.ndarray, reason: StopReason) -> None:
         if not mask.any():
             return
-        restarts = self.active[mask]
-        where = torch.from_numpy(restarts).to(self.data.device)
-        self.final = self.final.assign(where, self.now.select(self._index(mask)))
-        for restart in restarts:
+        for position in np.flatnonzero(mask):
+            restart = int(self.active[position])
+            self.finished[restart] = self._one(self.now, int(position))
             self.reasons[restart] = reason
             if reason is StopReason.CONVERGED and self.options.prune:
                 self._note_sound(restart)
             if reason is StopReason.FAILED:
                 self.objective[restart] = np.nan
 
+    def _one(self, parameters: P, position: int) -> P:
+        """One restart of the active ones."""
+        if parameters.n_restarts == 1:
+            return parameters
+        return parameters.select(torch.tensor([position], device=self.data.device))
+
     def _note_sound(self, restart: int) -> None:
-        one = torch.tensor([restart], device=self.data.device)
-        if not self.starved[restart] and not bool(self.family.collapsed(self.final.select(one))):
+        if not self.starved[restart] and not bool(self.family.collapsed(self.finished[restart])):
             self.sound_best = max(self.sound_best, self.objective[restart])
 
     def result(self) -> EMResult[P]:
         if len(self.active):
             self._retire(np.ones(len(self.active), dtype=bool), StopReason.ITERATION_LIMIT)
             self._evaluate_unfinished()
-        collapsed = self.family.collapsed(self.final).cpu().numpy()
+        final = concatenate([self.finished[restart] for restart in range(len(self.objective))])
+        collapsed = self.family.collapsed(final).cpu().numpy()
         return EMResult(
-            parameters=self.final,
+            parameters=final,
             objective=self.objective,
             traces=[np.array(trace) for trace in self.traces],
             n_iter=self.n_iter,
@@ -331,8 +338,9 @@ class _Loop(Generic[P]):
                     self.family, self.data, fallback, self.options.assignment, 1.0
                 )
                 objective[rejected] = other.cpu().numpy()
-                where = torch.from_numpy(self.active[rejected]).to(self.data.device)
-                self.final = self.final.assign(where, fallback)
+                for position in np.flatnonzero(rejected):
+                    restart = int(self.active[position])
+                    self.finished[restart] = self._one(self.fallback, int(position))
         self.beta = 1.0
         self._record(objective, np.isfinite(objective))
 
@@ -354,11 +362,17 @@ def extrapolate(family: Family[P], first: P, second: P, third: P) -> P:
     theta - 2 alpha r + alpha^2 v with r = theta_1 - theta_0, v = (theta_2 - theta_1) - r and
     alpha = -||r|| / ||v||, at most -1 (which is theta_2 itself).
     """
-    theta_2 = family.pack(third)
-    theta_1 = family.pack(second, third)
-    theta_0 = family.pack(first, third)
-    r = theta_1 - theta_0
-    v = (theta_2 - theta_1) - r
+    theta, theta_1 = family.pack(first, third), family.pack(second, third)
+    r = theta_1 - theta
+    v = family.pack(third)
+    v -= theta_1
+    v -= r
     length = np.linalg.norm(r, axis=1) / np.maximum(np.linalg.norm(v, axis=1), 1e-300)
     alpha = -np.clip(length, 1.0, 1e3)[:, None]
-    return family.unpack(theta_0 - 2 * alpha * r + alpha**2 * v, third)
+    # In place, since each of these is as large as the parameters.
+    r *= -2 * alpha
+    v *= alpha**2
+    theta += r
+    theta += v
+    del theta_1, r, v
+    return family.unpack(theta, third)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block, DenseBlock, active_rows
+from lowdim.data.blocks import Block, DenseBlock
 from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
 from lowdim.mixture._subspace import density
@@ -92,13 +92,14 @@ class SubspaceFamily:
         if parameters.sketch is None:
             sums, second = block.accumulate(flat), block.second_moments(flat)
         else:
-            sums, second = _sketched_moments(block, flat, parameters.sketch.flatten(0, 1))
+            moments = block.sketched_moments(flat, parameters.sketch.flatten(0, 1))
+            sums, second = moments[:, 0], moments[:, 1:]
         return {
             "counts": flat.sum(1).view(r, k),
             "squares": squares,
-            "sums": sums.view(r, k, d),
+            "sums": sums.reshape(r, k, d),
             "energy": (flat @ block.squared_norms).view(r, k),
-            "second": second.view(r, k, -1, d),
+            "second": second.unflatten(0, (r, k)),
         }
 
     def maximize(
@@ -236,16 +237,3 @@ class SubspaceFamily:
             noise=unless_held(tensor(noise), like.noise),
             sketch=sketch,
         )
-
-
-def _sketched_moments(block: Block, flat: Tensor, sketch: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum r x, (C, D), and sum r (W x) x', (C, w, D), over the rows that each component owns."""
-    n_components, width, d = sketch.shape
-    moments = sketch.new_zeros((n_components, 1 + width, d))
-    for c in range(n_components):
-        index = active_rows(flat[c])
-        own, r = (block, flat[c]) if index is None else (block.take(index), flat[c][index])
-        if own.n_rows:
-            coefficients = own.project(sketch[c]).double().mul_(r)
-            own.accumulate(torch.cat([r[None], coefficients]), moments[c])
-    return moments[:, 0], moments[:, 1:]

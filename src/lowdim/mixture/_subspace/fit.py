@@ -71,19 +71,16 @@ def run_restarts(
 ) -> EMResult[SubspaceParameters]:
     """Run all starts, as many at a time as memory allows, and join their results."""
     start = concatenate(starts)
-    size = restarts_per_batch(start)
-    if start.n_restarts <= size:
-        return run_em(family, data, start, options, report)
-    results = [
-        run_em(
-            family,
-            data,
-            start.select(torch.arange(i, min(i + size, start.n_restarts))),
-            options,
-            report,
-        )
-        for i in range(0, start.n_restarts, size)
-    ]
+    size, n = restarts_per_batch(start), start.n_restarts
+    batches = [start]
+    if size < n:
+        batches = [start.select(torch.arange(i, min(i + size, n))) for i in range(0, n, size)]
+    del starts, start  # as large as what is learned from them
+    results = []
+    while batches:
+        results.append(run_em(family, data, batches.pop(0), options, report))
+    if len(results) == 1:
+        return results[0]
     return EMResult(
         parameters=concatenate([result.parameters for result in results]),
         objective=np.concatenate([result.objective for result in results]),

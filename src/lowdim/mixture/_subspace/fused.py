@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._threads import in_threads
 from lowdim.data.blocks import DenseBlock
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
@@ -35,11 +35,11 @@ def fused_expectation(
         sums = accumulate(rows, weights, *terms)
     else:
         edges = np.linspace(0, len(rows), n_threads + 1).astype(int)
-        with ThreadPoolExecutor(n_threads) as pool:
-            tasks = [
-                pool.submit(accumulate, rows[i:j], weights[i:j], *terms) for i, j in pairwise(edges)
-            ]
-            sums = [sum(parts) for parts in zip(*(task.result() for task in tasks), strict=True)]
+        parts = in_threads(
+            lambda span: accumulate(rows[span[0] : span[1]], weights[span[0] : span[1]], *terms),
+            pairwise(edges),
+        )
+        sums = [sum(part) for part in zip(*parts, strict=True)]
     *statistics, objective = (torch.from_numpy(value) for value in sums)
     return dict(zip(STATISTICS, statistics, strict=True)), objective
 

@@ -200,7 +200,7 @@ class Starter:
         sizes = np.array([len(rows) for rows in sets])
         for size in np.unique(sizes):
             which = np.flatnonzero(sizes == size)
-            chunk = max(1, 2**22 // (size * d))
+            chunk = max(1, 2**21 // (size * d))
             for part in np.split(which, range(chunk, len(which), chunk)):
                 rows = self.sample.dense(np.concatenate([sets[i] for i in part]))
                 rows = rows.view(len(part), size, d)

@@ -56,7 +56,6 @@ def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Genera
     starter, index = make_starter(data, largest, rng, shared_noise=arguments.shared_noise)
     family = make_family(arguments, data, starter)
     requested = torch.tensor(arguments.dims, device=data.device)
-    start = first_parameters(arguments, data, family, index, requested)
     with progress(
         arguments.options.max_iter, description="EM", enabled=arguments.verbose > 0
     ) as bar:
@@ -65,8 +64,13 @@ def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Genera
             bar.update()
             bar.set_postfix_str(f"objective {objective:.6g}")
 
-        watch = report if arguments.verbose > 0 else None
-        result = run_restarts(family, data, [start], arguments.options, watch)
+        result = run_restarts(
+            family,
+            data,
+            [first_parameters(arguments, data, family, index, requested)],
+            arguments.options,
+            report if arguments.verbose > 0 else None,
+        )
     return keep_best(family, data, result, arguments.options, requested)
 
 
