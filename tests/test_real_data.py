@@ -1,13 +1,11 @@
 """Real data: agreement with known cell types, and known markers, from one stated recipe.
 
-The recipe is that of benchmarks/quality.py: k-means on 20 principal components starts a mixture of
-lines with shared noise on 2,000 scaled, log-normalised genes. Most of its lead over k-means on the
-same genes is due to that start: k-means from there does as well (see the benchmark).
+The recipe is that of benchmarks/quality.py: a mixture of lines with shared noise on 2,000 scaled,
+log-normalised genes, three starts of its own.
 """
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import lowdim as ld
@@ -46,28 +44,25 @@ def pbmc(datasets: Path):
     return adata
 
 
-@pytest.fixture(scope="module")
-def start(pbmc) -> np.ndarray:
-    from sklearn.cluster import KMeans
-
-    rows = pbmc.obsm["X_pca"].astype(np.float64)
-    return KMeans(N_TYPES, n_init=10, random_state=0).fit_predict(rows).astype(np.int64)
-
-
-@pytest.fixture(scope="module")
-def fitted(pbmc, start):
+def fit(pbmc, seed: int):
     return ld.tl.subspaces(
         pbmc,
         N_TYPES,
         dims=1,
         layer="scaled",
         shared_noise=True,
-        init=start,
-        n_init=1,
-        tol=1e-3,
+        init="kmeans",
+        n_init=3,
+        tol=1e-4,
+        random_state=seed,
         device="cpu",
         copy=True,
     )
+
+
+@pytest.fixture(scope="module")
+def fits(pbmc):
+    return [fit(pbmc, seed) for seed in range(3)]
 
 
 def agreement(adata, groups) -> float:
@@ -76,21 +71,19 @@ def agreement(adata, groups) -> float:
     return adjusted_rand_score(adata.obs["cell_type"].astype(str), groups)
 
 
-def test_lines_agree_with_cell_types_better_than_kmeans_with_starts_of_its_own(fitted) -> None:
+def test_lines_agree_with_cell_types_better_than_kmeans_on_the_same_genes(pbmc, fits) -> None:
     from sklearn.cluster import KMeans
 
-    clusters = KMeans(N_TYPES, n_init=10, random_state=0).fit_predict(fitted.layers["scaled"])
-    found = agreement(fitted, fitted.obs["subspaces"])
-    assert found > 0.65
-    assert found > agreement(fitted, clusters) + 0.05
+    scaled = pbmc.layers["scaled"]
+    clusters = [KMeans(N_TYPES, n_init=3, random_state=s).fit_predict(scaled) for s in range(4)]
+    best_of_kmeans = max(agreement(pbmc, labels) for labels in clusters)
+    found = sorted(agreement(one, one.obs["subspaces"]) for one in fits)
+    assert found[0] > 0.55
+    assert found[1] > best_of_kmeans  # the median
 
 
-def test_lines_agree_with_cell_types_better_than_their_start(fitted, start) -> None:
-    assert agreement(fitted, fitted.obs["subspaces"]) > agreement(fitted, start)
-
-
-def test_the_top_genes_of_components_are_known_markers(fitted) -> None:
-    top = ld.get.top_genes(fitted, by="mean", n_genes=15)
+def test_the_top_genes_of_components_are_known_markers(fits) -> None:
+    top = ld.get.top_genes(fits[1], by="mean", n_genes=15)
     genes = [set(own) for _, own in top.groupby("component")["gene"]]
     found = [name for name, known in MARKERS.items() if any(len(known & g) >= 2 for g in genes)]
     assert len(found) >= 6, found
