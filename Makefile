@@ -25,7 +25,7 @@ PINS = $$($(BIN)/python -c 'import sys; print("-c constraints/ci.txt" * (sys.ver
 .PHONY: demo test lint docs bench clean
 .DELETE_ON_ERROR:
 
-demo: $(VENV)/.installed-demo
+demo: $(VENV)/.compiled
 	$(BIN)/lowdim demo --output out
 
 test: lint
@@ -71,6 +71,14 @@ $(VENV)/.installed-torch: $(VENV)/.created constraints/cpu.txt
 	fi
 	@$(BIN)/python -W ignore -c 'import torch; v = torch.version; print(f"torch {torch.__version__}" + \
 	  ("" if not (v.cuda or v.hip) else ": a build for GPUs, several gigabytes with its libraries."))'
+	@touch $@
+
+# A first fit compiles what it calls, once per installation; here, so that the demo does not wait.
+$(VENV)/.compiled: $(VENV)/.installed-demo $(wildcard src/lowdim/*/*.py src/lowdim/*/*/*.py)
+	@echo "Compiling, once ..."
+	@$(BIN)/python -W ignore -c 'import numpy as np; from lowdim import SubspaceMixture; \
+	  rows = np.random.default_rng(0).normal(size=(300, 10)); \
+	  SubspaceMixture(dims=[2, 1], tol=1e-3, random_state=0).fit(rows)'
 	@touch $@
 
 # [dev] contains [demo].
