@@ -8,7 +8,7 @@ from scipy.linalg import lapack
 from torch import Tensor
 
 #: Up to this order, compiled Jacobi rotations beat a call of LAPACK.
-FEW = 8
+FEW = 12
 #: From this order on, finding only the leading eigenpairs beats finding all of them.
 MANY = 16
 

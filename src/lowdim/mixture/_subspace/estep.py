@@ -14,6 +14,8 @@ import numpy as np
 
 #: Rows per chunk.
 CHUNK = 256
+#: Rows of padding, lest columns that lie a power of two apart compete for the same cache lines.
+PADDING = 8
 #: Up to so many columns, loops make the second moments faster than matrix products do.
 LOOP_COLUMNS = 16
 #: Shares smaller than this (e^-37) cannot change a sum of shares in float64; they become zero.
@@ -81,8 +83,8 @@ def accumulate(x, weights, means, bases, dims, constant, precision, gain, soft, 
     second = np.zeros((n_restarts, n_components, n_columns, n_columns))
     energy = np.zeros((n_restarts, n_components))
     objective = np.zeros(n_restarts)
-    columns = np.empty((n_columns, CHUNK))
-    scratch = np.empty((n_columns + 2, CHUNK))
+    columns = np.empty((n_columns, CHUNK + PADDING))
+    scratch = np.empty((n_columns + 2, CHUNK + PADDING))
     scaled = np.empty((CHUNK, n_columns))
     shares = np.empty((n_components, CHUNK))
     work = np.empty((bases.shape[2] + 2, CHUNK))
