@@ -12,6 +12,8 @@ import math
 import numba
 import numpy as np
 
+from lowdim.mixture._subspace.parameters import TINY_WEIGHT
+
 #: Rows per chunk.
 CHUNK = 256
 #: Rows of padding, lest columns that lie a power of two apart compete for the same cache lines.
@@ -24,8 +26,6 @@ LOG_NEGLIGIBLE = -37.0
 TAYLOR = tuple(1 / math.factorial(j) for j in range(13, -1, -1))
 POWERS = 2.0 ** -np.arange(56)
 LOG_2 = math.log(2)
-#: The logarithm of a weight is that of at least this.
-TINY_WEIGHT = 1e-300
 LOG_2_PI = math.log(2 * math.pi)
 #: Rearranging sums is allowed; treating nan and inf as impossible is not.
 FAST = {"reassoc", "contract", "arcp", "nsz"}

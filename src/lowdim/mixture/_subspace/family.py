@@ -23,10 +23,7 @@ from lowdim.mixture._subspace.maximize import (
     spectrum,
     with_dims,
 )
-from lowdim.mixture._subspace.parameters import SubspaceParameters
-
-#: The logarithm of a weight is that of at least this.
-TINY_WEIGHT = 1e-300
+from lowdim.mixture._subspace.parameters import TINY_WEIGHT, SubspaceParameters
 
 
 @dataclass(frozen=True)
@@ -193,6 +190,7 @@ class SubspaceFamily:
         rows: np.ndarray = parameters.host("bases")[..., :largest, :] * scale[..., None]
         return rows
 
+    @np.errstate(over="ignore", invalid="ignore")  # a step too far is seen by its objective
     def unpack(self, vectors: np.ndarray, like: SubspaceParameters) -> SubspaceParameters:
         r, k, d = like.shape
         q, free, device = like.bases.shape[2], k - self.n_held, like.weights.device

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from lowdim.mixture._family import Parameters
 
+#: The logarithm of a weight is that of at least this.
+TINY_WEIGHT = 1e-300
+
 
 @dataclass(frozen=True)
 class SubspaceParameters(Parameters):
@@ -118,6 +121,6 @@ class SubspaceParameters(Parameters):
         constant, precision, gain = score_terms(weights, latent, noise, dims, self.means.shape[-1])
         if self.log_volume is not None:
             uniform = np.isinf(self.host("noise"))
-            log_weight = np.log(np.maximum(self.host("weights"), 1e-300))
+            log_weight = np.log(np.maximum(weights, TINY_WEIGHT))
             constant = np.where(uniform, log_weight - self.host("log_volume"), constant)
         return constant, precision, gain
