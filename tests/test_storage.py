@@ -84,9 +84,16 @@ def test_a_save_replaces_the_former_file(path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["model.h5"]
 
 
-def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        _storage.write(tmp_path / "nowhere" / "model.h5", {"class": "Blob"}, {})
+def test_a_folder_that_does_not_exist_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "model.h5"
+    _storage.write(path, {"class": "Blob"}, {"a": np.arange(3)})
+    assert _storage.read(path, expected="Blob")[1]["a"].tolist() == [0, 1, 2]
+
+
+def test_the_file_has_the_usual_permissions(path: Path) -> None:
+    usual = path.with_name("usual")
+    usual.touch()
+    assert path.stat().st_mode == usual.stat().st_mode
 
 
 def foreign_files() -> dict[str, bytes]:

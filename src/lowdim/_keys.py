@@ -111,6 +111,8 @@ class SubspaceRecord(TypedDict):
     held: IntArray  # free parameters of each fixed or background component
     n_features_in: int  # D
     feature_names_in: NotRequired[Any]  # (D,) strings, where the columns are genes
+    search: NotRequired[dict[str, Any]]  # settings of the search that led here
+    search_trace: NotRequired[Float64Array]  # (n_runs, 2): number of components, BIC
     criteria: CriteriaRecord
 
 
@@ -119,3 +121,4 @@ class SelectionRecord(TypedDict):
 
     table: dict[str, Any]  # column -> array over the models, best first; dims as "2,1,1,0"
     criterion: str
+    params: dict[str, Any]  # all settings; n_components and dims are the values tried

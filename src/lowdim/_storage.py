@@ -6,14 +6,13 @@ A file is written beside its destination and renamed, so a failed save leaves th
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lowdim._files import replacing
 from lowdim._version import __version__
 
 FORMAT = "lowdim-model"
@@ -49,7 +48,7 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.n
     Parameters
     ----------
     path
-        Where to; replaced if it exists.
+        Where to; replaced if it exists. Its folder is made if it does not exist.
     header
         JSON-ready facts; must name the "class".
     arrays
@@ -57,28 +56,20 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.n
     """
     import h5py
 
-    path = Path(path)
     facts = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "lowdim_version": __version__,
         **header,
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        with h5py.File(temporary, "w") as file:
-            file.attrs["header"] = json.dumps(facts)
-            for name, array in arrays.items():
-                if array.dtype.kind in "OU":
-                    text = [str(item) for item in array.tolist()]
-                    file.create_dataset(name, data=text, dtype=h5py.string_dtype())
-                else:
-                    file.create_dataset(name, data=array)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["header"] = json.dumps(facts)
+        for name, array in arrays.items():
+            if array.dtype.kind in "OU":
+                text = [str(item) for item in array.tolist()]
+                file.create_dataset(name, data=text, dtype=h5py.string_dtype())
+            else:
+                file.create_dataset(name, data=array)
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

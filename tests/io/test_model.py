@@ -117,6 +117,8 @@ def test_the_selected_model_can_be_saved(tmp_path: Path) -> None:
     again = load(tmp_path / "model.h5")
     assert same(again.predict_proba(X), model.predict_proba(X))
     assert again.dims == "auto"
+    assert same(again.search_trace_, model.search_trace_)
+    assert again.search_ == model.search_
 
 
 def altered(path: Path, **changes: object) -> Path:

@@ -223,9 +223,35 @@ def test_auto_is_the_short_form(simple: data.SimulatedSubspaces) -> None:
     assert model.transform(simple.X).shape == (150, 1)
     names = {name for name in vars(model) if name.endswith("_")}
     fixed = SubspaceMixture(dims=[1, 0], n_init=2, random_state=0).fit(simple.X)
-    assert names == {name for name in vars(fixed) if name.endswith("_")}
+    of_search = {"search_", "search_trace_"}
+    assert names - of_search == {name for name in vars(fixed) if name.endswith("_")}
+    assert model.search_ == {
+        "n_components": [1, 2, 3],
+        "dims": [0, 1, 2, 3],
+        "criterion": "bic",
+        "patience": 3,
+    }
     model.set_params(dims=[1], n_components=1).fit(simple.X)  # and it can be fitted otherwise
     assert model.dims_.tolist() == [1]
+
+
+def test_the_trace_has_every_run(
+    selection: SubspaceSelection, simple: data.SimulatedSubspaces
+) -> None:
+    """In the units of the table: its best BIC, sizes and numbers of runs are in the trace."""
+    sizes, values = selection.best_estimator_.search_trace_.T
+    table = selection.table[~selection.table["degenerate"]]
+    for size, own in table.groupby("n_components"):
+        assert values[sizes == size].min() == pytest.approx(own["bic"].min(), rel=1e-12)
+    assert len(values) >= selection.table["restarts_agreeing"].sum()
+    assert sizes[:4].tolist() == [1, 1, 1, 1]  # n_init fresh starts
+    axis = {"mean": np.zeros(4), "basis": np.eye(4)[:1]}
+    held = select_subspaces(simple.X * 7, 2, 1, n_init=2, fixed=axis, random_state=0)
+    best = held.best_estimator_
+    assert best.search_trace_[:, 1].min() == pytest.approx(held.table["bic"].min(), rel=1e-12)
+    best.fit(simple.X)
+    assert not hasattr(best, "search_trace_")
+    assert not hasattr(best, "search_")
 
 
 def test_auto_explores_more_than_is_asked_for_by_default() -> None:

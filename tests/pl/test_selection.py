@@ -40,9 +40,31 @@ def test_points_lines_and_star(search: SimpleNamespace) -> None:
     np.testing.assert_array_equal(line(ax, "degenerate"), [[2, 50]])
     np.testing.assert_array_equal(line(ax, "best of"), [[1, 150], [2, 100], [3, 102.5]])
     np.testing.assert_array_equal(line(ax, "best: 1,1\n(next is 2.5 away)"), [[2, 100]])
-    assert [text.get_text() for text in ax.texts] == ["1", "1,1", "1,1,0"]
+    assert [text.get_text() for text in ax.texts] == [
+        *("d = 1 ", "1", "2", "2"),
+        *("d = 0 ", "·", "·", "1"),
+    ]
     assert ax.get_ylabel() == "BIC (lower is better)"
     assert ax.get_xticks().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("largest", [3, 11, 16])
+@pytest.mark.parametrize("criterion", ["bic", "heldout"])
+def test_nothing_that_is_written_overlaps(largest: int, criterion: str) -> None:
+    sizes = np.arange(1, largest + 1)
+    dims = [tuple(sorted((j % 5 for j in range(k)), reverse=True)) for k in sizes]
+    values = {"bic": 5e4 - 900.0 * sizes, "heldout": -30 + 0.1 * sizes}
+    table = pd.DataFrame({"dims": dims, "n_components": sizes, "degenerate": False, **values})
+    ax = ld.pl.selection(SimpleNamespace(table=table, criterion=criterion))
+    ax.figure.draw_without_rendering()
+    low, high = ax.get_ylim()
+    seen = [label for label in ax.get_yticklabels() if low <= label.get_position()[1] <= high]
+    written = [*ax.texts, ax.xaxis.label, *ax.get_xticklabels(), *seen]
+    boxes = [text.get_window_extent() for text in written]
+    for i, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[:i]), written[i].get_text()
+    plot = ax.get_window_extent()
+    assert not any(plot.overlaps(text.get_window_extent()) for text in ax.texts)
 
 
 def test_other_criteria(search: SimpleNamespace) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import anndata as ad
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from matplotlib.collections import PathCollection
@@ -168,6 +169,37 @@ def test_axis_labels_tell_the_share_of_variance(
     assert labels == [f"PC {i + 1} ({shares[i]:.0%})" for i in range(3)]
     by_gene = ld.pl.subspaces(adata, axes=(3, 1))
     assert (by_gene.get_xlabel(), by_gene.get_ylabel()) == ("g3", "g1")
+
+
+def test_columns_go_by_the_names_of_what_was_fitted(
+    adata: ad.AnnData, wide: SimulatedSubspaces
+) -> None:
+    def labels(*args: Any, **kwargs: Any) -> list[str]:
+        ax = ld.pl.subspaces(*args, axes=(2, 0), **kwargs)
+        return [ax.get_xlabel(), ax.get_ylabel()]
+
+    for rep in ("X_pca", "X_vae"):
+        adata.obsm[rep] = wide.X[:, :4]
+        ld.tl.subspaces(adata, dims=[1, 0], use_rep=rep, key_added=f"of_{rep}", n_init=1)
+    assert labels(adata, key="of_X_pca") == ["PC 3", "PC 1"]
+    assert labels(adata, key="of_X_vae") == ["X_vae 2", "X_vae 0"]
+    frame = pd.DataFrame(wide.X, columns=[f"marker {j}" for j in range(12)])
+    named = SubspaceMixture(dims=[1, 0], n_init=1).fit(frame)
+    assert labels(named, wide.X) == labels(named, frame) == ["marker 2", "marker 0"]
+    plain = SubspaceMixture(dims=[1, 0], n_init=1).fit(wide.X)
+    assert labels(plain, wide.X) == ["column 2", "column 0"]
+
+
+def test_labels_of_neighbouring_views_are_apart(
+    model: SubspaceMixture, simulated: SimulatedSubspaces
+) -> None:
+    X = simulated.X * [2.5, 1.8, 1.0]
+    wider = SubspaceMixture(dims=[2, 1, 0, 1], init=simulated.labels).fit(X)
+    views = [(20, -60), (20, 30)]
+    panels = ld.pl.subspaces(wider, X, views=views, legend=False)
+    panels[0].figure.draw_without_rendering()
+    left, right = (panel.zaxis.label.get_window_extent() for panel in panels)
+    assert left.x1 + 10 < right.x0
 
 
 def test_an_anndata_gives_the_picture_of_its_model(

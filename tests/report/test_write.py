@@ -155,6 +155,15 @@ def test_selection_is_ranked_as_in_the_table(page: Page, searched_once: ad.AnnDa
     assert best["worse by"] == "0"
 
 
+def test_the_search_and_its_settings_are_told(written: str, searched_once: ad.AnnData) -> None:
+    n_runs = len(searched_once.uns["subspaces"]["search_trace"])
+    assert f"which polished what {n_runs} runs of the search had found" in written
+    assert "Plot of the BIC of every run of the search" in written
+    settings = written.split("<caption>Settings of the search</caption>")[1].split("</table>")[0]
+    assert '<th scope="row">n_components</th><td>[2, 3]</td>' in settings
+    assert '<th scope="row">dims</th><td>[0, 1, 2]</td>' in settings
+
+
 def test_data_summary(page: Page) -> None:
     said = dict(row for row in page.tables["data-table"])
     assert said["matrix"] == "X"
@@ -175,6 +184,7 @@ def test_without_labels_search_or_genes(searched: ad.AnnData, tmp_path: Path) ->
     ld.tl.subspaces(searched, 2, 1, use_rep="other", key_added="own", n_init=1)
     page = Page(ld.report.write(searched, tmp_path / "r.html", key="own").read_text("utf-8"))
     assert "selection" not in page.ids
+    assert "of the search" not in page.text
     assert "labels" not in page.ids
     assert "2 subspaces in 190 rows" in page.text
     assert "other 0" in page.text  # columns stand in for genes

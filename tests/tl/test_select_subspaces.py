@@ -41,6 +41,31 @@ def test_another_criterion_ranks_and_is_recorded(planted: ad.AnnData) -> None:
     assert "subspaces_selection" not in planted.uns
 
 
+def test_the_settings_of_the_search_are_recorded(planted: ad.AnnData, tmp_path: Path) -> None:
+    arguments = {**FAST, "patience": 2, "tol": 1e-4, "use_rep": "X_pca", "random_state": 3}
+    ld.tl.select_subspaces(planted, **arguments)
+    planted.write_h5ad(tmp_path / "a.h5ad")
+    tried = {"n_components": [2, 3], "dims": [0, 1, 2], "criterion": "bic", "patience": 2}
+    for adata in (planted, ad.read_h5ad(tmp_path / "a.h5ad")):
+        params = ld.get.selection(adata).attrs["params"]
+        assert params.items() >= {**arguments, **tried}.items()
+        assert "heldout_fraction" not in params  # nothing was held out
+        assert ld.get.model(adata).search_ == tried
+    ld.tl.select_subspaces(planted, criterion="heldout", heldout_fraction=0.3, **FAST)
+    assert ld.get.selection(planted).attrs["params"]["heldout_fraction"] == 0.3
+
+
+def test_a_fit_with_a_search_records_its_settings(planted: ad.AnnData) -> None:
+    ld.tl.subspaces(planted, 3, "auto", n_init=2, max_iter=50)
+    record = planted.uns["subspaces"]
+    assert list(record["search"]["n_components"]) == [1, 2, 3]
+    assert list(record["search"]["dims"]) == [0, 1, 2, 3, 4, 5]
+    assert (record["search"]["criterion"], record["search"]["patience"]) == ("bic", 3)
+    assert np.array_equal(ld.get.model(planted).search_trace_, record["search_trace"])
+    ld.tl.subspaces(planted, dims=[1, 1], n_init=1)
+    assert not {"search", "search_trace"} & set(planted.uns["subspaces"])
+
+
 def test_a_later_fit_keeps_the_table(planted: ad.AnnData) -> None:
     ld.tl.select_subspaces(planted, **FAST)
     ld.tl.subspaces(planted, dims=[1, 1], n_init=1)

@@ -48,4 +48,6 @@ def model(adata: AnnData, key: str = "subspaces") -> SubspaceMixture:
         for name, value in stored.items()
     }
     state["_held"] = np.asarray(record["held"]).tolist()
+    if "search_" in state:
+        state["search_"] = from_uns(state["search_"])
     return restore_state(fitted, state)

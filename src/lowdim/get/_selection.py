@@ -41,18 +41,21 @@ def selection(adata: AnnData, key: str = "subspaces") -> pd.DataFrame:
     -------
     The table of `lowdim.SubspaceSelection`: ``dims`` (tuples), ``n_components``,
     ``log_likelihood``, ``n_parameters``, ``bic``, ``icl``, ``restarts_agreeing``,
-    ``smallest_component``, ``degenerate`` and, for criterion "heldout", ``heldout``. The
-    criterion is in its ``attrs``.
+    ``smallest_component``, ``degenerate`` and, for criterion "heldout", ``heldout``. Its
+    ``attrs`` hold the ``criterion`` and, as ``params``, the settings of the search.
 
     Raises
     ------
     TypeError, ValueError
         There is no such search.
     """
+    from lowdim.tl._params import from_uns
+
     record = find_selection(adata, key)
     columns = record["table"]
     names = sorted(columns, key=_COLUMNS.index)
     table = pd.DataFrame({name: np.asarray(columns[name]) for name in names})
     table["dims"] = [tuple(int(d) for d in dims.split(",")) for dims in table["dims"]]
     table.attrs["criterion"] = str(record["criterion"])
+    table.attrs["params"] = from_uns(record.get("params", {}))
     return table

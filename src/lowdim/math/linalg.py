@@ -103,5 +103,8 @@ def _cholesky_rows(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 def procrustes_align(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Rotate rows, (..., m, D), within their span so that they lie closest to the reference."""
-    u, _, vh = np.linalg.svd(reference @ rows.swapaxes(-1, -2))
+    cross = reference @ rows.swapaxes(-1, -2)
+    if cross.shape[-1] == 1:
+        return np.where(cross < 0, -rows, rows)
+    u, _, vh = np.linalg.svd(cross)
     return (u @ vh) @ rows

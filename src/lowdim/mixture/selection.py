@@ -209,6 +209,14 @@ def _select(
     if hasattr(model, "feature_names_in_"):
         fitted.feature_names_in_ = model.feature_names_in_
     set_fitted(fitted, _as_fit(best, everything), everything)
+    fitted.search_trace_ = _trace(search, data)
+    fitted.search_ = {
+        "n_components": sizes,
+        "dims": allowed,
+        "criterion": criterion,
+        "patience": patience,
+        **({"heldout_fraction": heldout_fraction} if heldout else {}),
+    }
     return SubspaceSelection(table, fitted, criterion)
 
 
@@ -234,12 +242,8 @@ def _table(
     search: Search, data: StandardizedRows, heldout: StandardizedRows | None
 ) -> pd.DataFrame:
     """One row per list of dimensions, in the data's units."""
-    shift = data.n_columns * np.log(data.scale) * data.total_weight
+    shift, constant = _shift(data), _held_parameters(search)
     log_n = np.log(data.total_weight)
-    held = search.family.constraints
-    constant = 0
-    if held is not None:
-        constant = int(held.learn_noise.sum() + (held.dims * held.learn_latent).sum())
     rows = []
     for dims, candidate in search.candidates.items():
         n_parameters = search.free_parameters(dims) + constant
@@ -262,6 +266,26 @@ def _table(
             row["heldout"] = _mean_log_likelihood(heldout, candidate.parameters)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _trace(search: Search, data: StandardizedRows) -> np.ndarray:
+    """Number of components and BIC of every run, in the data's units, (n_runs, 2)."""
+    trace = np.array(search.history, dtype=np.float64)
+    trace[:, 1] += _held_parameters(search) * np.log(data.total_weight) + 2 * _shift(data)
+    return trace
+
+
+def _shift(data: StandardizedRows) -> float:
+    """What the units add to a total log-likelihood."""
+    return float(data.n_columns * np.log(data.scale) * data.total_weight)
+
+
+def _held_parameters(search: Search) -> int:
+    """Free parameters of fixed and background components."""
+    held = search.family.constraints
+    if held is None:
+        return 0
+    return int(held.learn_noise.sum() + (held.dims * held.learn_latent).sum())
 
 
 def _entropy(data: StandardizedRows, parameters: SubspaceParameters) -> float:

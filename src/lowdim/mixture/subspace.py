@@ -53,9 +53,8 @@ class SubspaceMixture(
     n_components : int, default=1
         K, the number of components that are learned. With a list of `dims`, its length.
     dims : int, list of int or "auto", default=1
-        Dimension d_k of every component, 0 <= d_k <= D. "auto" (soft
-        assignment only) searches over the number of components, up to `n_components` or 10 if
-        that is 1, and their dimensions by BIC.
+        Dimension d_k of every component, 0 <= d_k <= D. "auto" (soft assignment only) searches
+        over the number, up to `n_components` or 10 if that is 1, and the dimensions by BIC.
     assignment : {"soft", "hard", "closest"}, default="soft"
         Posterior responsibilities (EM); each row to its most probable component
         (classification EM); each row to the nearest flat (K-flats, k-means for d = 0).
@@ -115,7 +114,8 @@ class SubspaceMixture(
         Mean log-likelihood per row.
     objective_trace_ : ndarray
         The objective (mean per row) at each accepted step: log-likelihood, classification
-        log-likelihood ("hard"), or minus the squared distance ("closest").
+        log-likelihood ("hard"), or minus the squared distance ("closest"). After a search, that
+        of the last run, which goes on from the best mixture found.
     n_iter_ : int
         Passes over the data of the kept restart.
     converged_ : bool
@@ -125,6 +125,9 @@ class SubspaceMixture(
     restart_objectives_ : ndarray of shape (n_init,)
         Last objective of each restart (those left far behind stop early; nan where one failed),
         or, after a search, of every run that ended with the chosen dimensions.
+    search_, search_trace_ : dict, ndarray of shape (n_runs, 2)
+        After a search only: its settings; number of components and BIC (inf where a component
+        is degenerate) of every run of EM, in order.
     degenerate_ : bool
         Whether a component sits on the variance floor or owns too few rows.
 
@@ -207,7 +210,10 @@ class SubspaceMixture(
         source = read_rows(self, X)
         weight = check_sample_weight(sample_weight, source.n_rows)
         if isinstance(self.dims, str):
-            return self._fit_auto(source, weight)
+            from lowdim.mixture.selection import fit_auto
+
+            fit_auto(self, source, weight)
+            return self
         arguments = check_arguments(self, source)
         with threads_for(source.n_rows * source.n_cols):
             data = self._rows(arguments, weight)
@@ -355,12 +361,6 @@ class SubspaceMixture(
     @property
     def _n_features_out(self) -> int:
         return int(self.dims_.max())
-
-    def _fit_auto(self, source: Any, weight: np.ndarray | None) -> Self:
-        from lowdim.mixture.selection import fit_auto
-
-        fit_auto(self, source, weight)
-        return self
 
     def _rows(
         self,

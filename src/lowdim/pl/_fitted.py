@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowdim._keys import SubspaceKeys
+from lowdim._keys import PCA_LOADINGS, SubspaceKeys
 from lowdim.data.sources import as_rows
 from lowdim.get._record import find_record
 
@@ -46,6 +46,8 @@ class FittedSubspaces:
         Passes over the data.
     stop_reason
         Why the fit stopped.
+    search_trace
+        Number of components and BIC of every run of the search, (n_runs, 2); empty without one.
     """
 
     weights: Float64Array
@@ -58,6 +60,7 @@ class FittedSubspaces:
     restart_objectives: Float64Array
     n_iter: int
     stop_reason: str
+    search_trace: Float64Array
 
     @property
     def n_components(self) -> int:
@@ -183,22 +186,29 @@ def read_loadings(
     The features are genes where the AnnData knows the way back to them, otherwise the columns
     that were fitted.
     """
-    if not is_anndata(source):
-        names = getattr(source, "feature_names_in_", None)
-        return _names(names, fit.n_columns, "column"), list(fit.bases)
     name = SubspaceKeys(key).loadings
-    if name in source.varm:
+    if is_anndata(source) and name in source.varm:
         matrix = np.asarray(source.varm[name], dtype=np.float64).T
         return [str(gene) for gene in source.var_names], np.split(matrix, np.cumsum(fit.dims)[:-1])
-    params = find_record(source, key)["params"]
-    return _names(None, fit.n_columns, params.get("use_rep", "column")), list(fit.bases)
+    return column_names(source, key, fit), list(fit.bases)
 
 
-def _names(names: Any, n_columns: int, prefix: str) -> list[str]:
-    """Feature names, or ``prefix 0``, ``prefix 1`` and so on."""
+def column_names(source: Any, key: str, fit: FittedSubspaces) -> list[str]:
+    """What to call the columns that were fitted, (D,).
+
+    Their own names if they have some, "PC 1" and so on for the axes of a PCA, and otherwise
+    "X_other 0" or "column 0", with the number that finds them.
+    """
+    if is_anndata(source):
+        record = find_record(source, key)
+        names, rep = record.get("feature_names_in"), record["params"].get("use_rep")
+    else:
+        names, rep = getattr(source, "feature_names_in_", None), None
     if names is not None:
         return [str(name) for name in names]
-    return [f"{prefix} {j}" for j in range(n_columns)]
+    if rep in PCA_LOADINGS:
+        return [f"PC {j + 1}" for j in range(fit.n_columns)]
+    return [f"{rep or 'column'} {j}" for j in range(fit.n_columns)]
 
 
 def _from_estimator(model: Any) -> FittedSubspaces:
@@ -213,6 +223,7 @@ def _from_estimator(model: Any) -> FittedSubspaces:
         restart_objectives=np.asarray(model.restart_objectives_, dtype=np.float64),
         n_iter=int(model.n_iter_),
         stop_reason=str(model.stop_reason_),
+        search_trace=_trace(getattr(model, "search_trace_", ())),
     )
 
 
@@ -233,7 +244,12 @@ def _from_record(record: SubspaceRecord) -> FittedSubspaces:
         restart_objectives=np.asarray(record["restart_objectives"], dtype=np.float64),
         n_iter=int(record["n_iter"]),
         stop_reason=str(record["stop_reason"]),
+        search_trace=_trace(record.get("search_trace", ())),
     )
+
+
+def _trace(runs: Any) -> Float64Array:
+    return np.asarray(runs, dtype=np.float64).reshape(-1, 2)
 
 
 def _check_rows(X: Any) -> Any:

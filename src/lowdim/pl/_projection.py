@@ -57,8 +57,12 @@ class Projection:
         return out
 
 
-def choose_projection(source: RowSource, n_dims: int, axes: Any = None) -> Projection:
+def choose_projection(
+    source: RowSource, n_dims: int, axes: Any = None, names: Sequence[str] | None = None
+) -> Projection:
     """The columns `axes`; or all columns if the picture has room; or principal axes of the data.
+
+    Columns go by `names` (all D of them) where the rows have no names of their own.
 
     Raises
     ------
@@ -71,9 +75,9 @@ def choose_projection(source: RowSource, n_dims: int, axes: Any = None) -> Proje
             "dimensions; pass a smaller n_dims, or draw a histogram."
         )
     if axes is not None:
-        return _onto_columns(source, _check_columns(axes, source.n_cols))
+        return _onto_columns(source, _check_columns(axes, source.n_cols), names)
     if source.n_cols == n_dims:
-        return _onto_columns(source, list(range(n_dims)))
+        return _onto_columns(source, list(range(n_dims)), names)
     return _onto_principal_axes(source, n_dims)
 
 
@@ -87,8 +91,11 @@ def _check_columns(axes: Any, n_columns: int) -> list[int]:
     return columns
 
 
-def _onto_columns(source: RowSource, columns: Sequence[int]) -> Projection:
-    names = source.feature_names
+def _onto_columns(
+    source: RowSource, columns: Sequence[int], names: Sequence[str] | None
+) -> Projection:
+    own = source.feature_names
+    names = names if own is None else own.tolist()
     directions = np.zeros((len(columns), source.n_cols))
     directions[np.arange(len(columns)), columns] = 1.0
     labels = tuple(f"column {j}" if names is None else str(names[j]) for j in columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.font_manager import FontProperties
 
 from lowdim import get
 from lowdim._validation import check_in
@@ -33,9 +34,9 @@ def selection(
 ) -> Axes:
     """Draw the criterion of all mixtures that a search visited against their size.
 
-    Each point is a list of dimensions. A line joins the best of each number of components, the
-    best of which is named, and a star marks the best of all. Crosses are degenerate mixtures
-    (a component collapsed onto few rows), which cannot win.
+    Each point is a list of dimensions. A line joins the best of each number of components, and
+    below the axis stands how many components of each dimension it has. A star marks the best of
+    all. Crosses are degenerate mixtures (a component collapsed onto few rows), which cannot win.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def selection(
         "criterion",
         [name for name in _NAMES if name in table],
     )
-    ax = one_axes(ax, figsize=(6.4, 4.8))
+    ax = one_axes(ax, figsize=(6.4, 5.2))
     values = table[criterion].to_numpy(dtype=np.float64)
     sizes = table["n_components"].to_numpy(dtype=np.int64)
     sound = ~table["degenerate"].to_numpy(dtype=bool) & np.isfinite(values)
@@ -72,11 +73,13 @@ def selection(
     ax.plot(sizes[sound], values[sound], ".", color="0.6", markersize=7, label="list of dimensions")
     if not sound.all():
         ax.plot(sizes[~sound], values[~sound], "x", color="0.5", markersize=5, label="degenerate")
-    if sound.any():
-        _draw_best(ax, sizes, values, sound, table["dims"].tolist(), sign)
-    ax.set_xlabel("number of components")
-    ax.set_ylabel(_NAMES[criterion])
     ax.set_xticks(np.unique(sizes))
+    if sound.any():
+        order = np.flatnonzero(sound)[np.argsort(sign * values[sound], kind="stable")]
+        _draw_best(ax, sizes, values, order, table["dims"].tolist())
+    else:
+        ax.set_xlabel("number of components")
+    ax.set_ylabel(_NAMES[criterion])
     ax.ticklabel_format(axis="y", useOffset=False, style="plain")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize="small")
@@ -84,19 +87,14 @@ def selection(
 
 
 def _draw_best(
-    ax: Axes,
-    sizes: np.ndarray,
-    values: np.ndarray,
-    sound: np.ndarray,
-    dims: list[str],
-    sign: float,
+    ax: Axes, sizes: np.ndarray, values: np.ndarray, order: np.ndarray, dims: list[tuple[int, ...]]
 ) -> None:
-    """The best of each size joined and named, and the best of all."""
-    order = np.flatnonzero(sound)[np.argsort(sign * values[sound], kind="stable")]
+    """The best of each size joined and described, and the best of all; `order` is best first."""
     best = order[np.unique(sizes[order], return_index=True)[1]]
     ax.plot(sizes[best], values[best], color=PALETTE[0], marker="o", label="best of its size")
     first = order[0]
     behind = [abs(values[i] - values[first]) for i in order[1:2]]
+    name = "best: " + ",".join(map(str, dims[first]))
     ax.plot(
         sizes[first],
         values[first],
@@ -105,36 +103,43 @@ def _draw_best(
         markersize=17,
         markeredgecolor="white",
         linestyle="none",
-        label="\n".join([f"best: {dims[first]}", *(f"(next is {gap:.4g} away)" for gap in behind)]),
+        label="\n".join([name, *(f"(next is {gap:.4g} away)" for gap in behind)]),
         zorder=3,
     )
-    long = max(len(dims[i]) for i in best) > 9
-    for i in best:
-        ax.annotate(
-            dims[i],
-            (sizes[i], values[i]),
-            xytext=(0, -8 * sign),
-            textcoords="offset points",
-            rotation=30 * sign if long else 0,
-            ha="right" if long else "center",
-            va="top" if sign > 0 else "bottom",
-            rotation_mode="anchor",
-            fontsize="x-small",
-            color=INK,
-        )
-    ax.margins(x=0.1, y=0.22)
+    _describe_sizes(ax, {int(sizes[i]): dims[i] for i in best})
+    ax.margins(x=0.06, y=0.08)
+
+
+def _describe_sizes(ax: Axes, best: dict[int, tuple[int, ...]]) -> None:
+    """A table below the axis: the components of each dimension in the best of each size."""
+    size = FontProperties(size="small").get_size_in_points()
+    kinds = sorted({d for dims in best.values() for d in dims}, reverse=True)
+    ax.tick_params(axis="x", length=4, pad=4, labelsize=size)
+    for row, d in enumerate(kinds):
+        style: dict[str, Any] = {
+            "xytext": (0, -8 - size * (2.4 + 1.4 * row)),
+            "textcoords": "offset points",
+            "fontsize": size,
+            "color": INK,
+        }
+        ax.annotate(f"d = {d} ", (0, 0), xycoords="axes fraction", ha="right", **style)
+        for k, dims in best.items():
+            text, place = str(dims.count(d) or "·"), ax.get_xaxis_transform()
+            ax.annotate(text, (k, 0), xycoords=place, ha="center", **style)
+    ax.set_xlabel(
+        "number of components, and how many of each dimension d the best has",
+        labelpad=8 + 1.4 * size * len(kinds),
+    )
 
 
 def _read_table(source: Any, key: str) -> tuple[pd.DataFrame, str]:
-    """The table of a search, dimensions as text, and its criterion."""
+    """The table of a search, and its criterion."""
     if is_anndata(source):
         table = get.selection(source, key)
-        criterion = table.attrs["criterion"]
-    elif hasattr(source, "table") and hasattr(source, "criterion"):
-        table, criterion = source.table, source.criterion
-    else:
-        raise TypeError(
-            "Expected an AnnData or what lowdim.select_subspaces returned, got "
-            f"{type(source).__name__}."
-        )
-    return table.assign(dims=[",".join(map(str, dims)) for dims in table["dims"]]), criterion
+        return table, table.attrs["criterion"]
+    if hasattr(source, "table") and hasattr(source, "criterion"):
+        return source.table, source.criterion
+    raise TypeError(
+        "Expected an AnnData or what lowdim.select_subspaces returned, got "
+        f"{type(source).__name__}."
+    )

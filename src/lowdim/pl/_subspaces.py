@@ -20,7 +20,14 @@ from lowdim.pl._colors import (
     plain_coloring,
 )
 from lowdim.pl._figure import check_axes, grid_of_axes, is_3d, one_axes, settle
-from lowdim.pl._fitted import FittedSubspaces, read_annotation, read_fit, read_labels, read_rows
+from lowdim.pl._fitted import (
+    FittedSubspaces,
+    column_names,
+    read_annotation,
+    read_fit,
+    read_labels,
+    read_rows,
+)
 from lowdim.pl._geometry import draw_flat, legend_handle, project_flats
 from lowdim.pl._points import draw_points
 from lowdim.pl._projection import choose_projection
@@ -32,6 +39,9 @@ if TYPE_CHECKING:
     from lowdim.pl._projection import Projection
 
 _LEGEND_LINES = 24
+
+_VIEW_SPACE = 0.15
+"""Between panels in 3-D, as a share of their width: the layout does not see their z-labels."""
 
 _MAX_RATIO = 5.0
 """Axes whose lengths differ by more have scales of their own."""
@@ -113,7 +123,7 @@ def subspaces(
     n_dims = _picture_dims(n_dims, axes, ax, views)
     fit = read_fit(model_or_adata, key)
     rows = read_rows(model_or_adata, X, key, fit)
-    projection = choose_projection(rows, n_dims, axes)
+    projection = choose_projection(rows, n_dims, axes, column_names(model_or_adata, key, fit))
     labels = read_labels(model_or_adata, X, key, fit)
     own = isinstance(color, str) and color == "component"
     colors = _component_colors(fit) if own else [INK] * fit.n_components
@@ -181,6 +191,7 @@ def _panels(
         panels[0] = one_axes(ax, n_dims=n_dims, figsize=figsize)
         return panels
     panels = grid_of_axes(n, n_dims=3, n_columns=n_columns, figsize=figsize)
+    panels[0].figure.get_layout_engine().set(wspace=_VIEW_SPACE)
     for panel, (elevation, azimuth) in zip(panels, views, strict=True):
         panel.view_init(elev=elevation, azim=azimuth)
     return panels

@@ -71,6 +71,7 @@ def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> d
         "max_points": MAX_POINTS,
         "sd": SD,
         "params": _parameters(params),
+        "search": _pairs(record.get("search", {})),
         "random_state": params.get("random_state"),
         "versions": _versions(str(record["version"])),
         "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
@@ -102,7 +103,7 @@ def _draw(
             "selection": (
                 _figures.selection(adata, key) if SubspaceKeys(key).selection in adata.uns else None
             ),
-            "convergence": _figures.convergence(adata, key),
+            "convergence": _figures.convergence(adata, key, searched=len(fit.search_trace) > 0),
         }
 
 
@@ -111,11 +112,11 @@ def _parameters(params: Mapping[str, Any]) -> list[tuple[str, str]]:
     hidden = {"gene_means", "verbose"}
     if isinstance(params.get("dims"), np.ndarray):
         hidden.add("n_components")  # a list of dimensions overrides it
-    return [
-        (name, _text.parameter(value))
-        for name, value in sorted(params.items())
-        if name not in hidden
-    ]
+    return _pairs({name: value for name, value in params.items() if name not in hidden})
+
+
+def _pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _text.parameter(value)) for name, value in sorted(values.items())]
 
 
 def _versions(fitted_with: str) -> list[tuple[str, str]]:

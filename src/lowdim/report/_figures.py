@@ -106,12 +106,14 @@ def selection(adata: AnnData, key: str) -> Picture:
     )
 
 
-def convergence(adata: AnnData, key: str) -> Picture:
-    """The objective at each step, and where the restarts ended."""
+def convergence(adata: AnnData, key: str, *, searched: bool) -> Picture:
+    """The objective at each step, and where the restarts ended; or the runs of a search."""
     return _picture(
         lambda ax: pl.convergence(adata, key=key, ax=ax),
         (6.4, 3.4),
-        "Plot of the objective at each step of the best run, and where the others ended.",
+        "Plot of the BIC of every run of the search, in order, and of the best so far."
+        if searched
+        else "Plot of the objective at each step of the best run, and where the others ended.",
     )
 
 

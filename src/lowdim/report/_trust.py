@@ -49,6 +49,8 @@ class Convergence:
         Restarts, those that failed, and those that reached the best objective.
     spread
         Best minus median objective of the restarts, per row.
+    n_searched
+        Runs of the search; 0 without one.
     """
 
     converged: bool
@@ -59,6 +61,7 @@ class Convergence:
     n_agreeing: int
     objective: float
     spread: float
+    n_searched: int
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def describe_convergence(fit: FittedSubspaces, converged: bool, n_rows: int) -> 
         n_agreeing=int((best - finite < within).sum()),
         objective=float(fit.objective_trace[-1]),
         spread=best - float(np.median(finite)) if finite.size else float("nan"),
+        n_searched=len(fit.search_trace),
     )
 
 

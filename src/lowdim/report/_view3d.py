@@ -9,7 +9,7 @@ import numpy as np
 
 from lowdim._keys import SubspaceKeys
 from lowdim.pl._colors import MISSING, palette
-from lowdim.pl._fitted import read_labels
+from lowdim.pl._fitted import column_names, read_labels
 from lowdim.pl._geometry import project_flats
 from lowdim.pl._projection import choose_projection
 
@@ -45,7 +45,8 @@ def scene(
     The rows (a sample of 5,000 if there are more) and the subspaces are projected onto the first
     three principal axes of the data, or onto their columns if there are no more than three.
     """
-    projection = choose_projection(source, min(3, source.n_cols))
+    names = column_names(adata, key, fit)
+    projection = choose_projection(source, min(3, source.n_cols), names=names)
     chosen = _sample(source.n_rows)
     points = _padded(projection.points(source.take(chosen)))
     center = (points.max(0) + points.min(0)) / 2

@@ -88,13 +88,17 @@ def subspace_results(
     )
 
 
-def selection_record(selection: SubspaceSelection) -> SelectionRecord:
-    """A ranked table as `uns` can hold it."""
+def selection_record(
+    selection: SubspaceSelection, *, layer: str | None, use_rep: str | None
+) -> SelectionRecord:
+    """A ranked table and the settings of its search as `uns` can hold them."""
     table: dict[str, Any] = {}
     for column in selection.table.columns:
         table[str(column)] = selection.table[column].to_numpy()
     table["dims"] = np.array([",".join(map(str, dims)) for dims in table["dims"]], dtype=object)
-    return SelectionRecord(table=table, criterion=selection.criterion)
+    best = selection.best_estimator_
+    params = {**best.get_params(), **best.search_, "layer": layer, "use_rep": use_rep}
+    return SelectionRecord(table=table, criterion=selection.criterion, params=to_uns(params))
 
 
 def _record(
@@ -127,4 +131,6 @@ def _record(
             "icl": bic + 2 * entropy,
         },
     }
+    if hasattr(model, "search_"):
+        record["search"] = to_uns(model.search_)
     return cast(SubspaceRecord, record)

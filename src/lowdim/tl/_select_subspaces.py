@@ -76,8 +76,10 @@ def select_subspaces(
     None, or with `copy` the copy. It has all that `subspaces` writes, for the best mixture, and
 
     ``uns[f"{key_added}_selection"]``
-        The ``criterion``, and the ranked ``table``: a dict of arrays over the mixtures that were
-        tried, with ``dims`` as text ("2,1,1"). `ld.get.selection` makes a DataFrame of it.
+        The ``criterion``; the ranked ``table``, a dict of arrays over the mixtures that were
+        tried, with ``dims`` as text ("2,1,1"), of which `ld.get.selection` makes a DataFrame; and
+        all settings of the search as ``params``, with the numbers of components and the dimensions
+        that it could try as ``n_components`` and ``dims``.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def select_subspaces(
     )
     model = selection.best_estimator_
     results = subspace_results(adata, source, model, keys, layer=layer, use_rep=use_rep)
-    results.uns[keys.selection] = selection_record(selection)
+    results.uns[keys.selection] = selection_record(selection, layer=layer, use_rep=use_rep)
     target = adata.copy() if copy else adata
     results.write(target)
     return target if copy else None

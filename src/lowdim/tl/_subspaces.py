@@ -92,8 +92,8 @@ def subspaces(
     ``uns[key_added]``
         The fit: ``params``, ``objective``, ``objective_trace``, ``n_iter``, ``converged``,
         ``stop_reason``, ``version``, ``criteria``, ``weights``, ``means``, ``bases``,
-        ``latent_variances``, ``noise_variances``, ``dims`` and more; `ld.get.model` makes an
-        estimator of it.
+        ``latent_variances``, ``noise_variances``, ``dims`` and more, and with ``dims="auto"`` the
+        settings of the ``search``; `ld.get.model` makes an estimator of it.
 
     Raises
     ------

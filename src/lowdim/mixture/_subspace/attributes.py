@@ -41,6 +41,8 @@ def set_fitted(model: SubspaceMixture, fit: SubspaceFit, data: StandardizedRows)
     closest = model.assignment == "closest"
     units = scale**2 if closest else 1.0
     offset = 0.0 if closest else shift
+    for name in ("search_", "search_trace_"):
+        model.__dict__.pop(name, None)  # of an earlier fit
     _give_back(model)
     model.lower_bound_ = float(fit.log_likelihood - shift)
     model.objective_trace_ = fit.trace * units - offset
@@ -144,8 +146,9 @@ _SCALARS = (
     "_held",
     "n_features_in_",
 )
+_OPTIONAL = ("feature_names_in_", "search_", "search_trace_")
 #: Everything that a fit sets.
-FITTED = (*_ARRAYS, *_SCALARS, "bases_", "latent_variances_", "feature_names_in_")
+FITTED = (*_ARRAYS, *_SCALARS, "bases_", "latent_variances_", *_OPTIONAL)
 
 
 def fitted_state(model: SubspaceMixture) -> dict[str, Any]:
@@ -153,8 +156,9 @@ def fitted_state(model: SubspaceMixture) -> dict[str, Any]:
     state = {name: getattr(model, name) for name in (*_ARRAYS, *_SCALARS)}
     state["bases_"] = np.concatenate(model.bases_)
     state["latent_variances_"] = np.concatenate(model.latent_variances_)
-    if hasattr(model, "feature_names_in_"):
-        state["feature_names_in_"] = np.asarray(model.feature_names_in_, dtype=object)
+    state |= {name: getattr(model, name) for name in _OPTIONAL if hasattr(model, name)}
+    if "feature_names_in_" in state:
+        state["feature_names_in_"] = np.asarray(state["feature_names_in_"], dtype=object)
     return state
 
 
@@ -174,7 +178,11 @@ def write_model(model: SubspaceMixture, path: str | Path) -> None:
     header: dict[str, Any] = {
         "class": type(model).__name__,
         "params": _storage.plain(model.get_params()),
-        "fitted": {name: _storage.plain(state.pop(name)) for name in _SCALARS},
+        "fitted": {
+            name: _storage.plain(state.pop(name))
+            for name in (*_SCALARS, "search_")
+            if name in state
+        },
     }
     _storage.write(path, header, state)
 

@@ -194,7 +194,9 @@ class SubspaceFamily:
     def unpack(self, vectors: np.ndarray, like: SubspaceParameters) -> SubspaceParameters:
         r, k, d = like.shape
         q, free, device = like.bases.shape[2], k - self.n_held, like.weights.device
-        log_weights, means, log_noise, rows = np.split(vectors, np.cumsum([k, k * d, k]), axis=1)
+        first, second = k + k * d, 2 * k + k * d
+        log_weights, means = vectors[:, :k], vectors[:, k:first]
+        log_noise, rows = vectors[:, first:second], vectors[:, second:]
         weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
         weights /= weights.sum(1, keepdims=True)
         noise = np.maximum(np.exp(log_noise), self.floor)

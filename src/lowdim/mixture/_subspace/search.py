@@ -71,6 +71,8 @@ class Search:
         The kind of each fresh start per number of components.
     report : callable
         Told what is being tried, and how many components the best so far has.
+    history : list of (int, float)
+        Number of components and BIC of every run so far.
     """
 
     family: SubspaceFamily
@@ -79,6 +81,7 @@ class Search:
     strategies: list[str]
     report: Callable[[str], None]
     candidates: dict[tuple[int, ...], Candidate] = field(default_factory=dict)
+    history: list[tuple[int, float]] = field(default_factory=list)
 
     def run(self, sizes: list[int], patience: int) -> None:
         """Visit every number of components, or stop after ``patience`` without improvement."""
@@ -100,7 +103,9 @@ class Search:
 
     def bic(self, dims: tuple[int, ...]) -> float:
         """BIC of the best mixture with these dimensions; infinite if degenerate."""
-        candidate = self.candidates[dims]
+        return self._bic(dims, self.candidates[dims])
+
+    def _bic(self, dims: tuple[int, ...], candidate: Candidate) -> float:
         if candidate.degenerate:
             return np.inf
         n = self.free_parameters(dims)
@@ -193,6 +198,7 @@ class Search:
                 converged=result.reasons[r].value == "converged",
                 degenerate=bool(result.degenerate[r]) or small,
             )
+            self.history.append((n_free, self._bic(dims, found)))
             known = self.candidates.get(dims)
             found.totals = [*(known.totals if known else []), total]
             if known is None or _rank(found) > _rank(known):
