@@ -44,6 +44,19 @@ def test_a_fixed_flat_stays_and_learns_its_noise_and_weight(d: int, n_columns: i
     np.testing.assert_allclose(model.latent_variances_[1], along, rtol=1e-9)
 
 
+@pytest.mark.parametrize("init", ["kmeans", "points", "local"])
+@pytest.mark.parametrize("d", [0, 1])
+def test_single_starts_keep_away_from_a_fixed_flat(d: int, init: str) -> None:
+    X, labels, mean, basis = flat_and_crowd(d, 12)
+    hits = 0
+    for seed in range(20):
+        model = SubspaceMixture(
+            dims=1, n_init=1, init=init, fixed={"mean": mean, "basis": basis}, random_state=seed
+        ).fit(X)
+        hits += (model.predict(X) == labels).mean() > 0.97
+    assert hits >= 16
+
+
 @pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])
 def test_what_is_given_is_given_back_bit_for_bit(assignment: str) -> None:
     for seed in range(8):

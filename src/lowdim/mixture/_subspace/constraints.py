@@ -39,6 +39,21 @@ class Constraints:
     def n_held(self) -> int:
         return len(self.dims)
 
+    def flats(self) -> SubspaceParameters | None:
+        """The fixed flats, one restart, with noise and weights of no meaning; None without any."""
+        own = self.learn_noise
+        if not bool(own.any()):
+            return None
+        ones = torch.ones_like(self.noise[own])[None]
+        return SubspaceParameters(
+            weights=ones,
+            means=self.means[own][None],
+            bases=self.bases[own][None],
+            latent=self.latent[own][None],
+            noise=ones,
+            dims=self.dims[own][None],
+        )
+
     def append_to(self, free: SubspaceParameters) -> SubspaceParameters:
         """Parameters of the free components with the held ones put behind them."""
         r, k, _ = free.shape

@@ -49,6 +49,8 @@ class Starter:
         Largest dimension that any component may take.
     shared_noise : bool
         Whether components share one noise variance, from the start.
+    known : SubspaceParameters, optional
+        Fixed flats (one restart): starts of the free components keep away from their rows.
     """
 
     sample: Block
@@ -56,6 +58,7 @@ class Starter:
     n_columns: int
     max_dim: int
     shared_noise: bool = False
+    known: SubspaceParameters | None = None
 
     @property
     def exact(self) -> bool:
@@ -76,6 +79,14 @@ class Starter:
             if self.exact
             else leading_coordinates(self.sample, self.rng, COMPACT_COLUMNS)
         )
+
+    @cached_property
+    def _apart(self) -> np.ndarray | None:
+        """Squared distance of every sample row to the nearest fixed flat, (n,)."""
+        if self.known is None:
+            return None
+        distances = density.squared_distances(self.sample, self.known)[0].amin(0)
+        return distances.cpu().numpy()
 
     def start(self, strategies: list[str], dims: Tensor) -> SubspaceParameters:
         """One start per strategy; ``dims`` is (R, K)."""
@@ -158,27 +169,41 @@ class Starter:
         enough = max(least, 4 * self.retained)
         return rows if len(rows) <= enough else self.rng.choice(rows, enough, replace=False)
 
+    def _draw(self, size: int) -> np.ndarray:
+        """Different sample rows; with fixed flats, by their squared distance to the nearest."""
+        apart, n = self._apart, self.sample.n_rows
+        if apart is None or np.count_nonzero(apart) < size:
+            return self.rng.choice(n, size, replace=False)
+        return self.rng.choice(n, size, replace=False, p=apart / apart.sum())
+
     def _random_rows(self, n_components: int) -> list[np.ndarray]:
-        n = self.sample.n_rows
-        return [self.rng.choice(n, self._few(), replace=False) for _ in range(n_components)]
+        return [self._draw(self._few()) for _ in range(n_components)]
 
     def _near_rows(self, n_components: int) -> list[np.ndarray]:
         n = self.sample.n_rows
         most = max(self._few() + 1, min(n // n_components, int(0.15 * n)))
         size = int(self.rng.integers(self._few(), most))
-        return [self._neighbours(int(self.rng.integers(n)), size) for _ in range(n_components)]
+        return [self._neighbours(int(self._draw(1)[0]), size) for _ in range(n_components)]
 
     def _kmeans_rows(self, n_components: int) -> list[np.ndarray]:
-        labels = kmeans(self._compact, n_components, self.rng)
         sets = []
-        for k in range(n_components):
-            own = np.flatnonzero(labels == k)
+        for own in self._clusters(n_components):
             own = self._some(own)
             if len(own) < self._few():
-                seed = int(own[0]) if len(own) else int(self.rng.integers(len(labels)))
+                seed = int(own[0]) if len(own) else int(self.rng.integers(self.sample.n_rows))
                 own = self._neighbours(seed, self._few())
             sets.append(own)
         return sets
+
+    def _clusters(self, n_components: int) -> list[np.ndarray]:
+        """Rows of as many k-means clusters; with fixed flats, the farthest of a few more."""
+        n_known = 0 if self.known is None else self.known.weights.shape[1]
+        labels = kmeans(self._compact, n_components + n_known, self.rng)
+        clusters = [np.flatnonzero(labels == k) for k in range(n_components + n_known)]
+        if self._apart is None:
+            return clusters
+        apart = [self._apart[own].mean() if len(own) else -np.inf for own in clusters]
+        return [clusters[k] for k in np.argsort(apart)[::-1][:n_components]]
 
     def _neighbours(self, seed: int, size: int) -> np.ndarray:
         row = self.sample.dense(np.array([seed]))

@@ -39,6 +39,9 @@ class OnlineState:
 
 def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) -> SubspaceFamily:
     """The family that the arguments ask for."""
+    constraints = build_constraints(arguments.given, data, starter.retained)
+    if constraints is not None:
+        starter = replace(starter, known=constraints.flats())
     return SubspaceFamily(
         starter=starter,
         n_rows=data.n_rows,
@@ -46,7 +49,7 @@ def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) 
         floor=arguments.reg_covar,
         reassign=arguments.reassign,
         shared_noise=arguments.shared_noise,
-        constraints=build_constraints(arguments.given, data, starter.retained),
+        constraints=constraints,
     )
 
 
