@@ -55,6 +55,15 @@ def leading_eigh(matrices: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
     return values, vectors
 
 
+def leading_pairs(matrix: Tensor, q: int) -> tuple[Tensor, Tensor]:
+    """`leading_eigh` of tensors: on their device if that is an accelerator, else on the host."""
+    if matrix.device.type == "cpu":
+        values, vectors = leading_eigh(matrix.numpy(), q)
+        return torch.from_numpy(values), torch.from_numpy(vectors)
+    every, axes = descending_eigh(matrix)
+    return every[..., :q], axes[..., :q, :]
+
+
 def leading_axes(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Squared singular values, (..., n), and right singular vectors, (..., n, D), of (..., m, D).
 
@@ -62,11 +71,11 @@ def leading_axes(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
     down to singular values of about 1e-6 of the largest.
     """
     if rows.shape[-2] > rows.shape[-1]:
-        squares, axes = descending_eigh(rows.mT @ rows)
-        return squares[..., :n].clamp(min=0), axes[..., :n, :]
-    squares, rotation = descending_eigh(rows @ rows.mT)
-    squares = squares[..., :n].clamp(min=0)
-    axes = rotation[..., :n, :] @ rows
+        squares, axes = leading_pairs(rows.mT @ rows, n)
+        return squares.clamp(min=0), axes
+    squares, rotation = leading_pairs(rows @ rows.mT, n)
+    squares = squares.clamp(min=0)
+    axes = rotation @ rows
     return squares, axes / squares.clamp(min=1e-300).sqrt()[..., None]
 
 

@@ -17,7 +17,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from lowdim.math.linalg import descending_eigh, leading_eigh, orthonormal_rows
+from lowdim.math.linalg import leading_eigh, leading_pairs, orthonormal_rows
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
@@ -121,8 +121,7 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
         products = torch.baddbmm(  # W S
             second / weight[..., None], own @ mean[..., None], mean[:, None], alpha=-1
         )
-        spread, rotation = descending_eigh(products @ own.mT)
-        values[part], rotation = spread[:, :q], rotation[:, :q]
+        values[part], rotation = leading_pairs(products @ own.mT, q)
         axes, images = rotation @ own, rotation @ products
         residuals = images - (images @ axes.mT) @ axes
         turned[part] = orthonormal_rows(torch.cat([axes, residuals], 1)[:, :width])
