@@ -78,7 +78,8 @@ $(VENV)/.compiled: $(VENV)/.installed-demo $(wildcard src/lowdim/*/*.py src/lowd
 	@echo "Compiling, once ..."
 	@$(BIN)/python -W ignore -c 'import numpy as np; from lowdim import SubspaceMixture; \
 	  rows = np.random.default_rng(0).normal(size=(300, 10)); \
-	  SubspaceMixture(dims=[2, 1], tol=1e-3, random_state=0).fit(rows)'
+	  model = SubspaceMixture(dims=[2, 1], tol=1e-3, random_state=0); \
+	  [model.fit(rows.astype(dtype)) for dtype in ("float32", "float64")]'
 	@touch $@
 
 # [dev] contains [demo].
