@@ -37,7 +37,6 @@ def pbmc(datasets: Path):
     sc.pp.log1p(adata)
     sc.pp.highly_variable_genes(adata, n_top_genes=2000)
     adata = adata[:, adata.var["highly_variable"]].copy()
-    sc.pp.pca(adata, n_comps=20, random_state=0)
     scaled = adata.copy()
     sc.pp.scale(scaled, zero_center=False, max_value=10)
     adata.layers["scaled"] = scaled.X
@@ -78,7 +77,7 @@ def test_lines_agree_with_cell_types_better_than_kmeans_on_the_same_genes(pbmc, 
     clusters = [KMeans(N_TYPES, n_init=3, random_state=s).fit_predict(scaled) for s in range(4)]
     best_of_kmeans = max(agreement(pbmc, labels) for labels in clusters)
     found = sorted(agreement(one, one.obs["subspaces"]) for one in fits)
-    assert found[0] > 0.55
+    assert found[0] > 0.6
     assert found[1] > best_of_kmeans  # the median
 
 

@@ -1,6 +1,6 @@
 """Products of stored CSR rows with a few dense directions, compiled; nothing is copied.
 
-Import on first use only: loading numba takes half a second.
+Import on first use only: numba is slow to load.
 """
 
 from __future__ import annotations

@@ -83,8 +83,8 @@ def orthonormal_rows(rows: Tensor) -> Tensor:
     """An orthonormal basis, (..., w, D), whose first j rows span the first j rows given.
 
     Rows that depend on earlier ones are replaced by arbitrary orthonormal directions, so the
-    result always has full rank (w <= D). Few long rows go through two rounds of Cholesky QR,
-    many times faster than Householder's, which takes over where rows are nearly dependent.
+    result always has full rank (w <= D). Few long rows go through two rounds of Cholesky QR;
+    Householder's takes over where rows are nearly dependent.
     """
     width, n_columns = rows.shape[-2:]
     if n_columns < 4 * width or width == 0:

@@ -1,6 +1,6 @@
 """Linear algebra on small matrices, compiled: where a library's cost per call would decide.
 
-Import on first use only: loading numba takes half a second.
+Import on first use only: numba is slow to load.
 """
 
 from __future__ import annotations

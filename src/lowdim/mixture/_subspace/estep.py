@@ -2,7 +2,7 @@
 
 Rows are taken in chunks that stay in the processor's first cache, laid out columns first, so
 that every inner loop runs over consecutive rows and becomes vector instructions. All sums are in
-float64. Import this module on first use only: loading numba takes half a second.
+float64. Import this module on first use only: numba is slow to load.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ def accumulate(x, weights, means, bases, dims, constant, precision, gain, soft, 
             else:
                 objective[r] += hard_shares(shares, size, weight, work)
             for k in range(n_components):
+                for i in range(size):
+                    shares[k, i] *= work[1, i]
                 if n_columns > LOOP_COLUMNS:
                     rows = x[start : start + size]
                     add_products(rows, shares[k], size, scaled, sums[r, k], second[r, k])
@@ -152,7 +154,10 @@ def squared_norms(columns, size, mean, basis, gain, d, work):
 
 @compiled
 def soft_shares(shares, size, weight, beta, work):
-    """Turn scores into weighted responsibilities; the sum of log sum exp(beta score) / beta."""
+    """Scores to unnormalised responsibilities, and what to multiply by into work[1].
+
+    Returns the sum of log sum exp(beta score) / beta.
+    """
     top, total = work[0], work[1]
     for i in range(size):
         total[i] = 0.0
@@ -169,9 +174,6 @@ def soft_shares(shares, size, weight, beta, work):
     for i in range(size):
         objective += weight[i] * (top[i] + math.log(total[i]) / beta)
         total[i] = weight[i] / total[i]
-    for k in range(len(shares)):
-        for i in range(size):
-            shares[k, i] *= total[i]
     return objective
 
 
@@ -191,7 +193,10 @@ def exponential(x):
 
 @compiled
 def hard_shares(shares, size, weight, work):
-    """Give each row to its highest score, ties sharing it; the sum of the highest scores."""
+    """The same for each row to its highest score, ties sharing it.
+
+    Returns the sum of the highest scores.
+    """
     top, ties = work[0], work[1]
     for i in range(size):
         ties[i] = 0.0
@@ -203,9 +208,6 @@ def hard_shares(shares, size, weight, work):
     for i in range(size):
         objective += weight[i] * top[i]
         ties[i] = weight[i] / ties[i]
-    for k in range(len(shares)):
-        for i in range(size):
-            shares[k, i] *= ties[i]
     return objective
 
 

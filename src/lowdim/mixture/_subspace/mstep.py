@@ -1,17 +1,16 @@
 """The small sums of the M-step, and of extrapolation, compiled: a few numbers per component.
 
 NumPy's or torch's cost per call, not arithmetic, would decide how fast small models fit. Import
-on first use only: loading numba takes half a second.
+on first use only: numba is slow to load.
 """
 
 from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+from lowdim.math.small import compiled
 
 
 @compiled
