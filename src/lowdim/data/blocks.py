@@ -115,6 +115,8 @@ class DenseBlock:
         return out
 
     def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
+        if self.values.device.type == "cpu":
+            return self._host_moments(weights, sketches)
         n_components, width, d = sketches.shape
         moments = sketches.new_zeros((n_components, 1 + width, d))
         for r, sketch, out in zip(weights, sketches, moments, strict=True):
@@ -124,12 +126,23 @@ class DenseBlock:
                 own, weight = self.values.index_select(0, index), r[index]
             if len(own):
                 along = (own @ sketch.to(own.dtype).T.contiguous()).double().mul_(weight[:, None])
-                coefficients = torch.cat([weight[None], along.T]).to(own.dtype)
-                if own.dtype == torch.float64:
-                    torch.mm(coefficients, own, out=out)
-                else:
-                    out.copy_(coefficients @ own)
+                out.copy_(torch.cat([weight[None], along.T]).to(own.dtype) @ own)
         return moments
+
+    def _host_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
+        from lowdim.data.dense import chunk_rows, moments_along
+
+        x, r = self.host_rows, np.ascontiguousarray(weights.numpy())
+        directions = np.ascontiguousarray(sketches.numpy().swapaxes(1, 2), dtype=x.dtype)
+        chunk = chunk_rows(x.shape[1], len(directions))
+        edges = np.linspace(0, self.n_rows, torch.get_num_threads() + 1).astype(int)
+        parts = in_threads(
+            lambda span: moments_along(
+                x[span[0] : span[1]], r[:, span[0] : span[1]], directions, chunk, NEGLIGIBLE
+            ),
+            pairwise(edges),
+        )
+        return torch.from_numpy(sum(parts))
 
     def dense(self, index: np.ndarray) -> Tensor:
         return self.values[torch.from_numpy(index).to(self.values.device)].double()
@@ -299,6 +312,8 @@ class StandardizedRows:
         weights = None
         if self.sample_weight is not None:
             weights = torch.from_numpy(self.sample_weight[where]).to(self.device)
+        from lowdim.data.dense import standardize
+
         limit = FARTHEST[self.dtype]
         if sp.issparse(rows):
             dtype = np.float32 if self.dtype == torch.float32 else np.float64
@@ -307,9 +322,8 @@ class StandardizedRows:
                 return SparseBlock(rows, self.mean, self.scale, start, weights)
             # On an accelerator a dense block of bounded size beats a sparse product.
             rows = sp.csr_matrix(rows).toarray()
-        values = np.subtract(rows, self.mean, dtype=np.float64, order="C")
-        values /= self.scale
-        if values.size and max(values.max(), -values.min()) > limit:
+        values = np.empty(rows.shape)
+        if not standardize(np.ascontiguousarray(rows), self.mean, self.scale, values) <= limit:
             largest = np.abs(values).max(1, keepdims=True)
             values *= np.minimum(1.0, limit / np.maximum(largest, limit))
         return DenseBlock(
@@ -324,15 +338,12 @@ class StandardizedRows:
 
     def _dense_moments(self) -> tuple[np.ndarray, float]:
         """Mean and summed variance in one pass, about the mean of some rows."""
+        from lowdim.data.dense import moments
+
         pilot = self.source.rows(0, min(self.n_rows, PILOT_ROWS)).mean(0, dtype=np.float64)
         total, energy = np.zeros(self.n_columns), 0.0
         for rows, weight in self._raw():
-            centred = rows - pilot
-            total += weight @ centred
-            if self.sample_weight is None:
-                energy += float(np.vdot(centred, centred))
-            else:
-                energy += float(weight @ np.einsum("ij,ij->i", centred, centred))
+            energy += moments(rows, weight, pilot, total)
         shift = total / self.total_weight
         return pilot + shift, energy / self.total_weight - float(shift @ shift)
 
@@ -377,7 +388,7 @@ def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
 def default_block_rows(source: RowSource, device: torch.device) -> int:
     """Rows per block: large enough to feed the linear algebra, small enough for the cache."""
     if not source.is_sparse:
-        return int(np.clip(2**20 // source.n_cols, 512, 8192))
+        return int(np.clip(2**22 // source.n_cols, 512, 2**16))
     if source.in_memory and device.type == "cpu":
         return 16384  # such blocks are views, and nothing of their size is made dense
     return int(np.clip(2**25 // source.n_cols, 1024, 16384))

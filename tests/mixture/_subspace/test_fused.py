@@ -9,7 +9,7 @@ import torch
 from lowdim._threads import threads_for
 from lowdim.data.blocks import DenseBlock
 from lowdim.mixture._family import block_expectation
-from lowdim.mixture._subspace import estep
+from lowdim.mixture._subspace import shares
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fused import fused_expectation
 from lowdim.mixture._subspace.initialize import Starter
@@ -144,6 +144,6 @@ def test_threads_change_rounding_at_most() -> None:
 
 
 def test_the_exponential_is_that_of_the_library() -> None:
-    x = np.concatenate([np.linspace(estep.LOG_NEGLIGIBLE, 0.0, 5001), [-1e-300, -1e-17]])
-    own = np.array([estep.exponential(value) for value in x])
+    x = np.concatenate([np.linspace(shares.LOG_NEGLIGIBLE, 0.0, 5001), [-1e-300, -1e-17]])
+    own = np.array([shares.exponential(value) for value in x])
     np.testing.assert_allclose(own, np.exp(x), rtol=1e-14)

@@ -75,7 +75,7 @@ class SubspaceFamily:
     def expectation(
         self, block: Block, parameters: SubspaceParameters, assignment: str, beta: float
     ) -> tuple[Statistics, Tensor]:
-        if parameters.sketch is None and isinstance(block, DenseBlock) and parameters.on_host:
+        if isinstance(block, DenseBlock) and parameters.on_host:
             return fused_expectation(block, parameters, assignment, beta)
         return block_expectation(self, block, parameters, assignment, beta)
 

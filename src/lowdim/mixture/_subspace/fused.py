@@ -1,8 +1,10 @@
-"""The E-step of dense rows in few columns on the host: parameters in, statistics out, compiled."""
+"""The E-step of dense rows on the host: parameters in, statistics out, compiled."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,35 +15,102 @@ from lowdim.data.blocks import DenseBlock
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
-#: What `accumulate` returns before the objective.
-STATISTICS = ("counts", "squares", "sums", "energy", "second")
-#: Rows times components that are worth a thread of their own.
-THREAD_WORK = 50_000
+#: Rows times components (times columns, where there are many) that are worth a thread.
+THREAD_WORK, THREAD_WORK_MANY = 50_000, 1_000_000
+
+#: Products with a multiple of so many directions are fastest.
+VECTOR = 8
 
 
 def fused_expectation(
     block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float
 ) -> tuple[Statistics, Tensor]:
     """The block's statistics, as `SubspaceFamily.statistics` has them, and summed objective."""
+    kernel = _whole if parameters.sketch is None else _sketched
+    return kernel(block, parameters, assignment, beta)
+
+
+def _whole(
+    block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float
+) -> tuple[Statistics, Tensor]:
+    """Few columns: with the second moments themselves."""
     from lowdim.mixture._subspace.estep import accumulate
 
     fields = ("means", "bases", "dims")
     means, bases, dims = (np.ascontiguousarray(parameters.host(name)) for name in fields)
     terms = (means, bases, dims, *_score_terms(parameters, assignment), assignment == "soft", beta)
     rows, weights = block.host_rows, block.host_weights
-    work = block.n_rows * means.shape[0] * means.shape[1]
-    n_threads = max(1, min(torch.get_num_threads(), work // THREAD_WORK))
-    if n_threads == 1:
-        sums = accumulate(rows, weights, *terms)
+    work = block.n_rows * means.shape[0] * means.shape[1] // THREAD_WORK
+    sums = _in_parts(lambda part: accumulate(rows[part], weights[part], *terms), block.n_rows, work)
+    names = ("counts", "squares", "sums", "energy", "second")
+    return dict(zip(names, sums, strict=False)), sums[-1]
+
+
+def _sketched(
+    block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float
+) -> tuple[Statistics, Tensor]:
+    """Many columns: with second moments along the sketch."""
+    from lowdim.data.dense import chunk_rows
+    from lowdim.mixture._subspace.sketched import accumulate
+
+    r, k, d = parameters.shape
+    rows, weights, norms = block.host_rows, block.host_weights, block.squared_norms.numpy()
+    key = (assignment, rows.dtype)
+    if key not in parameters.layouts:
+        parameters.layouts[key] = _layout(parameters, assignment, rows.dtype)
+    terms = (*parameters.layouts[key], chunk_rows(d, k), assignment == "soft", beta)
+    counts, squares, energy, moments, objective = _in_parts(
+        lambda part: accumulate(rows[part], norms[part], weights[part], *terms),
+        block.n_rows,
+        block.n_rows * r * k * d // THREAD_WORK_MANY,
+    )
+    moments = moments.unflatten(0, (r, k))
+    statistics = {
+        "counts": counts,
+        "squares": squares,
+        "energy": energy,
+        "sums": moments[:, :, 0],
+        "second": moments[:, :, 1:],
+    }
+    return statistics, objective
+
+
+def _layout(
+    parameters: SubspaceParameters, assignment: str, dtype: np.dtype
+) -> tuple[np.ndarray, ...]:
+    """Parameters as `sketched.accumulate` takes them."""
+    r, k, d = parameters.shape
+    constant, precision, gain = _score_terms(parameters, assignment)
+    means = parameters.host("means")
+    axes = parameters.axes.numpy()
+    n = r * k + len(axes)
+    directions = np.zeros((d, n + -n % VECTOR), dtype)
+    np.multiply(means.reshape(r * k, d).T, precision.ravel(), out=directions[:, : r * k])
+    directions[:, r * k : n] = axes.T
+    sketches = parameters.host("sketch").reshape(r * k, -1, d).swapaxes(1, 2)
+    return (
+        directions,
+        constant - 0.5 * precision * np.square(means).sum(-1),
+        precision,
+        parameters.axis_owner.numpy(),
+        parameters.axis_means.numpy(),
+        gain[parameters.inside],
+        np.ascontiguousarray(sketches, dtype=dtype),
+    )
+
+
+def _in_parts(
+    kernel: Callable[[slice], tuple[Any, ...]], n_rows: int, n_parts: int
+) -> list[Tensor]:
+    """The summed results of a kernel over the rows, with up to so many parts side by side."""
+    n_parts = max(1, min(torch.get_num_threads(), n_parts))
+    if n_parts == 1:
+        sums = list(kernel(slice(0, n_rows)))
     else:
-        edges = np.linspace(0, len(rows), n_threads + 1).astype(int)
-        parts = in_threads(
-            lambda span: accumulate(rows[span[0] : span[1]], weights[span[0] : span[1]], *terms),
-            pairwise(edges),
-        )
+        edges = np.linspace(0, n_rows, n_parts + 1).astype(int)
+        parts = in_threads(kernel, [slice(*span) for span in pairwise(edges)])
         sums = [sum(part) for part in zip(*parts, strict=True)]
-    *statistics, objective = (torch.from_numpy(value) for value in sums)
-    return dict(zip(STATISTICS, statistics, strict=True)), objective
+    return [torch.from_numpy(value) for value in sums]
 
 
 def _score_terms(

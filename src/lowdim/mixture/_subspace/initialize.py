@@ -21,7 +21,8 @@ from lowdim.mixture._subspace.seeds import kmeans, leading_coordinates
 
 #: With at most this many columns the full second moments are the statistic.
 EXACT_COLUMNS = 64
-#: Directions kept beyond the largest dimension when only a sketch is the statistic.
+#: When only a sketch is the statistic, the directions kept are more than the largest dimension,
+#: and a multiple of this, since processors take the products in vectors.
 OVERSAMPLING = 4
 #: A start's noise is at least this share of the data's variance, lest it lock on a few rows.
 START_NOISE = 1e-2
@@ -68,8 +69,9 @@ class Starter:
     @property
     def retained(self) -> int:
         """q: directions kept per component."""
-        extra = 0 if self.exact else OVERSAMPLING
-        return min(max(self.max_dim + extra, 1), self.n_columns)
+        if self.exact:
+            return max(self.max_dim, 1)
+        return min(OVERSAMPLING * (1 + self.max_dim // OVERSAMPLING), self.n_columns)
 
     @cached_property
     def _compact(self) -> Block:

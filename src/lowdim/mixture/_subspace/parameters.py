@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -95,6 +96,11 @@ class SubspaceParameters(Parameters):
     def _arrays(self) -> dict[str, np.ndarray]:
         return {}
 
+    @cached_property
+    def layouts(self) -> dict[Hashable, tuple[np.ndarray, ...]]:
+        """Copies laid out for compiled passes, kept from block to block (see `fused`)."""
+        return {}
+
     def host(self, name: str) -> np.ndarray:
         """A field as an array on the host."""
         if name not in self._arrays:
@@ -113,7 +119,7 @@ class SubspaceParameters(Parameters):
 
         See `density`; of a uniform component the constant is all there is.
         """
-        from lowdim.mixture._subspace.estep import score_terms
+        from lowdim.mixture._subspace.shares import score_terms
 
         weights, latent, noise, dims = (
             np.ascontiguousarray(self.host(name)) for name in ("weights", "latent", "noise", "dims")

@@ -1,0 +1,116 @@
+"""The E-step and its statistics in many columns, fused into one compiled pass over the rows.
+
+Rows are taken in chunks that stay in the processor's second cache from their scores to their last
+sum, so that each is fetched from memory once. Sums over chunks are in float64. Import this module
+on first use only: numba is slow to load.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lowdim.data.blocks import NEGLIGIBLE
+from lowdim.data.dense import add_along, buffer
+from lowdim.math.small import compiled_fast
+from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
+
+
+@compiled_fast
+def accumulate(
+    x,
+    norms,
+    weights,
+    directions,
+    offsets,
+    precision,
+    owner,
+    centre,
+    gain,
+    sketches,
+    chunk,
+    soft,
+    beta,
+):
+    """Statistics of the rows of x, (n, D), under R mixtures of K components.
+
+    The score of a row is ``offset - precision / 2 ||x||^2 + precision mu.x + sum_j gain_j z_j^2``
+    with ``z_j = v_j.x - centre_j``.
+
+    Parameters
+    ----------
+    x : (n, D)
+    norms, weights : (n,)
+        ||x||^2 and the rows' weights.
+    directions : (D, RK + S)
+        Every component's ``precision mu``, then all axes, as the type of x.
+    offsets, precision : (R, K)
+    owner, centre, gain : (S,)
+        Of every axis: its component's place, v.mu, (1 / sigma^2 - 1 / lambda) / 2.
+    sketches : (RK, D, w)
+        W', as the type of x.
+    chunk : int
+        Rows taken at a time.
+
+    Returns
+    -------
+    counts, squares, energy : (R, K)
+        Sums of the weighted responsibilities r, of r^2, and of r ||x||^2.
+    moments : (RK, 1 + w, D)
+        sum r [1, W x] x'.
+    objective : (R,)
+    """
+    n, n_columns = x.shape
+    n_restarts, n_components = offsets.shape
+    width = sketches.shape[2]
+    counts = np.zeros((n_restarts, n_components))
+    squares = np.zeros((n_restarts, n_components))
+    energy = np.zeros((n_restarts, n_components))
+    moments = np.zeros((n_restarts * n_components, 1 + width, n_columns))
+    objective = np.zeros(n_restarts)
+    products = np.empty((chunk, directions.shape[1]), x.dtype)
+    shares = np.empty((n_restarts * n_components, chunk))
+    work = np.empty((2, chunk))
+    rows = np.empty(chunk, np.int64)
+    spare, numbers = np.empty((chunk, n_columns), x.dtype), buffer(chunk, width, n_columns, x)
+    for start in range(0, n, chunk):
+        size = min(chunk, n - start)
+        block, norm = x[start : start + size], norms[start : start + size]
+        weight = weights[start : start + size]
+        np.dot(block, directions, products[:size])
+        score(products, size, norm, offsets, precision, owner, centre, gain, shares)
+        for r in range(n_restarts):
+            mine = shares[r * n_components : (r + 1) * n_components]
+            highest(mine, size, work[0])
+            if soft:
+                objective[r] += soft_shares(mine, size, weight, beta, work)
+            else:
+                objective[r] += hard_shares(mine, size, weight, work)
+            for k in range(n_components):
+                m = 0
+                for i in range(size):
+                    share = mine[k, i] * work[1, i]
+                    counts[r, k] += share
+                    squares[r, k] += share * share
+                    energy[r, k] += share * norm[i]
+                    mine[k, i] = share
+                    if not share <= NEGLIGIBLE * weight[i]:  # nan counts
+                        rows[m] = i
+                        m += 1
+                c = r * n_components + k
+                add_along(block, rows[:m], mine[k], sketches[c], spare, numbers, moments[c])
+    return counts, squares, energy, moments, objective
+
+
+@compiled_fast
+def score(products, size, norm, offsets, precision, owner, centre, gain, shares):
+    """Write every component's scores of the rows, (RK, size), into shares."""
+    n = offsets.size
+    for c in range(n):
+        offset, half = offsets.flat[c], 0.5 * precision.flat[c]
+        for i in range(size):
+            shares[c, i] = offset - half * norm[i] + products[i, c]
+    for j in range(len(owner)):
+        c = owner[j]
+        for i in range(size):
+            z = products[i, n + j] - centre[j]
+            shares[c, i] += gain[j] * z * z
