@@ -309,11 +309,11 @@ class StandardizedRows:
     def _block(
         self, rows: np.ndarray | sp.csr_matrix, start: int, where: slice | np.ndarray
     ) -> Block:
+        from lowdim.data.dense import standardize
+
         weights = None
         if self.sample_weight is not None:
             weights = torch.from_numpy(self.sample_weight[where]).to(self.device)
-        from lowdim.data.dense import standardize
-
         limit = FARTHEST[self.dtype]
         if sp.issparse(rows):
             dtype = np.float32 if self.dtype == torch.float32 else np.float64
@@ -322,13 +322,18 @@ class StandardizedRows:
                 return SparseBlock(rows, self.mean, self.scale, start, weights)
             # On an accelerator a dense block of bounded size beats a sparse product.
             rows = sp.csr_matrix(rows).toarray()
-        values = np.empty(rows.shape)
-        if not standardize(np.ascontiguousarray(rows), self.mean, self.scale, values) <= limit:
+        values, norms = np.empty(rows.shape), np.empty(len(rows))
+        rows = np.ascontiguousarray(rows)
+        within = standardize(rows, self.mean, self.scale, values, norms) <= limit
+        if not within:
             largest = np.abs(values).max(1, keepdims=True)
             values *= np.minimum(1.0, limit / np.maximum(largest, limit))
-        return DenseBlock(
+        block = DenseBlock(
             torch.from_numpy(values).to(device=self.device, dtype=self.dtype), start, weights
         )
+        if within and self.dtype == torch.float64:  # those of the rows as they are stored
+            block.squared_norms = torch.from_numpy(norms).to(self.device)
+        return block
 
     def _moments(self) -> tuple[np.ndarray, float]:
         mean, variance = self._sparse_moments() if self.source.is_sparse else self._dense_moments()

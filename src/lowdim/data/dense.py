@@ -35,15 +35,20 @@ def moments(rows, weights, pilot, total):
 
 
 @compiled_fast
-def standardize(rows, mean, scale, out):
-    """Write (rows - mean) / scale into out; return the largest absolute value, nan if any."""
+def standardize(rows, mean, scale, out, norms):
+    """Write (rows - mean) / scale into out, and squared lengths of these rows into norms.
+
+    Returns the largest absolute value, nan if there is one.
+    """
     largest = 0.0
     for i in range(len(rows)):
-        row, standard, top = rows[i], out[i], 0.0
+        row, standard, top, square = rows[i], out[i], 0.0, 0.0
         for a in range(len(mean)):
             value = (row[a] - mean[a]) / scale
             standard[a] = value
+            square += value * value
             top = max(top, abs(value))
+        norms[i] = square
         largest = max(largest, top)
     return largest
 

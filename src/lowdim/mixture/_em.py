@@ -112,6 +112,15 @@ def expectation(
     return total, objective / data.total_weight
 
 
+def log_likelihood(family: Family[P], data: StandardizedRows, parameters: P) -> Tensor:
+    """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
+    total = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
+    for block in data:
+        rows = family.log_joint(block, parameters).logsumexp(1)
+        total += rows.sum(1) if block.weights is None else rows @ block.weights
+    return total / data.total_weight
+
+
 def run_em(
     family: Family[P],
     data: StandardizedRows,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lowdim._results import StopReason
 from lowdim.data.blocks import StandardizedRows
-from lowdim.mixture._em import EMOptions, EMResult, expectation, run_em
+from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood, run_em
 from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace.constraints import Constraints
 from lowdim.mixture._subspace.family import SubspaceFamily
@@ -120,13 +120,13 @@ def keep_best(
     if requested is not None:
         order = requested_order(parameters.dims[0], requested)
         parameters = reorder(parameters, order)
-    log_likelihood = float(result.objective[best])
+    objective = observed = float(result.objective[best])
     if options.assignment != "soft":
-        log_likelihood = float(expectation(family, data, parameters)[1][0])
+        observed = float(log_likelihood(family, data, parameters)[0])
     return SubspaceFit(
         parameters=parameters,
-        objective=float(result.objective[best]),
-        log_likelihood=log_likelihood,
+        objective=objective,
+        log_likelihood=observed,
         trace=result.traces[best],
         n_iter=int(result.n_iter[best]),
         reason=result.reasons[best],

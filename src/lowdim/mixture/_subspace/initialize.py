@@ -27,7 +27,7 @@ OVERSAMPLING = 4
 #: A start's noise is at least this share of the data's variance, lest it lock on a few rows.
 START_NOISE = 1e-2
 #: Rows of a given cluster that its first axes are found in, when only a sketch is kept.
-GIVEN_ROWS = 200
+GIVEN_ROWS = 100
 #: Leading directions in which k-means starts are made when there are many columns.
 COMPACT_COLUMNS = 20
 

@@ -11,18 +11,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from lowdim._threads import in_threads
 from lowdim.math.linalg import leading_eigh, leading_pairs, orthonormal_rows
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Numbers in the sketches of the components that an M-step takes at a time.
 SKETCH_VALUES = 2**20
+#: Numbers in all sketches from which on an M-step is worth several threads.
+THREAD_VALUES = 2**17
 
 
 @dataclass(frozen=True)
@@ -114,17 +118,15 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
     means = statistics["sums"] / n
     trace = (statistics["energy"] / n[..., 0] - means.square().sum(-1)).clamp(min=0)
     values, turned = sketch.new_empty((r * k, q)), sketch.new_empty((r * k, width, d))
-    flat = [part.flatten(0, 1) for part in (sketch, means, n, statistics["second"])]
-    step = max(1, SKETCH_VALUES // (width * d))
-    for part in (slice(i, i + step) for i in range(0, r * k, step)):
-        own, mean, weight, second = (tensor[part] for tensor in flat)
-        products = torch.baddbmm(  # W S
-            second / weight[..., None], own @ mean[..., None], mean[:, None], alpha=-1
-        )
-        values[part], rotation = leading_pairs(products @ own.mT, q)
-        axes, images = rotation @ own, rotation @ products
-        residuals = images - (images @ axes.mT) @ axes
-        turned[part] = orthonormal_rows(torch.cat([axes, residuals], 1)[:, :width])
+    ritz = _host_ritz if sketch.device.type == "cpu" else _device_ritz
+    ritz(
+        sketch.flatten(0, 1),
+        n.flatten(),
+        means.flatten(0, 1),
+        statistics["second"].flatten(0, 1),
+        values,
+        turned,
+    )
     turned = turned.view(sketch.shape)
     return Spectrum(
         counts=np.ascontiguousarray(counts.cpu().numpy()),
@@ -135,6 +137,40 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
         sketch=turned,
         floor=floor,
     )
+
+
+def _host_ritz(
+    sketch: Tensor, n: Tensor, means: Tensor, second: Tensor, values: Tensor, turned: Tensor
+) -> None:
+    """Write eigenvalues and next sketches of all components; see `ritz.rayleigh_ritz`."""
+    from lowdim.mixture._subspace.ritz import rayleigh_ritz
+
+    inputs = [part.contiguous().numpy() for part in (sketch, n, means, second)]
+    outputs = [values.numpy(), turned.numpy()]
+    n_parts = min(torch.get_num_threads(), len(sketch)) if sketch.numel() > THREAD_VALUES else 1
+    edges = np.linspace(0, len(sketch), n_parts + 1).astype(int)
+    in_threads(
+        lambda span: rayleigh_ritz(*(part[slice(*span)] for part in (*inputs, *outputs))),
+        pairwise(edges),
+    )
+
+
+def _device_ritz(
+    sketch: Tensor, n: Tensor, means: Tensor, second: Tensor, values: Tensor, turned: Tensor
+) -> None:
+    """The same on an accelerator, a few components at a time."""
+    n_components, width, d = sketch.shape
+    q = values.shape[1]
+    step = max(1, SKETCH_VALUES // (width * d))
+    for part in (slice(i, i + step) for i in range(0, n_components, step)):
+        own, mean = sketch[part], means[part]
+        products = torch.baddbmm(  # W S
+            second[part] / n[part, None, None], own @ mean[..., None], mean[:, None], alpha=-1
+        )
+        values[part], rotation = leading_pairs(products @ own.mT, q)
+        axes, images = rotation @ own, rotation @ products
+        residuals = images - (images @ axes.mT) @ axes
+        turned[part] = orthonormal_rows(torch.cat([axes, residuals], 1)[:, :width])
 
 
 def reassigned_dims(cost: np.ndarray, dims: np.ndarray) -> np.ndarray:
