@@ -91,6 +91,11 @@ class DenseBlock:
         return np.ascontiguousarray(self.values.cpu().numpy())
 
     @cached_property
+    def host_columns(self) -> np.ndarray:
+        """The rows laid out columns first, (D, n), float64, on the host."""
+        return np.ascontiguousarray(self.host_rows.T, dtype=np.float64)
+
+    @cached_property
     def host_weights(self) -> np.ndarray:
         """The rows' weights on the host, (n,); ones where none are given."""
         return np.ones(self.n_rows) if self.weights is None else self.weights.cpu().numpy()
@@ -103,6 +108,11 @@ class DenseBlock:
         return (coefficients.to(self.values.dtype) @ self.values).double()
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
+        if self.values.device.type == "cpu":
+            from lowdim.data.dense import second_moments
+
+            weights = np.ascontiguousarray(coefficients.double().numpy())
+            return torch.from_numpy(second_moments(self.host_rows, weights))
         x = self.values
         out = torch.empty(
             (len(coefficients), x.shape[1], x.shape[1]), dtype=torch.float64, device=x.device

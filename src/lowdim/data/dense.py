@@ -5,6 +5,8 @@ Import on first use only: numba is slow to load.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lowdim.math.small import compiled_fast
@@ -12,6 +14,12 @@ from lowdim.math.small import compiled_fast
 #: Numbers per chunk of rows, so that it stays in the processor's second cache; but as many rows
 #: as make the products of each component with its own rows worth while.
 CHUNK_VALUES, FEWEST_ROWS, ROWS_PER_COMPONENT, MOST_ROWS = 2**16, 32, 16, 256
+
+
+#: In few columns: rows per chunk, which then stays in the first cache; padding, lest columns that
+#: lie a power of two apart compete for the same cache lines; and up to how many columns loops make
+#: the second moments faster than matrix products do.
+CHUNK, PADDING, LOOP_COLUMNS = 256, 8, 16
 
 
 def chunk_rows(n_columns: int, n_components: int) -> int:
@@ -116,3 +124,92 @@ def add_along(block, rows, share, sketch, spare, numbers, out):
     for j in range(1 + width):
         for a in range(n_columns):
             out[j, a] += sums[j, a]
+
+
+@compiled_fast
+def second_moments(x, coefficients):
+    """Sum c x x' for every row of coefficients, (C, D, D), float64."""
+    n, n_columns = x.shape
+    sums = np.zeros(n_columns)
+    out = np.zeros((len(coefficients), n_columns, n_columns))
+    columns = np.empty((n_columns, CHUNK + PADDING))
+    scratch = np.empty((n_columns + 2, CHUNK + PADDING))
+    scaled = np.empty((CHUNK, n_columns))
+    for start in range(0, n, CHUNK):
+        size = min(CHUNK, n - start)
+        rows = x[start : start + size]
+        for i in range(size):
+            for a in range(n_columns):
+                columns[a, i] = rows[i, a]
+        for c in range(len(coefficients)):
+            share = coefficients[c, start : start + size]
+            if n_columns > LOOP_COLUMNS:
+                add_products(rows, share, size, scaled, sums, out[c])
+            else:
+                add_moments(columns, share, size, scratch, sums, out[c])
+    for c in range(len(coefficients)):
+        for a in range(n_columns):
+            for b in range(a):
+                out[c, b, a] = out[c, a, b]
+    return out
+
+
+@compiled_fast
+def add_moments(columns, share, size, scratch, sums, second):
+    """Add sum r x, and the lower triangle of sum r x x'; rows without a share are skipped."""
+    own, weight, weighted = scratch[: len(columns)], scratch[-2], scratch[-1]
+    m = 0
+    for i in range(size):
+        if share[i] != 0.0:
+            weight[m] = share[i]
+            m += 1
+    if m > 0.75 * size:  # gathering would not pay
+        own, weight, m = columns, share, size
+    else:
+        for a in range(len(columns)):
+            m = 0
+            for i in range(size):
+                if share[i] != 0.0:
+                    own[a, m] = columns[a, i]
+                    m += 1
+    for a in range(len(columns)):
+        total = 0.0
+        for i in range(m):
+            weighted[i] = weight[i] * own[a, i]
+            total += weighted[i]
+        sums[a] += total
+        b = 0
+        while b + 3 <= a:  # four columns at a time reuse what is loaded
+            c0, c1, c2, c3 = own[b], own[b + 1], own[b + 2], own[b + 3]
+            s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+            for i in range(m):
+                s0 += weighted[i] * c0[i]
+                s1 += weighted[i] * c1[i]
+                s2 += weighted[i] * c2[i]
+                s3 += weighted[i] * c3[i]
+            second[a, b] += s0
+            second[a, b + 1] += s1
+            second[a, b + 2] += s2
+            second[a, b + 3] += s3
+            b += 4
+        while b <= a:
+            c0, s0 = own[b], 0.0
+            for i in range(m):
+                s0 += weighted[i] * c0[i]
+            second[a, b] += s0
+            b += 1
+
+
+@compiled_fast
+def add_products(x, share, size, scaled, sums, second):
+    """The same from the rows of x, by a matrix product."""
+    m = 0
+    for i in range(size):
+        if share[i] != 0.0:
+            root = math.sqrt(share[i])
+            for a in range(x.shape[1]):
+                scaled[m, a] = root * x[i, a]
+                sums[a] += root * scaled[m, a]
+            m += 1
+    own = scaled[:m]
+    second += np.dot(own.T, own)

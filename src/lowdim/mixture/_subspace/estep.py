@@ -7,19 +7,11 @@ float64. Import this module on first use only: numba is slow to load.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from lowdim.data.dense import CHUNK, LOOP_COLUMNS, PADDING, add_moments, add_products
 from lowdim.math.small import compiled_fast
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
-
-#: Rows per chunk.
-CHUNK = 256
-#: Rows of padding, lest columns that lie a power of two apart compete for the same cache lines.
-PADDING = 8
-#: Up to so many columns, loops make the second moments faster than matrix products do.
-LOOP_COLUMNS = 16
 
 
 @compiled_fast
@@ -114,64 +106,3 @@ def squared_norms(columns, size, mean, basis, gain, d, work):
         g, z = gain[j], work[2 + j]
         for i in range(size):
             explained[i] += g * z[i] * z[i]
-
-
-@compiled_fast
-def add_moments(columns, share, size, scratch, sums, second):
-    """Add sum r x, and the lower triangle of sum r x x'; rows without a share are skipped."""
-    own, weight, weighted = scratch[: len(columns)], scratch[-2], scratch[-1]
-    m = 0
-    for i in range(size):
-        if share[i] != 0.0:
-            weight[m] = share[i]
-            m += 1
-    if m > 0.75 * size:  # gathering would not pay
-        own, weight, m = columns, share, size
-    else:
-        for a in range(len(columns)):
-            m = 0
-            for i in range(size):
-                if share[i] != 0.0:
-                    own[a, m] = columns[a, i]
-                    m += 1
-    for a in range(len(columns)):
-        total = 0.0
-        for i in range(m):
-            weighted[i] = weight[i] * own[a, i]
-            total += weighted[i]
-        sums[a] += total
-        b = 0
-        while b + 3 <= a:  # four columns at a time reuse what is loaded
-            c0, c1, c2, c3 = own[b], own[b + 1], own[b + 2], own[b + 3]
-            s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-            for i in range(m):
-                s0 += weighted[i] * c0[i]
-                s1 += weighted[i] * c1[i]
-                s2 += weighted[i] * c2[i]
-                s3 += weighted[i] * c3[i]
-            second[a, b] += s0
-            second[a, b + 1] += s1
-            second[a, b + 2] += s2
-            second[a, b + 3] += s3
-            b += 4
-        while b <= a:
-            c0, s0 = own[b], 0.0
-            for i in range(m):
-                s0 += weighted[i] * c0[i]
-            second[a, b] += s0
-            b += 1
-
-
-@compiled_fast
-def add_products(x, share, size, scaled, sums, second):
-    """The same from the rows of x, by a matrix product."""
-    m = 0
-    for i in range(size):
-        if share[i] != 0.0:
-            root = math.sqrt(share[i])
-            for a in range(x.shape[1]):
-                scaled[m, a] = root * x[i, a]
-                sums[a] += root * scaled[m, a]
-            m += 1
-    own = scaled[:m]
-    second += np.dot(own.T, own)

@@ -11,6 +11,8 @@ from lowdim.math.linalg import descending_eigh, orthonormal_rows
 
 #: Rounds of subspace iteration, and directions beyond those wanted.
 ROUNDS, OVERSAMPLING = 4, 10
+#: k-means has settled when a round lowers the inertia by less than this share.
+TOLERANCE = 1e-4
 
 
 def leading_coordinates(block: Block, rng: np.random.Generator, n_columns: int = 20) -> DenseBlock:
@@ -33,7 +35,9 @@ def kmeans(
     block: Block, n_clusters: int, rng: np.random.Generator, n_tries: int = 3, max_iter: int = 30
 ) -> np.ndarray:
     """Labels, (n,), of the best of a few runs of Lloyd's algorithm from k-means++ seeds."""
-    runs = [_lloyd(block, _plus_plus(block, n_clusters, rng), max_iter) for _ in range(n_tries)]
+    on_host = isinstance(block, DenseBlock) and block.values.device.type == "cpu"
+    method = _compiled_lloyd if on_host else _lloyd
+    runs = [method(block, _plus_plus(block, n_clusters, rng), max_iter) for _ in range(n_tries)]
     labels, _ = min(runs, key=lambda run: run[1])
     return labels
 
@@ -58,6 +62,15 @@ def _plus_plus(block: Block, n_clusters: int, rng: np.random.Generator) -> Tenso
     return block.dense(np.array(seeds))
 
 
+def _compiled_lloyd(block: Block, centres: Tensor, max_iter: int) -> tuple[np.ndarray, float]:
+    """Labels and inertia."""
+    from lowdim.mixture._subspace.lloyd import lloyd
+
+    assert isinstance(block, DenseBlock)
+    labels, inertia = lloyd(block.host_columns, centres.numpy().copy(), max_iter, TOLERANCE)
+    return labels, float(inertia)
+
+
 def _lloyd(block: Block, centres: Tensor, max_iter: int) -> tuple[np.ndarray, float]:
     """Labels and inertia."""
     inertia = torch.inf
@@ -69,7 +82,7 @@ def _lloyd(block: Block, centres: Tensor, max_iter: int) -> tuple[np.ndarray, fl
         size = member.sum(1, keepdim=True)
         centres = torch.where(size > 0, block.accumulate(member) / size.clamp(min=1), centres)
         previous, inertia = inertia, float(least.sum())
-        if inertia > previous * (1 - 1e-4):
+        if inertia > previous * (1 - TOLERANCE):
             break
     d2 = _distances(block, centres)
     return d2.T.contiguous().argmin(1).cpu().numpy(), float(d2.amin(0).sum())
