@@ -77,9 +77,9 @@ $(VENV)/.installed-torch: $(VENV)/.created constraints/cpu.txt
 $(VENV)/.compiled: $(VENV)/.installed-demo $(wildcard src/lowdim/*/*.py src/lowdim/*/*/*.py)
 	@echo "Compiling, once ..."
 	@$(BIN)/python -W ignore -c 'import numpy as np; from lowdim import SubspaceMixture; \
-	  rows = np.random.default_rng(0).normal(size=(300, 10)); \
+	  rows = np.random.default_rng(0).normal(size=(300, 100)); \
 	  model = SubspaceMixture(dims=[2, 1], tol=1e-3, random_state=0); \
-	  [model.fit(rows.astype(dtype)) for dtype in ("float32", "float64")]'
+	  [model.fit(rows[:, :d].astype(t)) for d in (10, 100) for t in ("float32", "float64")]'
 	@touch $@
 
 # [dev] contains [demo].

@@ -18,6 +18,7 @@ LAYERS = [
     {"math"},
     {"data"},
     {
+        "_compile",
         "_device",
         "_files",
         "_keys",

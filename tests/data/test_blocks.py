@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowdim.data import as_rows
-from lowdim.data.blocks import Block, StandardizedRows, active_rows
+from lowdim.data.blocks import Block, active_rows
+from lowdim.data.standardized import StandardizedRows
 
 CPU = torch.device("cpu")
 

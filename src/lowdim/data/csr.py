@@ -5,12 +5,10 @@ Import on first use only: numba is slow to load.
 
 from __future__ import annotations
 
-import numba
-
-compiled = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+from lowdim._compile import compiled_fast
 
 
-@compiled
+@compiled_fast
 def project(indptr, indices, data, start, stop, directions, out):
     """Write ``rows @ directions`` of rows `start` to `stop` into out, (n, w).
 
@@ -26,7 +24,7 @@ def project(indptr, indices, data, start, stop, directions, out):
                 out[i, j] += value * directions[column, j]
 
 
-@compiled
+@compiled_fast
 def accumulate(indptr, indices, data, coefficients, out):
     """Add ``rows.T @ coefficients`` to out, (D, w), for coefficients (n, w)."""
     width = coefficients.shape[1]
@@ -37,7 +35,7 @@ def accumulate(indptr, indices, data, coefficients, out):
                 out[column, j] += value * coefficients[i, j]
 
 
-@compiled
+@compiled_fast
 def moments_along(indptr, indices, data, weight, directions, shift, z, out, total):
     """Add ``sum_i r_i [1, z_i] x_i'`` to out, (D, 1 + w), with ``z_i = directions' x_i - shift``.
 
@@ -65,7 +63,7 @@ def moments_along(indptr, indices, data, weight, directions, shift, z, out, tota
                 out[column, j] += value * z[j]
 
 
-@compiled
+@compiled_fast
 def squared_norms(indptr, indices, data, mean, out):
     """Write ``||x_i - mean||^2`` into out, (n,)."""
     around = 0.0
@@ -79,7 +77,7 @@ def squared_norms(indptr, indices, data, mean, out):
         out[i] = max(total, 0.0)
 
 
-@compiled
+@compiled_fast
 def squared_deviations(indptr, indices, data, weight, mean, stored):
     """``sum_i r_i (x_ij - mean_j)^2`` over what is stored; add its weights to stored, (D,)."""
     total = 0.0

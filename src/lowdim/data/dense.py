@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lowdim.math.small import compiled_fast
+from lowdim._compile import compiled_fast
 
 #: Numbers per chunk of rows, so that it stays in the processor's second cache; but as many rows
 #: as make the products of each component with its own rows worth while.
@@ -109,7 +109,8 @@ def add_along(block, rows, share, sketch, spare, numbers, out):
     if m < len(block):
         own = spare[:m]
         for i in range(m):
-            own[i] = block[rows[i]]
+            for a in range(n_columns):
+                own[i, a] = block[rows[i], a]
     first, second = m * width, m * (1 + 2 * width)
     along = numbers[:first].reshape(m, width)
     coefficients = numbers[first:second].reshape(1 + width, m)

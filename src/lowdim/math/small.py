@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
-#: For sums over many rows, which may be rearranged; nan and inf stay what they are.
-compiled_fast = numba.njit(
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-    fastmath={"reassoc", "contract", "arcp", "nsz"},
-)
+from lowdim._compile import compiled
 
 
 @compiled

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lowdim._results import StopReason
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._family import Family, P, Statistics, add_statistics, concatenate
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.

@@ -15,8 +15,8 @@ from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
-from lowdim.data.blocks import StandardizedRows
 from lowdim.data.sources import RowSource
+from lowdim.data.standardized import StandardizedRows
 from lowdim.data.subset import SubsetRows
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._subspace import infer

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace import infer
 from lowdim.mixture._subspace.arguments import Arguments, check_arguments, read_new_rows, read_rows
 from lowdim.mixture._subspace.attributes import (

@@ -145,7 +145,7 @@ def test_batches_of_restarts_are_independent(n_columns: int) -> None:
     import torch
 
     from lowdim.data import as_rows
-    from lowdim.data.blocks import StandardizedRows
+    from lowdim.data.standardized import StandardizedRows
     from lowdim.mixture._family import concatenate
     from lowdim.mixture._subspace import density
     from lowdim.mixture._subspace.attributes import parameters_of
@@ -166,7 +166,7 @@ def test_distances_to_flats(n_columns: int) -> None:
     import torch
 
     from lowdim.data import as_rows
-    from lowdim.data.blocks import StandardizedRows
+    from lowdim.data.standardized import StandardizedRows
     from lowdim.mixture._subspace.attributes import parameters_of
     from lowdim.mixture._subspace.infer import squared_distances
 

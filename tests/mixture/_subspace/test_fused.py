@@ -1,4 +1,4 @@
-"""The compiled E-step: the same statistics as the general one, in every case."""
+"""The compiled E-steps: the same statistics as the general one, in every case."""
 
 from __future__ import annotations
 
@@ -21,13 +21,23 @@ COLUMNS = [1, 2, 5, 16, 17, 40]
 
 
 def hand_made(
-    n_columns: int, dims: list[list[int]], *, far: float = 2.0, uniform: bool = False
+    n_columns: int,
+    dims: list[list[int]],
+    *,
+    far: float = 2.0,
+    uniform: bool = False,
+    sketched: int = 0,
 ) -> SubspaceParameters:
-    """Arbitrary parameters of as many restarts as there are lists of dimensions."""
+    """Arbitrary parameters of as many restarts as there are lists of dimensions.
+
+    With a sketch of so many rows more than the largest dimension, unless it is 0.
+    """
     rng = np.random.default_rng(0)
     table = torch.tensor(dims)
     r, k, q = *table.shape, max(1, int(table.max()))
-    bases = np.linalg.qr(rng.normal(size=(r, k, n_columns, q)))[0].swapaxes(-1, -2)
+    width = min(q + sketched, n_columns)
+    rows = np.linalg.qr(rng.normal(size=(r, k, n_columns, width)))[0].swapaxes(-1, -2).copy()
+    bases = rows[:, :, :q].copy()
     noise = torch.from_numpy(rng.uniform(0.2, 1.0, (r, k)))
     log_volume = None
     if uniform:
@@ -42,6 +52,7 @@ def hand_made(
         noise=noise,
         dims=table,
         log_volume=log_volume,
+        sketch=torch.from_numpy(rows) if sketched else None,
     )
 
 
@@ -87,10 +98,26 @@ def test_it_agrees_with_the_general_expectation(n: int, n_columns: int, assignme
                    assignment)  # fmt: skip
 
 
+@pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])
+@pytest.mark.parametrize("n_columns", [66, 500])
+@pytest.mark.parametrize("n", [1, 131, 300])
+def test_it_agrees_in_many_columns(n: int, n_columns: int, assignment: str) -> None:
+    for far, wide in ((0.1, 1), (20.0, 5)):  # components that share rows, and that do not
+        parameters = hand_made(n_columns, [[0, 1, 3], [1, 1, 0]], far=far, sketched=wide)
+        check_same(rows_block(n, n_columns, torch.float64), parameters, assignment, rtol=1e-9)
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.5])
+def test_annealed_responsibilities_in_many_columns(beta: float) -> None:
+    parameters = hand_made(80, [[1, 2, 0]], far=0.3, sketched=3)
+    check_same(rows_block(300, 80, torch.float64), parameters, "soft", beta, rtol=1e-9)
+
+
 @pytest.mark.parametrize("assignment", ["soft", "hard"])
-@pytest.mark.parametrize("n_columns", [3, 20])
+@pytest.mark.parametrize("n_columns", [3, 20, 100])
 def test_weights_uniform_components_and_single_precision(n_columns: int, assignment: str) -> None:
-    parameters = hand_made(n_columns, [[2, 0, 0]], uniform=True)
+    wide = 3 if n_columns > 64 else 0
+    parameters = hand_made(n_columns, [[2, 0, 0]], uniform=True, sketched=wide)
     check_same(rows_block(500, n_columns, torch.float64, weighted=True), parameters, assignment)
     single = rows_block(500, n_columns, torch.float32, weighted=True)
     double = DenseBlock(single.values.double(), 0, single.weights)
@@ -113,12 +140,15 @@ def test_ties_share_the_row() -> None:
         np.testing.assert_allclose(statistics["counts"], [[50.0, 50.0]])
 
 
-def test_a_broken_restart_leaves_the_others_alone() -> None:
-    block = rows_block(300, 4, torch.float64)
-    parameters = hand_made(4, [[1, 2, 0], [0, 1, 1]])
+@pytest.mark.parametrize("n_columns", [4, 90])
+def test_a_broken_restart_leaves_the_others_alone(n_columns: int) -> None:
+    block = rows_block(300, n_columns, torch.float64)
+    wide = 4 if n_columns > 64 else 0
+    parameters = hand_made(n_columns, [[1, 2, 0], [0, 1, 1]], sketched=wide)
     sound, objective = fused_expectation(block, parameters, "soft", 1.0)
     parameters.means[0, 1] = torch.nan
-    del parameters.__dict__["_arrays"], parameters.__dict__["score_terms"]
+    for kept in ("_arrays", "score_terms", "layouts"):
+        parameters.__dict__.pop(kept, None)
     statistics, broken = fused_expectation(block, parameters, "soft", 1.0)
     assert torch.isnan(broken[0])
     assert broken[1] == objective[1]
@@ -126,9 +156,10 @@ def test_a_broken_restart_leaves_the_others_alone() -> None:
         assert torch.equal(value[1], sound[name][1])
 
 
-def test_threads_change_rounding_at_most() -> None:
-    block = rows_block(60_000, 3, torch.float64, weighted=True)
-    parameters = hand_made(3, [[1, 2, 0]])
+@pytest.mark.parametrize(("n", "n_columns", "wide"), [(60_000, 3, 0), (5_000, 300, 4)])
+def test_threads_change_rounding_at_most(n: int, n_columns: int, wide: int) -> None:
+    block = rows_block(n, n_columns, torch.float64, weighted=True)
+    parameters = hand_made(n_columns, [[1, 2, 0]], sketched=wide)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import torch
 
 from lowdim.data import as_rows
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace.initialize import STRATEGIES, Starter, kmeans, sample_index
 
 

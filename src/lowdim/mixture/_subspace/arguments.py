@@ -10,8 +10,8 @@ import torch
 
 from lowdim._device import resolve_device, resolve_dtype
 from lowdim._validation import check_in, check_interval, check_positive_int, check_source
-from lowdim.data.blocks import StandardizedRows
 from lowdim.data.sources import RowSource, as_rows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._subspace.given import GivenComponent, parse_given
 from lowdim.mixture._subspace.initialize import STRATEGIES

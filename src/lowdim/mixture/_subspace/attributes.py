@@ -11,7 +11,7 @@ import torch
 
 from lowdim import _storage
 from lowdim._results import StopReason
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace.fit import SubspaceFit
 from lowdim.mixture._subspace.given import parse_given
 from lowdim.mixture._subspace.parameters import SubspaceParameters

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lowdim._compile import compiled_fast
 from lowdim.data.dense import CHUNK, LOOP_COLUMNS, PADDING, add_moments, add_products
-from lowdim.math.small import compiled_fast
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 
 

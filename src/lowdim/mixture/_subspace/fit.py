@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lowdim._results import StopReason
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood, run_em
 from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace.constraints import Constraints

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace.constraints import Constraints
 
 _FIXED_KEYS = {"mean", "basis", "latent_variances"}

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block, StandardizedRows
+from lowdim.data.blocks import Block
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace import density
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 

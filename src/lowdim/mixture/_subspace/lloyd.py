@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lowdim.math.small import compiled_fast
+from lowdim._compile import compiled_fast
 
 #: Rows per chunk.
 CHUNK = 256

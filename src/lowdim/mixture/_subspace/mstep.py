@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from lowdim.math.small import compiled
+from lowdim._compile import compiled
 
 
 @compiled

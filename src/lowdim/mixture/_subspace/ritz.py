@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
+from lowdim._compile import compiled, compiled_fast
 from lowdim.math.linalg import FEW
-from lowdim.math.small import compiled, jacobi
+from lowdim.math.small import jacobi
 
 #: Rows whose triangular factor falls below this are made orthonormal one by one.
 DEPENDENT = 1e-6
@@ -25,7 +26,7 @@ def rayleigh_ritz(sketch, counts, means, second, values, turned):
     Parameters
     ----------
     sketch : (C, w, D)
-        W, orthonormal rows.
+        W, orthonormal rows, w <= 2 q.
     counts : (C,)
     means : (C, D)
     second : (C, w, D)
@@ -36,10 +37,9 @@ def rayleigh_ritz(sketch, counts, means, second, values, turned):
         Overwritten with the next sketch; its first q rows are the eigenvectors.
     """
     n_components, width, n_columns = sketch.shape
-    q = values.shape[1]
     products, spare = np.empty((width, n_columns)), np.empty((width, n_columns))
     for c in range(n_components):
-        own, n = sketch[c], max(counts[c], 1e-300)
+        own, following, n = sketch[c], turned[c], max(counts[c], 1e-300)
         for j in range(width):
             along = 0.0
             for a in range(n_columns):
@@ -47,35 +47,76 @@ def rayleigh_ritz(sketch, counts, means, second, values, turned):
             for a in range(n_columns):
                 products[j, a] = second[c, j, a] / n - along * means[c, a]  # W S
         gram = np.dot(products, own.T)
-        if not np.isfinite(gram).all():
-            values[c] = np.nan
-            turned[c] = np.nan
+        if not finite(gram):
+            fill(values[c : c + 1], np.nan)
+            fill(following, np.nan)
             continue
         rotation = eigenvectors(gram, values[c])
         axes, images = np.dot(rotation, own), np.dot(rotation, products)
-        residuals = images - np.dot(np.dot(images, axes.T), axes)
-        for j in range(width):
-            turned[c, j] = axes[j] if j < q else residuals[j - q]
-        if not cholesky_qr(turned[c], spare):
-            for j in range(width):
-                turned[c, j] = axes[j] if j < q else residuals[j - q]
-            gram_schmidt(turned[c], own)
+        inside = np.dot(np.dot(images, axes.T), axes)
+        stack(axes, images, inside, following)
+        if not cholesky_qr(following, spare):
+            stack(axes, images, inside, following)
+            gram_schmidt(following, own)
+
+
+# Loops, since numba takes long to compile expressions of arrays.
+
+
+@compiled
+def finite(matrix):
+    """Whether all entries are."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            if not np.isfinite(matrix[i, j]):
+                return False
+    return True
+
+
+@compiled
+def fill(matrix, value):
+    """Write the value everywhere."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            matrix[i, j] = value
+
+
+@compiled
+def stack(axes, images, inside, out):
+    """Write the axes, then the residuals of their images, into the rows of out."""
+    q = len(axes)
+    for j in range(len(out)):
+        for a in range(out.shape[1]):
+            out[j, a] = axes[j, a] if j < q else images[j - q, a] - inside[j - q, a]
 
 
 @compiled
 def eigenvectors(matrix, values):
     """The leading eigenvalues, descending, into values; as many eigenvectors, as rows."""
     n, q = len(matrix), len(values)
-    if n <= FEW:
-        every, vectors = jacobi(np.expand_dims(matrix, 0).copy())
-        values[:] = every[0, :q]
-        return vectors[0, :q].copy()
-    ascending, columns = np.linalg.eigh(matrix)
     rows = np.empty((q, n))
+    if n <= FEW:
+        every, vectors = jacobi(matrix.copy().reshape(1, n, n))
+        for j in range(q):
+            values[j] = every[0, j]
+            for i in range(n):
+                rows[j, i] = vectors[0, j, i]
+        return rows
+    ascending, columns = np.linalg.eigh(matrix)
     for j in range(q):
         values[j] = ascending[n - 1 - j]
-        rows[j] = columns[:, n - 1 - j]
+        for i in range(n):
+            rows[j, i] = columns[i, n - 1 - j]
     return rows
+
+
+@compiled_fast
+def product(rows, i, j):
+    """x_i . x_j."""
+    total = 0.0
+    for a in range(rows.shape[1]):
+        total += rows[i, a] * rows[j, a]
+    return total
 
 
 @compiled
@@ -85,12 +126,13 @@ def cholesky_qr(rows, spare):
     Each row stays within the span of those up to it. False if they are nearly dependent, in
     which case they are spoilt.
     """
-    width = len(rows)
+    width, n_columns = rows.shape
     for j in range(width):
-        length = math.sqrt((rows[j] * rows[j]).sum())
+        length = math.sqrt(product(rows, j, j))
         if not length > 0.0:
             return False
-        rows[j] /= length
+        for a in range(n_columns):
+            rows[j, a] /= length
     for _ in range(2):
         lower = np.dot(rows, rows.T)
         for j in range(width):
@@ -113,7 +155,9 @@ def cholesky_qr(rows, spare):
                     total += lower[j, m] * inverse[m, i]
                 inverse[j, i] = -total / lower[j, j]
         np.dot(inverse, rows, spare)
-        rows[:] = spare
+        for j in range(width):
+            for a in range(n_columns):
+                rows[j, a] = spare[j, a]
     return True
 
 
@@ -123,16 +167,22 @@ def gram_schmidt(rows, spare):
 
     The spare rows are orthonormal and as many.
     """
-    for j in range(len(rows)):
+    width, n_columns = rows.shape
+    for j in range(width):
         n_tried = 0
         while True:
-            before = (rows[j] * rows[j]).sum()
+            before = product(rows, j, j)
             for _ in range(2):
                 for i in range(j):
-                    rows[j] -= (rows[i] * rows[j]).sum() * rows[i]
-            after = (rows[j] * rows[j]).sum()
-            if after > 1e-16 * before or n_tried == len(spare):
+                    share = product(rows, i, j)
+                    for a in range(n_columns):
+                        rows[j, a] -= share * rows[i, a]
+            after = product(rows, j, j)
+            if after > 1e-16 * before or n_tried == width:
                 break
-            rows[j] = spare[n_tried]
+            for a in range(n_columns):
+                rows[j, a] = spare[n_tried, a]
             n_tried += 1
-        rows[j] /= math.sqrt(after)
+        length = math.sqrt(after)
+        for a in range(n_columns):
+            rows[j, a] /= length

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fit import reorder, run_restarts, with_constraints

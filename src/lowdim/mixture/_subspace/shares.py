@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lowdim.math.small import compiled_fast
+from lowdim._compile import compiled_fast
 from lowdim.mixture._subspace.parameters import TINY_WEIGHT
 
 #: Shares smaller than this (e^-37) cannot change a sum of shares in float64; they become zero.

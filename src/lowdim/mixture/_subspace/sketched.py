@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from lowdim._compile import compiled_fast
 from lowdim.data.blocks import NEGLIGIBLE
 from lowdim.data.dense import add_along, buffer
-from lowdim.math.small import compiled_fast
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 
 

@@ -9,7 +9,7 @@ import torch
 
 from lowdim._progress import progress
 from lowdim._results import StopReason
-from lowdim.data.blocks import StandardizedRows
+from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import expectation
 from lowdim.mixture._family import Statistics, add_statistics
 from lowdim.mixture._subspace.arguments import Arguments

@@ -1,0 +1,184 @@
+"""Standardised rows: the only form in which a model sees data.
+
+Rows are centred at the weighted column means and divided by one scalar (the root mean
+variance per column), so models work in units of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from lowdim.data.blocks import Block, DenseBlock, SparseBlock
+from lowdim.data.sources import RowSource
+
+#: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
+CACHE_BYTES = 2**30
+#: Rows whose mean the moments of dense rows are taken about.
+PILOT_ROWS = 256
+#: Rows that reach farther out than this are scaled down to it, so that squares stay finite: what
+#: a model says of so remote a row depends on its direction alone.
+FARTHEST = {torch.float32: 1e15, torch.float64: 1e100}
+
+
+class StandardizedRows:
+    """A row source seen as standardised blocks; iterate it once per pass.
+
+    Parameters
+    ----------
+    source : RowSource
+        The rows, (N, D).
+    device, dtype : torch.device, torch.dtype
+        Where and in which precision the large products run.
+    sample_weight : ndarray of shape (N,), optional
+        Nonnegative row weights.
+    block_rows : int, optional
+        Rows per block; by default chosen so that a block stays in cache.
+    moments : (mean, scale), optional
+        Use these instead of the data's own, to see new rows in a fitted model's units.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (D,)
+        Weighted column means.
+    scale : float
+        Root of the mean variance per column; 1 for constant data.
+    total_weight : float
+        Sum of the row weights (N without weights).
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        sample_weight: np.ndarray | None = None,
+        block_rows: int | None = None,
+        moments: tuple[np.ndarray, float] | None = None,
+    ) -> None:
+        self.source = source
+        self.device = device
+        self.dtype = dtype
+        self.n_rows, self.n_columns = source.n_rows, source.n_cols
+        self.block_rows = block_rows or default_block_rows(source, device)
+        self.sample_weight = sample_weight
+        self.total_weight = float(self.n_rows if sample_weight is None else sample_weight.sum())
+        self.mean, self.scale = moments if moments is not None else self._moments()
+        itemsize = torch.empty((), dtype=dtype).element_size()
+        small = self.n_rows * self.n_columns * itemsize <= CACHE_BYTES
+        self._keep = source.in_memory and (source.is_sparse or small)
+        self._blocks: list[Block] | None = None
+
+    def __iter__(self) -> Iterator[Block]:
+        if not self._keep:
+            yield from self._make()
+            return
+        if self._blocks is None:
+            self._blocks = list(self._make())
+        yield from self._blocks
+
+    def subset(self, index: np.ndarray) -> Block:
+        """The rows at ``index`` (sorted, unique) as one block."""
+        return self._block(self.source.take(index), 0, index)
+
+    def _make(self) -> Iterator[Block]:
+        for start in range(0, self.n_rows, self.block_rows):
+            stop = min(start + self.block_rows, self.n_rows)
+            yield self._block(self.source.rows(start, stop), start, slice(start, stop))
+
+    def _block(
+        self, rows: np.ndarray | sp.csr_matrix, start: int, where: slice | np.ndarray
+    ) -> Block:
+        from lowdim.data.dense import standardize
+
+        weights = None
+        if self.sample_weight is not None:
+            weights = torch.from_numpy(self.sample_weight[where]).to(self.device)
+        limit = FARTHEST[self.dtype]
+        if sp.issparse(rows):
+            dtype = np.float32 if self.dtype == torch.float32 else np.float64
+            rows = sp.csr_matrix(_shortened(rows, limit * self.scale)).astype(dtype, copy=False)
+            if self.device.type == "cpu":
+                return SparseBlock(rows, self.mean, self.scale, start, weights)
+            # On an accelerator a dense block of bounded size beats a sparse product.
+            rows = sp.csr_matrix(rows).toarray()
+        values, norms = np.empty(rows.shape), np.empty(len(rows))
+        rows = np.ascontiguousarray(rows)
+        within = standardize(rows, self.mean, self.scale, values, norms) <= limit
+        if not within:
+            largest = np.abs(values).max(1, keepdims=True)
+            values *= np.minimum(1.0, limit / np.maximum(largest, limit))
+        block = DenseBlock(
+            torch.from_numpy(values).to(device=self.device, dtype=self.dtype), start, weights
+        )
+        if within and self.dtype == torch.float64:  # those of the rows as they are stored
+            block.squared_norms = torch.from_numpy(norms).to(self.device)
+        return block
+
+    def _moments(self) -> tuple[np.ndarray, float]:
+        mean, variance = self._sparse_moments() if self.source.is_sparse else self._dense_moments()
+        scale = float(np.sqrt(max(variance, 0.0) / self.n_columns))
+        rounding = 1e-13 * float(np.sqrt(np.square(mean).mean()))
+        return mean, (scale if scale > rounding else 1.0)
+
+    def _dense_moments(self) -> tuple[np.ndarray, float]:
+        """Mean and summed variance in one pass, about the mean of some rows."""
+        from lowdim.data.dense import moments
+
+        pilot = self.source.rows(0, min(self.n_rows, PILOT_ROWS)).mean(0, dtype=np.float64)
+        total, energy = np.zeros(self.n_columns), 0.0
+        for rows, weight in self._raw():
+            energy += moments(rows, weight, pilot, total)
+        shift = total / self.total_weight
+        return pilot + shift, energy / self.total_weight - float(shift @ shift)
+
+    def _sparse_moments(self) -> tuple[np.ndarray, float]:
+        """The same in two passes: deviations of what is stored, and of the zeros between."""
+        from lowdim.data.csr import accumulate, squared_deviations
+
+        total, stored = np.zeros((self.n_columns, 1)), np.zeros(self.n_columns)
+        for rows, weight in self._raw():
+            accumulate(rows.indptr, rows.indices, rows.data, weight[:, None], total)
+        mean, variance = total[:, 0] / self.total_weight, 0.0
+        for rows, weight in self._raw():
+            variance += squared_deviations(
+                rows.indptr, rows.indices, rows.data, weight, mean, stored
+            )
+        variance += float(np.maximum(self.total_weight - stored, 0.0) @ np.square(mean))
+        return mean, variance / self.total_weight
+
+    def _raw(self) -> Iterator[tuple[Any, Any]]:
+        """Blocks of rows, dense ones in float64, and their weights."""
+        for start in range(0, self.n_rows, self.block_rows):
+            stop = min(start + self.block_rows, self.n_rows)
+            weight = np.ones(stop - start)
+            if self.sample_weight is not None:
+                weight = self.sample_weight[start:stop]
+            rows = self.source.rows(start, stop)
+            yield rows if self.source.is_sparse else rows.astype(np.float64, copy=False), weight
+
+
+def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
+    """Rows that reach beyond the limit scaled down to it; the same object if there is none."""
+    data: np.ndarray = rows.data
+    if not data.size or float(np.abs(data).max()) <= limit:
+        return rows
+    largest = abs(rows).max(1).toarray().ravel().astype(np.float64)
+    factor = np.minimum(1.0, limit / np.maximum(largest, limit))
+    repeated = np.repeat(factor, np.diff(rows.indptr))
+    shape = rows.shape
+    return sp.csr_matrix((data * repeated, rows.indices, rows.indptr), shape=shape)
+
+
+def default_block_rows(source: RowSource, device: torch.device) -> int:
+    """Rows per block: large enough to feed the linear algebra, small enough for the cache."""
+    if not source.is_sparse:
+        return int(np.clip(2**22 // source.n_cols, 512, 2**16))
+    if source.in_memory and device.type == "cpu":
+        return 16384  # such blocks are views, and nothing of their size is made dense
+    return int(np.clip(2**25 // source.n_cols, 1024, 16384))
