@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
@@ -13,6 +14,8 @@ Result = TypeVar("Result")
 
 _SMALL = 2_000_000
 """Entries of a matrix up to which threads wait for each other longer than they compute."""
+_PART_ROWS = 512
+"""A thread's share of rows has at least so many, since each share makes all sums anew."""
 
 
 @contextmanager
@@ -46,6 +49,15 @@ def in_threads(function: Callable[[Task], Result], tasks: Iterable[Task]) -> lis
         return [function(task) for task in tasks]
     with ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, tasks))
+
+
+def row_parts(n_rows: int, worth: int) -> list[slice]:
+    """Rows split for `in_threads`, into no more parts than the work is worth."""
+    import torch
+
+    n_parts = max(1, min(torch.get_num_threads(), worth, n_rows // _PART_ROWS))
+    edges = [n_rows * part // n_parts for part in range(n_parts + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]
 
 
 @lru_cache(maxsize=1)

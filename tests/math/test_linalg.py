@@ -14,7 +14,7 @@ from lowdim.math.linalg import (
     orthonormal_rows,
     procrustes_align,
 )
-from lowdim.math.small import orthonormalise
+from lowdim.math.small import gram_schmidt, orthonormalise
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -112,6 +112,15 @@ def test_rows_made_orthonormal_in_place() -> None:
     np.testing.assert_allclose(before[0, 1] @ span, before[0, 1], atol=1e-13)
     first = before[0, :, 0] / np.linalg.norm(before[0, :, 0], axis=-1, keepdims=True)
     np.testing.assert_allclose(rows[0, :, 0], first, atol=1e-14)
+
+
+def test_rows_that_nothing_can_stand_in_for_become_zero() -> None:
+    rows = np.zeros((4, 9))
+    rows[0, :3] = [3.0, 4.0, 0.0]
+    spare = np.eye(9)[:1].copy()
+    gram_schmidt(rows, spare)
+    np.testing.assert_allclose(rows[:2, :3], [[0.6, 0.8, 0.0], [0.8, -0.6, 0.0]], atol=1e-15)
+    np.testing.assert_array_equal(rows[2:], 0.0)
 
 
 @pytest.mark.parametrize(("m", "n_columns"), [(1, 3), (2, 5), (4, 4)])

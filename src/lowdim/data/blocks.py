@@ -18,7 +18,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from lowdim._threads import in_threads
+from lowdim._threads import in_threads, row_parts
 
 #: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
 NEGLIGIBLE = 1e-12
@@ -134,12 +134,9 @@ class DenseBlock:
         x, r = self.host_rows, np.ascontiguousarray(weights.numpy())
         directions = np.ascontiguousarray(sketches.numpy().swapaxes(1, 2), dtype=x.dtype)
         chunk = chunk_rows(x.shape[1], len(directions))
-        edges = np.linspace(0, self.n_rows, torch.get_num_threads() + 1).astype(int)
         parts = in_threads(
-            lambda span: moments_along(
-                x[span[0] : span[1]], r[:, span[0] : span[1]], directions, chunk, NEGLIGIBLE
-            ),
-            pairwise(edges),
+            lambda part: moments_along(x[part], r[:, part], directions, chunk, NEGLIGIBLE),
+            row_parts(self.n_rows, self.n_rows),
         )
         return torch.from_numpy(sum(parts))
 

@@ -46,7 +46,7 @@ def moments(rows, weights, pilot, total):
 def standardize(rows, mean, scale, out, norms):
     """Write (rows - mean) / scale into out, and squared lengths of these rows into norms.
 
-    Returns the largest absolute value, nan if there is one.
+    Returns the largest absolute value.
     """
     largest = 0.0
     for i in range(len(rows)):

@@ -37,7 +37,7 @@ class StandardizedRows:
     sample_weight : ndarray of shape (N,), optional
         Nonnegative row weights.
     block_rows : int, optional
-        Rows per block; by default chosen so that a block stays in cache.
+        Rows per block; by default chosen to suit the data and the device.
     moments : (mean, scale), optional
         Use these instead of the data's own, to see new rows in a fitted model's units.
 
@@ -176,9 +176,11 @@ def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
 
 
 def default_block_rows(source: RowSource, device: torch.device) -> int:
-    """Rows per block: large enough to feed the linear algebra, small enough for the cache."""
-    if not source.is_sparse:
+    """Rows per block: so many that a block's cost per call is small, in bounded memory."""
+    if not source.is_sparse and device.type == "cpu":
         return int(np.clip(2**22 // source.n_cols, 512, 2**16))
+    if not source.is_sparse:
+        return int(np.clip(2**20 // source.n_cols, 512, 8192))
     if source.in_memory and device.type == "cpu":
         return 16384  # such blocks are views, and nothing of their size is made dense
     return int(np.clip(2**25 // source.n_cols, 1024, 16384))

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled
+from lowdim._compile import compiled, compiled_fast
 
 
 @compiled
@@ -72,37 +72,44 @@ def rotate(a, v, i, j):
 
 @compiled
 def orthonormalise(rows, spare):
-    """Gram-Schmidt, twice, of every component's rows, (R, K, q, D), in place.
-
-    A row within the span of those above it gives way to one of the orthonormal ``spare`` ones.
-    """
-    n_restarts, n_components, q, n_columns = rows.shape
-    for r in range(n_restarts):
-        for k in range(n_components):
-            for j in range(q):
-                n_tried = 0
-                while True:
-                    before = dot(rows, rows, r, k, j, j)
-                    for _ in range(2):
-                        for i in range(j):
-                            share = dot(rows, rows, r, k, i, j)
-                            for a in range(n_columns):
-                                rows[r, k, j, a] -= share * rows[r, k, i, a]
-                    after = dot(rows, rows, r, k, j, j)
-                    if after > 1e-16 * before or n_tried == q:
-                        break
-                    for a in range(n_columns):
-                        rows[r, k, j, a] = spare[r, k, n_tried, a]
-                    n_tried += 1
-                length = math.sqrt(after)
-                for a in range(n_columns):
-                    rows[r, k, j, a] /= length
+    """`gram_schmidt` of every component's rows, (R, K, q, D)."""
+    for r in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            gram_schmidt(rows[r, k], spare[r, k])
 
 
 @compiled
-def dot(x, y, r, k, i, j):
-    """x_i . y_j of component k."""
+def gram_schmidt(rows, spare):
+    """Make rows, (w, D), orthonormal in place, each within the span of those up to it.
+
+    A row within the span of those above it gives way to one of the orthonormal ``spare`` ones, or
+    becomes zero where these are used up.
+    """
+    width, n_columns = rows.shape
+    n_tried = 0  # a spare row that was in the span once stays in it
+    for j in range(width):
+        while True:
+            before = dot(rows, j, j)
+            for _ in range(2):
+                for i in range(j):
+                    share = dot(rows, i, j)
+                    for a in range(n_columns):
+                        rows[j, a] -= share * rows[i, a]
+            after = dot(rows, j, j)
+            if after > 1e-16 * before or n_tried == len(spare):
+                break
+            for a in range(n_columns):
+                rows[j, a] = spare[n_tried, a]
+            n_tried += 1
+        scale = 1.0 / math.sqrt(after) if after > 1e-16 * before else 0.0
+        for a in range(n_columns):
+            rows[j, a] *= scale
+
+
+@compiled_fast
+def dot(rows, i, j):
+    """x_i . x_j."""
     total = 0.0
-    for a in range(x.shape[3]):
-        total += x[r, k, i, a] * y[r, k, j, a]
+    for a in range(rows.shape[1]):
+        total += rows[i, a] * rows[j, a]
     return total

@@ -102,13 +102,12 @@ def expectation(
     beta: float = 1.0,
 ) -> tuple[Statistics, Tensor]:
     """One pass over the data: summed statistics and the mean objective of every restart, (R,)."""
-    total: Statistics | None = None
-    objective = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
+    total, objective = None, None
     for block in data:
         part, value = family.expectation(block, parameters, assignment, beta)
         total = add_statistics(total, part)
-        objective += value
-    assert total is not None
+        objective = value if objective is None else objective + value
+    assert total is not None and objective is not None
     return total, objective / data.total_weight
 
 

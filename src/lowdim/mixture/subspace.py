@@ -234,9 +234,10 @@ class SubspaceMixture(
         arguments = check_arguments(self, source)
         state = None if first else getattr(self, "_online", None)
         moments = state.units if state else None if first else standard_units(self)
-        data = self._rows(arguments, weight, moments)
-        start = state if first or state else parameters_of(self, data)
-        fit, self._online = update_rows(arguments, data, generator(self.random_state), start)
+        with threads_for(source.n_rows * source.n_cols):
+            data = self._rows(arguments, weight, moments)
+            before = state if first or state else parameters_of(self, data)
+            fit, self._online = update_rows(arguments, data, generator(self.random_state), before)
         self._set(fit, data)
         return self
 
@@ -363,10 +364,7 @@ class SubspaceMixture(
         return int(self.dims_.max())
 
     def _rows(
-        self,
-        arguments: Arguments,
-        weight: np.ndarray | None,
-        moments: tuple[np.ndarray, float] | None = None,
+        self, arguments: Arguments, weight: np.ndarray | None, moments: Any = None
     ) -> StandardizedRows:
         return StandardizedRows(
             arguments.source,

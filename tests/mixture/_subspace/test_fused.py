@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
 from lowdim._threads import threads_for
 from lowdim.data.blocks import DenseBlock
@@ -105,6 +109,45 @@ def test_it_agrees_in_many_columns(n: int, n_columns: int, assignment: str) -> N
     for far, wide in ((0.1, 1), (20.0, 5)):  # components that share rows, and that do not
         parameters = hand_made(n_columns, [[0, 1, 3], [1, 1, 0]], far=far, sketched=wide)
         check_same(rows_block(n, n_columns, torch.float64), parameters, assignment, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n_columns", "wide"), [(30, 0), (70, 4), (300, 2)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_sums_are_those_of_their_definitions(n_columns: int, wide: int, threads: int) -> None:
+    """Every sum over the rows, one row at a time in NumPy."""
+    block = rows_block(2_100, n_columns, torch.float64, weighted=True)
+    p = hand_made(n_columns, [[0, 1, 3], [2, 1, 0]], far=0.05, sketched=wide)
+    p = replace(p, noise=torch.full_like(p.noise, 4.0), latent=4.0 + p.latent)  # that of the rows
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        found, objective = fused_expectation(block, p, "soft", 1.0)
+    finally:
+        torch.set_num_threads(before)
+    x, weights = block.values.numpy(), block.weights.numpy()
+    scores = np.empty((2, 3, len(x)))
+    for r, k in np.ndindex(2, 3):
+        d = int(p.dims[r, k])
+        axes, latent, noise = p.bases[r, k, :d], p.latent[r, k, :d], float(p.noise[r, k])
+        covariance = noise * np.eye(n_columns)
+        covariance += (axes.T * (latent - noise)).numpy() @ axes.numpy()
+        normal = multivariate_normal(p.means[r, k].numpy(), covariance)
+        scores[r, k] = normal.logpdf(x) + np.log(float(p.weights[r, k]))
+    total = logsumexp(scores, 1)
+    shares = np.exp(scores - total[:, None]) * weights
+    assert ((shares > 0.01) & (shares < 0.99)).any()  # some rows are shared
+    along = x @ (np.eye(n_columns) if p.sketch is None else p.sketch.numpy()).swapaxes(-1, -2)
+    along = np.broadcast_to(along, (2, 3, *along.shape[-2:]))
+    expected = {
+        "counts": shares.sum(-1),
+        "squares": np.square(shares).sum(-1),
+        "sums": shares @ x,
+        "energy": shares @ np.square(x).sum(1),
+        "second": np.einsum("rkn,rknw,nd->rkwd", shares, along, x),
+    }
+    np.testing.assert_allclose(objective, total @ weights, rtol=1e-10)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-8, atol=1e-8 * np.abs(value).max())
 
 
 @pytest.mark.parametrize("beta", [0.05, 0.5])

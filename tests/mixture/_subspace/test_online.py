@@ -117,6 +117,22 @@ def test_given_components_stay_over_pieces(n_columns: int) -> None:
     assert model.noise_variances_[1] == pytest.approx(1, rel=0.2)
 
 
+@pytest.mark.parametrize("n_columns", [6, 80])
+def test_a_given_flat_learns_its_variances_over_pieces(n_columns: int) -> None:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(600, n_columns))
+    X[::2, :2] *= [5.0, 3.0]  # on the flat
+    X[1::2] += 6.0
+    flat = {"mean": np.zeros(n_columns), "basis": np.eye(n_columns)[:2]}
+    model = SubspaceMixture(dims=1, fixed=flat, n_init=2, random_state=0)
+    for piece in np.split(X, 4):
+        model.partial_fit(piece)
+    np.testing.assert_allclose(model.bases_[1], np.eye(n_columns)[:2], atol=1e-9)
+    np.testing.assert_allclose(model.latent_variances_[1], [25, 9], rtol=0.3)
+    assert model.noise_variances_[1] == pytest.approx(1, rel=0.2)
+    assert model.weights_[1] == pytest.approx(0.5, abs=0.05)
+
+
 def test_steps_decay_and_blend_linearly() -> None:
     steps = [step_size(t) for t in range(50)]
     assert steps[0] == 1

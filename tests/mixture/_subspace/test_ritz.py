@@ -93,3 +93,26 @@ def test_a_broken_component_leaves_the_others_alone(width: int) -> None:
     for c in (0, 2):
         np.testing.assert_array_equal(values[c], sound[c])
         np.testing.assert_array_equal(turned[c], next_sketch[c])
+
+
+def test_a_sketch_may_hold_fewer_axes_than_its_room() -> None:
+    """Held components: what lies beyond their axes is zero, and what is found there is not used."""
+    sketch, counts, means, whole = problem(2, 8, 100)
+    sound, next_sketch = solve(sketch, counts, means, whole, 4)
+    sketch[1, 2:] = 0.0
+    values, turned = solve(sketch, counts, means, whole, 4)
+    np.testing.assert_array_equal(values[0], sound[0])
+    np.testing.assert_array_equal(turned[0], next_sketch[0])
+    covariance = whole[1] / counts[1] - np.outer(means[1], means[1])
+    within = np.linalg.eigvalsh(sketch[1, :2] @ covariance @ sketch[1, :2].T)[::-1]
+    np.testing.assert_allclose(values[1], [*within, 0, 0], rtol=1e-10, atol=1e-12)
+
+
+def test_a_sketch_of_all_columns_gives_all_eigenpairs() -> None:
+    sketch, counts, means, whole = problem(2, 66, 66)
+    values, turned = solve(sketch, counts, means, whole, 44)
+    covariance = whole / counts[:, None, None] - means[:, :, None] * means[:, None]
+    exact = np.linalg.eigvalsh(covariance)[:, :-45:-1]
+    np.testing.assert_allclose(values, exact, rtol=1e-9, atol=1e-12)
+    gram = turned @ turned.swapaxes(1, 2)
+    np.testing.assert_allclose(gram, np.broadcast_to(np.eye(66), gram.shape), atol=1e-9)

@@ -145,9 +145,9 @@ class SubspaceFamily:
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
         counts, squares = statistics["counts"].cpu().numpy(), statistics["squares"].cpu().numpy()
         dims = parameters.host("dims")
-        n_eff = counts**2 / np.maximum(squares, 1e-300)
         n_owned = counts * (self.n_rows / self.total_weight)
-        starved = (n_eff < dims + 2) | (n_owned < dims + 1)
+        # The effective number of rows is counts^2 / squares.
+        starved = (counts * counts < (dims + 2) * squares) | (n_owned < dims + 1)
         free = starved.shape[1] - self.n_held
         starved[:, free if free > 1 else 0 :] = False
         return torch.from_numpy(starved)
@@ -213,27 +213,29 @@ class SubspaceFamily:
         axes = np.where(inside, rotation @ rows, before[..., :n_rows, :])
         axes = np.concatenate([axes, before[..., n_rows:, :]], 2)
 
-        def tensor(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array).to(device)
+        def unless_held(name: str, new: np.ndarray) -> np.ndarray:
+            return (
+                new if free == k else np.concatenate([new[:, :free], like.host(name)[:, free:]], 1)
+            )
 
-        def unless_held(new: Tensor, old: Tensor) -> Tensor:
-            return new if free == k else torch.cat([new[:, :free], old[:, free:]], 1)
-
+        bases: np.ndarray | Tensor
         if like.sketch is None:
             from lowdim.math.small import orthonormalise
 
             orthonormalise(axes, np.ascontiguousarray(before))
-            bases, sketch = unless_held(tensor(axes), like.bases), None
+            bases, sketch = unless_held("bases", axes), None
         else:
-            turned = orthonormal_rows(torch.cat([tensor(axes), like.sketch[..., q:, :]], -2))
-            sketch = unless_held(turned, like.sketch)
-            bases = unless_held(turned[..., :q, :], like.bases)
-        return replace(
-            like,
-            weights=tensor(weights),
-            means=unless_held(tensor(means.reshape(r, k, d)), like.means),
+            turned = torch.cat([torch.from_numpy(axes).to(device), like.sketch[..., q:, :]], -2)
+            sketch = torch.cat([orthonormal_rows(turned)[:, :free], like.sketch[:, free:]], 1)
+            bases = torch.cat([sketch[:, :free, :q], like.bases[:, free:]], 1)
+        return SubspaceParameters.from_arrays(
+            device,
+            weights=weights,
+            means=unless_held("means", means.reshape(r, k, d)),
             bases=bases,
-            latent=unless_held(tensor(latent), like.latent),
-            noise=unless_held(tensor(noise), like.noise),
+            latent=unless_held("latent", latent),
+            noise=unless_held("noise", noise),
+            dims=like.host("dims"),
+            log_volume=like.log_volume,
             sketch=sketch,
         )

@@ -95,7 +95,9 @@ def restarts_per_batch(start: SubspaceParameters) -> int:
     """How many restarts may share a pass within the memory budget."""
     _, k, d = start.shape
     width = d if start.sketch is None else start.sketch.shape[-2]
-    return max(1, BATCH_BYTES // (8 * k * d * (4 * width + 2 * start.bases.shape[2] + 2)))
+    # Parameters, old and new, and what each thread sums up.
+    numbers = (3 + torch.get_num_threads()) * width + 2 * start.bases.shape[2] + 2
+    return max(1, BATCH_BYTES // (8 * k * d * numbers))
 
 
 def with_constraints(

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim._threads import in_threads
+from lowdim._threads import in_threads, row_parts
 from lowdim.data.blocks import DenseBlock
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Rows times components (times columns, where there are many) that are worth a thread.
 THREAD_WORK, THREAD_WORK_MANY = 50_000, 1_000_000
-
 #: Products with a multiple of so many directions are fastest.
 VECTOR = 8
 
@@ -99,18 +97,13 @@ def _layout(
     )
 
 
-def _in_parts(
-    kernel: Callable[[slice], tuple[Any, ...]], n_rows: int, n_parts: int
-) -> list[Tensor]:
-    """The summed results of a kernel over the rows, with up to so many parts side by side."""
-    n_parts = max(1, min(torch.get_num_threads(), n_parts))
-    if n_parts == 1:
-        sums = list(kernel(slice(0, n_rows)))
-    else:
-        edges = np.linspace(0, n_rows, n_parts + 1).astype(int)
-        parts = in_threads(kernel, [slice(*span) for span in pairwise(edges)])
-        sums = [sum(part) for part in zip(*parts, strict=True)]
-    return [torch.from_numpy(value) for value in sums]
+def _in_parts(kernel: Callable[[slice], tuple[Any, ...]], n_rows: int, worth: int) -> list[Tensor]:
+    """The summed results of a kernel over the rows, in parts side by side if that is worth it."""
+    parts = row_parts(n_rows, worth)
+    if len(parts) == 1:
+        return [torch.from_numpy(value) for value in kernel(parts[0])]
+    sums = zip(*in_threads(kernel, parts), strict=True)
+    return [torch.from_numpy(sum(part)) for part in sums]
 
 
 def _score_terms(

@@ -279,6 +279,8 @@ def sample_index(data: StandardizedRows, rng: np.random.Generator) -> np.ndarray
     size = min(data.n_rows, int(np.clip(2**25 // data.n_columns, 500, 4000)))
     weight = data.sample_weight
     if weight is None:
+        if size == data.n_rows:
+            return np.arange(size)
         return np.sort(rng.choice(data.n_rows, size, replace=False))
     size = min(size, int((weight > 0).sum()))
     return np.sort(rng.choice(data.n_rows, size, replace=False, p=weight / weight.sum()))

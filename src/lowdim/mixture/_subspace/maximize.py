@@ -23,7 +23,7 @@ from lowdim.math.linalg import leading_eigh, leading_pairs, orthonormal_rows
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
-#: Numbers in the sketches of the components that an M-step takes at a time.
+#: Numbers in the sketches of the components that an accelerator takes at a time.
 SKETCH_VALUES = 2**20
 #: Numbers in all sketches from which on an M-step is worth several threads.
 THREAD_VALUES = 2**17
@@ -39,8 +39,8 @@ class Spectrum:
     counts: np.ndarray  # (R, K)
     trace: np.ndarray  # (R, K)
     values: np.ndarray  # (R, K, q), descending, at least the floor
-    means: Tensor  # (R, K, D)
-    vectors: Tensor  # (R, K, q, D)
+    means: np.ndarray | Tensor  # (R, K, D)
+    vectors: np.ndarray | Tensor  # (R, K, q, D)
     sketch: Tensor | None  # (R, K, w, D): for the next M-step
     floor: float
 
@@ -89,7 +89,6 @@ def _whole_spectrum(statistics: Statistics, q: int, floor: float) -> Spectrum:
     """The q leading eigenpairs of S, on the host."""
     from lowdim.mixture._subspace.mstep import covariances
 
-    device = statistics["sums"].device
     counts, *moments = (
         np.ascontiguousarray(statistics[name].cpu().numpy())
         for name in ("counts", "sums", "energy", "second")
@@ -100,8 +99,8 @@ def _whole_spectrum(statistics: Statistics, q: int, floor: float) -> Spectrum:
         counts=counts,
         trace=trace,
         values=np.maximum(values, floor),
-        means=torch.from_numpy(means).to(device),
-        vectors=torch.from_numpy(vectors).to(device),
+        means=means,
+        vectors=vectors,
         sketch=None,
         floor=floor,
     )
@@ -202,16 +201,16 @@ def with_dims(
     parameters: SubspaceParameters, spectrum: Spectrum, dims: np.ndarray, total_weight: float
 ) -> SubspaceParameters:
     """Maximum-likelihood parameters for chosen dimensions."""
-    device = spectrum.means.device
     table = spectrum.noise.reshape(dims.size, -1)
     noise = table[np.arange(dims.size), dims.ravel()].reshape(dims.shape)
-    return SubspaceParameters(
-        weights=torch.from_numpy(spectrum.counts / total_weight).to(device),
+    return SubspaceParameters.from_arrays(
+        parameters.weights.device,
+        weights=spectrum.counts / total_weight,
         means=spectrum.means,
         bases=spectrum.vectors,
-        latent=torch.from_numpy(spectrum.values).to(device),
-        noise=torch.from_numpy(noise).to(device),
-        dims=torch.from_numpy(dims).to(device),
+        latent=spectrum.values,
+        noise=noise,
+        dims=dims,
         log_volume=parameters.log_volume,
         sketch=spectrum.sketch,
     )

@@ -49,6 +49,26 @@ class SubspaceParameters(Parameters):
     log_volume: Tensor | None = None
     sketch: Tensor | None = None
 
+    @classmethod
+    def from_arrays(
+        cls,
+        device: torch.device,
+        *,
+        log_volume: Tensor | None = None,
+        sketch: Tensor | None = None,
+        **values: np.ndarray | Tensor,
+    ) -> SubspaceParameters:
+        """Parameters from tensors, and from arrays on the host, which `host` then gives back."""
+        tensors = {
+            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+            for name, value in values.items()
+        }
+        if device.type != "cpu":
+            tensors = {name: value.to(device) for name, value in tensors.items()}
+        made = cls(**tensors, log_volume=log_volume, sketch=sketch)
+        made._arrays.update((n, v) for n, v in values.items() if isinstance(v, np.ndarray))
+        return made
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """R, K, D."""

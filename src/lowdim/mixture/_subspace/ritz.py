@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled, compiled_fast
+from lowdim._compile import compiled
 from lowdim.math.linalg import FEW
-from lowdim.math.small import jacobi
+from lowdim.math.small import dot, gram_schmidt, jacobi
 
 #: Rows whose triangular factor falls below this are made orthonormal one by one.
 DEPENDENT = 1e-6
@@ -110,15 +110,6 @@ def eigenvectors(matrix, values):
     return rows
 
 
-@compiled_fast
-def product(rows, i, j):
-    """x_i . x_j."""
-    total = 0.0
-    for a in range(rows.shape[1]):
-        total += rows[i, a] * rows[j, a]
-    return total
-
-
 @compiled
 def cholesky_qr(rows, spare):
     """Make rows, (w, D), orthonormal in place by two rounds of Cholesky QR.
@@ -128,7 +119,7 @@ def cholesky_qr(rows, spare):
     """
     width, n_columns = rows.shape
     for j in range(width):
-        length = math.sqrt(product(rows, j, j))
+        length = math.sqrt(dot(rows, j, j))
         if not length > 0.0:
             return False
         for a in range(n_columns):
@@ -159,30 +150,3 @@ def cholesky_qr(rows, spare):
             for a in range(n_columns):
                 rows[j, a] = spare[j, a]
     return True
-
-
-@compiled
-def gram_schmidt(rows, spare):
-    """The same row by row; a row within the span of those above gives way to a spare one.
-
-    The spare rows are orthonormal and as many.
-    """
-    width, n_columns = rows.shape
-    for j in range(width):
-        n_tried = 0
-        while True:
-            before = product(rows, j, j)
-            for _ in range(2):
-                for i in range(j):
-                    share = product(rows, i, j)
-                    for a in range(n_columns):
-                        rows[j, a] -= share * rows[i, a]
-            after = product(rows, j, j)
-            if after > 1e-16 * before or n_tried == width:
-                break
-            for a in range(n_columns):
-                rows[j, a] = spare[n_tried, a]
-            n_tried += 1
-        length = math.sqrt(after)
-        for a in range(n_columns):
-            rows[j, a] /= length
