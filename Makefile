@@ -74,7 +74,7 @@ $(VENV)/.installed-torch: $(VENV)/.created constraints/cpu.txt
 	@touch $@
 
 # A first fit compiles what it calls, once per installation; here, so that the demo does not wait.
-$(VENV)/.compiled: $(VENV)/.installed-demo $(wildcard src/lowdim/*/*.py src/lowdim/*/*/*.py)
+$(VENV)/.compiled: $(VENV)/.installed-demo $(wildcard src/lowdim/*.py src/lowdim/*/*.py src/lowdim/*/*/*.py)
 	@echo "Compiling, once ..."
 	@$(BIN)/python -W ignore -c 'import numpy as np; from lowdim import SubspaceMixture; \
 	  rows = np.random.default_rng(0).normal(size=(300, 100)); \

@@ -109,7 +109,7 @@ def _in_parts(kernel: Callable[[slice], tuple[Any, ...]], n_rows: int, worth: in
 def _score_terms(
     parameters: SubspaceParameters, assignment: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Constant (R, K), precision (R, K) and gain (R, K, q) of the scores (see `estep`)."""
+    """Constant (R, K), precision (R, K) and gain (R, K, q) of the scores (see `shares`)."""
     if assignment == "closest":
         shape = parameters.latent.shape
         return np.zeros(shape[:2]), np.full(shape[:2], 2.0), np.ones(shape)

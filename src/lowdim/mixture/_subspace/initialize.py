@@ -24,7 +24,7 @@ from lowdim.mixture._subspace.seeds import kmeans, leading_coordinates
 EXACT_COLUMNS = 64
 #: When only a sketch is the statistic, the directions kept are more than the largest dimension,
 #: and a multiple of this, since processors take the products in vectors.
-OVERSAMPLING = 4
+KEPT_MULTIPLE = 4
 #: A start's noise is at least this share of the data's variance, lest it lock on a few rows.
 START_NOISE = 1e-2
 #: Rows of a given cluster that its first axes are found in, when only a sketch is kept.
@@ -72,7 +72,7 @@ class Starter:
         """q: directions kept per component."""
         if self.exact:
             return max(self.max_dim, 1)
-        return min(OVERSAMPLING * (1 + self.max_dim // OVERSAMPLING), self.n_columns)
+        return min(KEPT_MULTIPLE * (1 + self.max_dim // KEPT_MULTIPLE), self.n_columns)
 
     @cached_property
     def _compact(self) -> Block:
