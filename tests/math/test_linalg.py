@@ -135,3 +135,48 @@ def test_alignment_rotates_onto_the_reference(m: int, n_columns: int) -> None:
     np.testing.assert_allclose(aligned.swapaxes(-1, -2) @ aligned, gram, atol=1e-12)
     own, before = (np.square(x - reference).sum((1, 2)) for x in (aligned, rows))
     assert (own <= before).all()
+
+
+def rotated(values: np.ndarray, seed: int = 0) -> np.ndarray:
+    """A symmetric matrix with these eigenvalues."""
+    n = len(values)
+    axes = np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))[0]
+    return (axes * values) @ axes.T
+
+
+@pytest.mark.parametrize("n", [7, 13, 50, 100])
+@pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200, 0.0])
+@pytest.mark.parametrize(
+    "kind", ["equal", "nearly equal", "diagonal", "blocks", "low rank", "Wilkinson", "negative"]
+)
+def test_leading_eigenpairs_of_awkward_matrices(kind: str, scale: float, n: int) -> None:
+    ones = np.ones(n - 3)
+    matrix = {
+        "equal": lambda: rotated(np.r_[5.0, 5.0, 5.0, ones]),
+        "nearly equal": lambda: rotated(np.r_[5.0, 5.0 + 1e-13, 5.0 - 1e-9, ones]),
+        "diagonal": lambda: np.diag(np.arange(n, dtype=float)),
+        "blocks": lambda: np.kron(np.eye(2, dtype=float), rotated(np.arange(n, dtype=float)))[
+            :n, :n
+        ],
+        "low rank": lambda: rotated(np.r_[2.0, 1.0, 1.0, 0 * ones]),
+        "Wilkinson": lambda: (
+            np.diag(np.abs(np.arange(n) - n // 2).astype(float)) + np.eye(n, k=1) + np.eye(n, k=-1)
+        ),
+        "negative": lambda: rotated(-np.arange(1.0, n + 1)),
+    }[kind]()
+    values, vectors = leading_eigh(scale * matrix[None], 3)
+    size = np.abs(matrix).max() * scale
+    every = np.linalg.eigvalsh(scale * matrix)[::-1][:3]
+    np.testing.assert_allclose(values[0], every, atol=1e-13 * n * size)
+    np.testing.assert_allclose(vectors[0] @ vectors[0].T, np.eye(3), atol=1e-12)
+    residual = vectors[0] @ matrix - (values[0] / (scale or 1.0))[:, None] * vectors[0]
+    if scale == 1.0:  # elsewhere LAPACK's own
+        np.testing.assert_allclose(residual, 0, atol=1e-12 * n * size)
+
+
+def test_one_matrix_that_is_not_finite_does_not_harm_the_others() -> None:
+    matrices = np.stack([rotated(np.arange(20.0)), np.full((20, 20), np.nan)])
+    values, vectors = leading_eigh(matrices, 2)
+    np.testing.assert_allclose(values[0], [19, 18])
+    assert np.isnan(values[1]).all()
+    assert np.isnan(vectors[1]).all()
