@@ -35,11 +35,12 @@ class Trace:
     log_likelihoods: np.ndarray
     labels: np.ndarray
     stopped: str
+    n_start: int = 0
 
     @property
     def per_iteration(self) -> float:
-        """Median CPU seconds of an iteration."""
-        steps = np.diff(self.seconds)
+        """Median CPU seconds of an iteration after the start."""
+        steps = np.diff(self.seconds[self.n_start :])
         return float(np.median(steps)) if len(steps) else float(self.seconds[-1])
 
     def time_to(self, target: float) -> tuple[float, int]:
@@ -175,7 +176,7 @@ def lowdim_model(dims: Sequence[int], **settings: Any) -> Any:
 
 def run_lowdim(X: np.ndarray, model: Any) -> Trace:
     """Fit from the raw array; the clock starts before `fit` and is read after every pass."""
-    passes: list[tuple[float, float, float]] = []
+    passes: list[tuple[float, float, float, bool]] = []
     with silence(), _watched(passes):
         start = time.process_time()
         model.fit(X)
@@ -183,15 +184,17 @@ def run_lowdim(X: np.ndarray, model: Any) -> Trace:
         labels = model.predict(X)
     if not passes:
         raise RuntimeError("The EM loop did not report its passes; see _watched in this file.")
-    clock, objective, scale = np.array(passes).T
+    clock, objective, scale, whole = np.array(passes).T
     per_row = np.append(objective - X.shape[1] * np.log(scale), model.objective_trace_[-1])
     seconds = np.append(clock, end) - start
-    return Trace(seconds, per_row * len(X), labels, model.stop_reason_)
+    n_start = int((whole == 0).sum())
+    return Trace(seconds, per_row * len(X), labels, model.stop_reason_, n_start)
 
 
 @contextlib.contextmanager
-def _watched(passes: list[tuple[float, float, float]]) -> Iterator[None]:
+def _watched(passes: list[tuple[float, float, float, bool]]) -> Iterator[None]:
     """Note the clock, the objective and the units whenever `run_em` reports a pass."""
+    from lowdim.data.standardized import StandardizedRows
     from lowdim.mixture import _em
 
     original = _em.run_em
@@ -199,10 +202,11 @@ def _watched(passes: list[tuple[float, float, float]]) -> Iterator[None]:
 
     def watched(*args: Any, **kwargs: Any) -> Any:
         call = signature.bind(*args, **kwargs)
-        scale = float(call.arguments["data"].scale)
+        data = call.arguments["data"]
+        whole = isinstance(data, StandardizedRows)
 
         def report(_: int, objective: float) -> None:
-            passes.append((time.process_time(), objective, scale))
+            passes.append((time.process_time(), objective, float(data.scale), whole))
 
         call.arguments["report"] = report
         return original(*call.args, **call.kwargs)

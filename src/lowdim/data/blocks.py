@@ -9,6 +9,7 @@ run along contiguous memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
@@ -60,11 +61,40 @@ class Block(Protocol):
         ...
 
 
-class DenseBlock:
-    """Standardised dense rows, (n, D)."""
+class Rows(Protocol):
+    """All rows, block by block; iterate them once per pass."""
 
-    def __init__(self, values: Tensor, start: int = 0, weights: Tensor | None = None) -> None:
+    @property
+    def total_weight(self) -> float:
+        """Sum of the row weights."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the blocks are."""
+        ...
+
+    def __iter__(self) -> Iterator[Block]:
+        """Blocks in the order of the rows."""
+        ...
+
+
+class DenseBlock:
+    """Standardised dense rows, (n, D).
+
+    Of rows that were projected onto D directions, `outside` is the squared length of what lies
+    off them, (n,).
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        start: int = 0,
+        weights: Tensor | None = None,
+        outside: Tensor | None = None,
+    ) -> None:
         self.values = values
+        self.outside = outside
         self.start = start
         self.n_rows = len(values)
         self.weights = weights
@@ -72,7 +102,8 @@ class DenseBlock:
     @cached_property
     def squared_norms(self) -> Tensor:
         norms: Tensor = torch.linalg.vector_norm(self.values, dim=1, dtype=torch.float64)
-        return norms.square_()
+        norms.square_()
+        return norms if self.outside is None else norms.add_(self.outside)
 
     @cached_property
     def host_rows(self) -> np.ndarray:
@@ -88,6 +119,11 @@ class DenseBlock:
     def host_weights(self) -> np.ndarray:
         """The rows' weights on the host, (n,); ones where none are given."""
         return np.ones(self.n_rows) if self.weights is None else self.weights.cpu().numpy()
+
+    @cached_property
+    def host_outside(self) -> np.ndarray:
+        """`outside` on the host, (n,); zeros for rows that are whole."""
+        return np.zeros(self.n_rows) if self.outside is None else self.outside.cpu().numpy()
 
     def project(self, directions: Tensor) -> Tensor:
         # Faster than directions @ values.T for the few directions that models ask for.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lowdim._results import StopReason
-from lowdim.data.standardized import StandardizedRows
+from lowdim.data.blocks import Rows
 from lowdim.mixture._family import Family, P, Statistics, add_statistics, concatenate
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.
@@ -96,7 +96,7 @@ class EMResult(Generic[P]):
 
 def expectation(
     family: Family[P],
-    data: StandardizedRows,
+    data: Rows,
     parameters: P,
     assignment: str = "soft",
     beta: float = 1.0,
@@ -111,7 +111,7 @@ def expectation(
     return total, objective / data.total_weight
 
 
-def log_likelihood(family: Family[P], data: StandardizedRows, parameters: P) -> Tensor:
+def log_likelihood(family: Family[P], data: Rows, parameters: P) -> Tensor:
     """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
     total = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
     for block in data:
@@ -122,7 +122,7 @@ def log_likelihood(family: Family[P], data: StandardizedRows, parameters: P) -> 
 
 def run_em(
     family: Family[P],
-    data: StandardizedRows,
+    data: Rows,
     start: P,
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
@@ -144,7 +144,7 @@ class _Loop(Generic[P]):
     """State of a running batch; the arrays are indexed by restart, `now` by active restart."""
 
     family: Family[P]
-    data: StandardizedRows
+    data: Rows
     now: P  # parameters to evaluate next, of the active restarts
     options: EMOptions
     iteration: int = 0

@@ -117,7 +117,7 @@ class SubspaceMixture(
         log-likelihood ("hard"), or minus the squared distance ("closest"). After a search, that
         of the last run, which goes on from the best mixture found.
     n_iter_ : int
-        Passes over the data of the kept restart.
+        Passes over the data of the kept restart (in many columns, those in all columns).
     converged_ : bool
         Whether it settled within `tol`.
     stop_reason_ : str

@@ -11,13 +11,14 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from lowdim._threads import threads_for
-from lowdim.data.blocks import DenseBlock
+from lowdim.data.blocks import NEGLIGIBLE, DenseBlock
 from lowdim.mixture._family import block_expectation
 from lowdim.mixture._subspace import shares
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fused import fused_expectation
 from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.parameters import SubspaceParameters
+from lowdim.mixture._subspace.sketched import CROWDED
 
 #: Around the sizes of a chunk; loops up to 16 columns, products above.
 ROWS = [1, 255, 256, 700]
@@ -109,6 +110,17 @@ def test_it_agrees_in_many_columns(n: int, n_columns: int, assignment: str) -> N
     for far, wide in ((0.1, 1), (20.0, 5)):  # components that share rows, and that do not
         parameters = hand_made(n_columns, [[0, 1, 3], [1, 1, 0]], far=far, sketched=wide)
         check_same(rows_block(n, n_columns, torch.float64), parameters, assignment, rtol=1e-9)
+
+
+def test_rows_that_all_components_share_are_summed_together() -> None:
+    """The sketches of all components in one product, where most shares matter."""
+    block = rows_block(300, 70, torch.float64, weighted=True)
+    p = hand_made(70, [[0, 1, 3], [2, 1, 0]], far=0.05, sketched=4)
+    p = replace(p, noise=torch.full_like(p.noise, 9.0), latent=9.0 + p.latent)
+    scores = family(block, 3).log_joint(block, p)
+    owned = scores.softmax(1) > NEGLIGIBLE
+    assert (owned.double().mean((1, 2)) > CROWDED).all()
+    check_same(block, p, "soft", rtol=1e-9)
 
 
 @pytest.mark.parametrize(("n_columns", "wide"), [(30, 0), (70, 4), (300, 2)])

@@ -15,10 +15,11 @@ from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 
 
 @compiled_fast
-def accumulate(x, weights, means, bases, dims, constant, precision, gain, soft, beta):
+def accumulate(x, outside, weights, means, bases, dims, constant, precision, gain, soft, beta):
     """Statistics of the rows of x, (n, D), under R mixtures of K components.
 
-    The score of a row is ``constant - precision / 2 ||x - mu||^2 + sum_j gain_j z_j^2``.
+    The score of a row is ``constant - precision / 2 s + sum_j gain_j z_j^2`` with
+    ``s = ||x - mu||^2 + outside`` (see `DenseBlock` for what is outside).
 
     Returns
     -------
@@ -26,7 +27,7 @@ def accumulate(x, weights, means, bases, dims, constant, precision, gain, soft, 
         Sums of the weighted responsibilities, and of their squares.
     sums : (R, K, D)
     energy : (R, K)
-        sum r ||x||^2.
+        sum r (||x||^2 + outside).
     second : (R, K, D, D)
         sum r x x'.
     objective : (R,)
@@ -49,11 +50,11 @@ def accumulate(x, weights, means, bases, dims, constant, precision, gain, soft, 
         for i in range(size):
             for a in range(n_columns):
                 columns[a, i] = x[start + i, a]
-        weight = weights[start : start + size]
+        weight, off = weights[start : start + size], outside[start : start + size]
         for r in range(n_restarts):
             for k in range(n_components):
                 d = dims[r, k]
-                squared_norms(columns, size, means[r, k], bases[r, k], gain[r, k], d, work)
+                squared_norms(columns, off, size, means[r, k], bases[r, k], gain[r, k], d, work)
                 distance, explained = work[0], work[1]
                 for i in range(size):
                     shares[k, i] = (
@@ -75,6 +76,7 @@ def accumulate(x, weights, means, bases, dims, constant, precision, gain, soft, 
                 for i in range(size):
                     counts[r, k] += shares[k, i]
                     squares[r, k] += shares[k, i] * shares[k, i]
+                    energy[r, k] += shares[k, i] * off[i]
     for r in range(n_restarts):
         for k in range(n_components):
             for a in range(n_columns):
@@ -85,11 +87,11 @@ def accumulate(x, weights, means, bases, dims, constant, precision, gain, soft, 
 
 
 @compiled_fast
-def squared_norms(columns, size, mean, basis, gain, d, work):
-    """Write ``||x - mu||^2`` into work[0] and ``sum_j gain_j z_j^2`` into work[1]."""
+def squared_norms(columns, outside, size, mean, basis, gain, d, work):
+    """Write ``||x - mu||^2 + outside`` into work[0] and ``sum_j gain_j z_j^2`` into work[1]."""
     distance, explained = work[0], work[1]
     for i in range(size):
-        distance[i] = 0.0
+        distance[i] = outside[i]
         explained[i] = 0.0
     for j in range(d):
         for i in range(size):

@@ -132,7 +132,7 @@ class SubspaceFamily:
         free = eigen.counts.shape[1] - self.n_held
         cost = eigen.cost[:, :free]
         d = np.arange(cost.shape[-1])
-        n_columns = eigen.means.shape[-1]
+        n_columns = eigen.n_columns
         parameters = n_columns * d - d * (d - 1) // 2 + (d < n_columns)
         allowed = np.isin(d, self.allowed_dims)
         # A component must own more rows than its dimension asks for.
@@ -156,7 +156,7 @@ class SubspaceFamily:
         free = parameters.dims.shape[1] - self.n_held
         limit = 1.001 * self.floor
         thin = torch.where(parameters.in_subspace, parameters.latent, torch.inf).amin(-1) <= limit
-        flat = (parameters.noise <= limit) & (parameters.dims < parameters.means.shape[-1])
+        flat = (parameters.noise <= limit) & (parameters.dims < parameters.n_columns)
         return (thin | flat)[:, :free].any(1)
 
     def reseed(self, parameters: SubspaceParameters, dead: Tensor) -> SubspaceParameters:
@@ -238,4 +238,5 @@ class SubspaceFamily:
             dims=like.host("dims"),
             log_volume=like.log_volume,
             sketch=sketch,
+            n_outside=like.n_outside,
         )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lowdim._results import StopReason
+from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood, run_em
 from lowdim.mixture._family import concatenate
@@ -64,7 +65,7 @@ def make_starter(
 
 def run_restarts(
     family: SubspaceFamily,
-    data: StandardizedRows,
+    data: Rows,
     starts: list[SubspaceParameters],
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
@@ -109,7 +110,7 @@ def with_constraints(
 
 def keep_best(
     family: SubspaceFamily,
-    data: StandardizedRows,
+    data: Rows,
     result: EMResult[SubspaceParameters],
     options: EMOptions,
     requested: Tensor | None,
@@ -138,7 +139,7 @@ def keep_best(
 
 
 def _pooled(
-    family: SubspaceFamily, data: StandardizedRows, parameters: SubspaceParameters
+    family: SubspaceFamily, data: Rows, parameters: SubspaceParameters
 ) -> SubspaceParameters:
     """Nearest-flat assignment fits flats; give them one noise variance and weights at the end."""
     statistics, _ = expectation(family, data, parameters, "closest")

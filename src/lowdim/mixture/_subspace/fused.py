@@ -37,9 +37,13 @@ def _whole(
     fields = ("means", "bases", "dims")
     means, bases, dims = (np.ascontiguousarray(parameters.host(name)) for name in fields)
     terms = (means, bases, dims, *_score_terms(parameters, assignment), assignment == "soft", beta)
-    rows, weights = block.host_rows, block.host_weights
+    rows, outside, weights = block.host_rows, block.host_outside, block.host_weights
     work = block.n_rows * means.shape[0] * means.shape[1] // THREAD_WORK
-    sums = _in_parts(lambda part: accumulate(rows[part], weights[part], *terms), block.n_rows, work)
+    sums = _in_parts(
+        lambda part: accumulate(rows[part], outside[part], weights[part], *terms),
+        block.n_rows,
+        work,
+    )
     names = ("counts", "squares", "sums", "energy", "second")
     return dict(zip(names, sums, strict=False)), sums[-1]
 
@@ -86,6 +90,7 @@ def _layout(
     np.multiply(means.reshape(r * k, d).T, precision.ravel(), out=directions[:, : r * k])
     directions[:, r * k : n] = axes.T
     sketches = parameters.host("sketch").reshape(r * k, -1, d).swapaxes(1, 2)
+    stacked = parameters.host("sketch").reshape(r, -1, d).swapaxes(1, 2)
     return (
         directions,
         constant - 0.5 * precision * np.square(means).sum(-1),
@@ -94,6 +99,7 @@ def _layout(
         parameters.axis_means.numpy(),
         gain[parameters.inside],
         np.ascontiguousarray(sketches, dtype=dtype),
+        np.ascontiguousarray(stacked, dtype=dtype),
     )
 
 

@@ -46,13 +46,15 @@ class Starter:
     rng : numpy.random.Generator
         Source of all random choices, on the host whatever the device.
     n_columns : int
-        D.
+        D, of the sample's rows.
     max_dim : int
         Largest dimension that any component may take.
     shared_noise : bool
         Whether components share one noise variance, from the start.
     known : SubspaceParameters, optional
         Fixed flats (one restart): starts of the free components keep away from their rows.
+    n_outside : int
+        Columns of the data beyond those of the sample's rows (see `compact`).
     """
 
     sample: Block
@@ -61,6 +63,7 @@ class Starter:
     max_dim: int
     shared_noise: bool = False
     known: SubspaceParameters | None = None
+    n_outside: int = 0
 
     @property
     def exact(self) -> bool:
@@ -141,7 +144,13 @@ class Starter:
         zeros = torch.zeros((r, k, q, d), dtype=torch.float64, device=dims.device)
         ones = torch.ones((r, k, q), dtype=torch.float64, device=dims.device)
         return SubspaceParameters(
-            ones[..., 0], zeros[..., 0, :], zeros, ones, ones[..., 0], dims=dims.clone()
+            ones[..., 0],
+            zeros[..., 0, :],
+            zeros,
+            ones,
+            ones[..., 0],
+            dims=dims.clone(),
+            n_outside=self.n_outside,
         )
 
     def with_sketch(self, parameters: SubspaceParameters) -> SubspaceParameters:
@@ -238,7 +247,9 @@ class Starter:
                 variances, axes = leading_axes(rows, n)
                 index = torch.from_numpy(part).to(device)
                 means[index] = mean
-                trace[index] = rows.square().sum((1, 2)) / size
+                chosen = torch.from_numpy(np.stack([sets[i] for i in part])).to(device)
+                norms = self.sample.squared_norms[chosen].mean(1)
+                trace[index] = (norms - mean.square().sum(1)).clamp(min=0)
                 values[index, :n] = variances / size
                 known = (variances > 1e-12 * variances[:, :1])[..., None]
                 vectors[index, :n] = torch.where(known, axes, vectors[index, :n])
@@ -250,7 +261,7 @@ class Starter:
         r, k = dims.shape
         d, q = self.n_columns, self.retained
         inside = torch.arange(q, device=dims.device) < dims.flatten()[:, None]
-        left = (d - dims.flatten()).clamp(min=1)
+        left = (d + self.n_outside - dims.flatten()).clamp(min=1)
         noise = ((trace - torch.where(inside, values, 0.0).sum(1)) / left).clamp(min=START_NOISE)
         if self.shared_noise:
             noise = noise.view(r, k).mean(1, keepdim=True).expand(r, k).flatten()
@@ -271,6 +282,7 @@ class Starter:
             noise=noise.view(r, k),
             dims=dims,
             sketch=sketch,
+            n_outside=self.n_outside,
         )
 
 

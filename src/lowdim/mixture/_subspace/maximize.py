@@ -43,13 +43,13 @@ class Spectrum:
     vectors: np.ndarray | Tensor  # (R, K, q, D)
     sketch: Tensor | None  # (R, K, w, D): for the next M-step
     floor: float
+    n_columns: int  # D, and columns outside those of the means
 
     @cached_property
     def _tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         from lowdim.mixture._subspace.mstep import noise_and_cost
 
-        n_columns = self.means.shape[-1]
-        return noise_and_cost(self.counts, self.trace, self.values, n_columns, self.floor)
+        return noise_and_cost(self.counts, self.trace, self.values, self.n_columns, self.floor)
 
     @property
     def residual(self) -> np.ndarray:
@@ -70,8 +70,7 @@ class Spectrum:
         """The same with sigma^2 held at ``noise``, (R, K)."""
         from lowdim.mixture._subspace.mstep import cost_given_noise
 
-        n_columns = self.means.shape[-1]
-        return cost_given_noise(self.counts, self.residual, self.values, noise, n_columns)
+        return cost_given_noise(self.counts, self.residual, self.values, noise, self.n_columns)
 
     def distance_cost(self) -> np.ndarray:
         """Sum of squared distances to the best flat of dimension d = 0..q."""
@@ -81,11 +80,13 @@ class Spectrum:
 def spectrum(statistics: Statistics, parameters: SubspaceParameters, floor: float) -> Spectrum:
     """Eigenpairs from second moments (no sketch) or by Rayleigh-Ritz within the sketch."""
     if parameters.sketch is None:
-        return _whole_spectrum(statistics, parameters.latent.shape[-1], floor)
+        return _whole_spectrum(statistics, parameters, floor)
     return _sketched_spectrum(statistics, parameters.sketch, parameters.latent.shape[-1], floor)
 
 
-def _whole_spectrum(statistics: Statistics, q: int, floor: float) -> Spectrum:
+def _whole_spectrum(
+    statistics: Statistics, parameters: SubspaceParameters, floor: float
+) -> Spectrum:
     """The q leading eigenpairs of S, on the host."""
     from lowdim.mixture._subspace.mstep import covariances
 
@@ -94,7 +95,7 @@ def _whole_spectrum(statistics: Statistics, q: int, floor: float) -> Spectrum:
         for name in ("counts", "sums", "energy", "second")
     )
     means, trace, covariance = covariances(counts, *moments)
-    values, vectors = leading_eigh(covariance, q)
+    values, vectors = leading_eigh(covariance, parameters.latent.shape[-1])
     return Spectrum(
         counts=counts,
         trace=trace,
@@ -103,6 +104,7 @@ def _whole_spectrum(statistics: Statistics, q: int, floor: float) -> Spectrum:
         vectors=vectors,
         sketch=None,
         floor=floor,
+        n_columns=parameters.n_columns,
     )
 
 
@@ -135,6 +137,7 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
         vectors=turned[..., :q, :],
         sketch=turned,
         floor=floor,
+        n_columns=d,
     )
 
 
@@ -213,6 +216,7 @@ def with_dims(
         dims=dims,
         log_volume=parameters.log_volume,
         sketch=spectrum.sketch,
+        n_outside=parameters.n_outside,
     )
 
 
@@ -224,7 +228,7 @@ def pool_noise(
     Latent variances below the shared noise join it (the constrained maximum has
     lambda >= sigma^2), until none is left.
     """
-    n_columns, q = parameters.means.shape[-1], spectrum.values.shape[-1]
+    n_columns, q = spectrum.n_columns, spectrum.values.shape[-1]
     device = parameters.noise.device
     dims = parameters.dims.cpu().numpy()[:, :n_pooled]
     weight, values = spectrum.counts[:, :n_pooled], spectrum.values[:, :n_pooled]

@@ -7,6 +7,7 @@ and returns a batch of one; the last ``n_held`` components stay last.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,7 +86,7 @@ def closest_pairs(
     p = parameters
     spread = (
         torch.where(p.in_subspace, p.latent, 0.0).sum(-1)[0]
-        + (p.means.shape[-1] - p.dims[0]) * p.noise[0]
+        + (p.n_columns - p.dims[0]) * p.noise[0]
     )[:n_free]
     distance = torch.cdist(p.means[0, :n_free], p.means[0, :n_free]).square()
     relative = distance / (spread[:, None] + spread[None])
@@ -96,7 +97,8 @@ def closest_pairs(
 
 def _take(parameters: SubspaceParameters, order: list[int]) -> SubspaceParameters:
     index = torch.tensor(order, device=parameters.weights.device)
-    return replace(parameters, **{name: value[:, index] for name, value in parameters._tensors()})
+    changes: dict[str, Any] = {name: value[:, index] for name, value in parameters._tensors()}
+    return replace(parameters, **changes)
 
 
 def _replace_component(

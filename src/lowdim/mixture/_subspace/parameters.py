@@ -39,6 +39,9 @@ class SubspaceParameters(Parameters):
     sketch : (R, K, w, D) or None
         Orthonormal rows that span the current bases and the directions in which the next
         M-step may turn them; None stands for the whole space.
+    n_outside : int
+        Columns that the rows have beyond those that means and bases are given in (see
+        `compact`); all components are centred at zero there.
     """
 
     means: Tensor
@@ -48,6 +51,7 @@ class SubspaceParameters(Parameters):
     dims: Tensor
     log_volume: Tensor | None = None
     sketch: Tensor | None = None
+    n_outside: int = 0
 
     @classmethod
     def from_arrays(
@@ -56,6 +60,7 @@ class SubspaceParameters(Parameters):
         *,
         log_volume: Tensor | None = None,
         sketch: Tensor | None = None,
+        n_outside: int = 0,
         **values: np.ndarray | Tensor,
     ) -> SubspaceParameters:
         """Parameters from tensors, and from arrays on the host, which `host` then gives back."""
@@ -65,7 +70,7 @@ class SubspaceParameters(Parameters):
         }
         if device.type != "cpu":
             tensors = {name: value.to(device) for name, value in tensors.items()}
-        made = cls(**tensors, log_volume=log_volume, sketch=sketch)
+        made = cls(**tensors, log_volume=log_volume, sketch=sketch, n_outside=n_outside)
         made._arrays.update((n, v) for n, v in values.items() if isinstance(v, np.ndarray))
         return made
 
@@ -74,6 +79,11 @@ class SubspaceParameters(Parameters):
         """R, K, D."""
         r, k, d = self.means.shape
         return r, k, d
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the rows that the densities are over."""
+        return self.means.shape[-1] + self.n_outside
 
     @cached_property
     def in_subspace(self) -> Tensor:
@@ -144,7 +154,7 @@ class SubspaceParameters(Parameters):
         weights, latent, noise, dims = (
             np.ascontiguousarray(self.host(name)) for name in ("weights", "latent", "noise", "dims")
         )
-        constant, precision, gain = score_terms(weights, latent, noise, dims, self.means.shape[-1])
+        constant, precision, gain = score_terms(weights, latent, noise, dims, self.n_columns)
         if self.log_volume is not None:
             uniform = np.isinf(self.host("noise"))
             log_weight = np.log(np.maximum(weights, TINY_WEIGHT))

@@ -16,9 +16,15 @@ TOLERANCE = 1e-4
 
 
 def leading_coordinates(block: Block, rng: np.random.Generator, n_columns: int = 20) -> DenseBlock:
-    """The rows' coordinates along their leading principal directions, by subspace iteration."""
-    n_columns = min(n_columns, block.n_rows)
-    width = min(n_columns + OVERSAMPLING, block.n_rows)
+    """The rows' coordinates along their leading principal directions."""
+    directions = leading_directions(block, rng, min(n_columns, block.n_rows))
+    rows = block.project(directions).double()
+    return DenseBlock((rows - rows.mean(1, keepdim=True)).T.contiguous())
+
+
+def leading_directions(block: Block, rng: np.random.Generator, n: int) -> Tensor:
+    """The n leading principal directions of the rows, (n, D), by subspace iteration."""
+    width = min(n + OVERSAMPLING, block.n_rows)
     device = block.squared_norms.device
     rows = torch.from_numpy(rng.normal(size=(width, block.n_rows))).to(device)
     for _ in range(ROUNDS):
@@ -28,7 +34,7 @@ def leading_coordinates(block: Block, rng: np.random.Generator, n_columns: int =
         rows = block.project(directions).double()
     rows = rows - rows.mean(1, keepdim=True)
     _, rotation = descending_eigh(rows @ rows.T)
-    return DenseBlock((rotation[:n_columns] @ rows).T.contiguous())
+    return rotation[:n] @ directions
 
 
 def kmeans(

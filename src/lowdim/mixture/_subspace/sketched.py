@@ -14,6 +14,10 @@ from lowdim.data.blocks import NEGLIGIBLE
 from lowdim.data.dense import add_along, buffer
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 
+#: From this share of all pairs of rows and components on, one product with all sketches is faster
+#: than one per component with the rows that it owns.
+CROWDED = 0.5
+
 
 @compiled_fast
 def accumulate(
@@ -27,6 +31,7 @@ def accumulate(
     centre,
     gain,
     sketches,
+    stacked,
     chunk,
     soft,
     beta,
@@ -48,6 +53,8 @@ def accumulate(
         Of every axis: its component's place, v.mu, (1 / sigma^2 - 1 / lambda) / 2.
     sketches : (RK, D, w)
         W', as the type of x.
+    stacked : (R, D, Kw)
+        The same, side by side.
     chunk : int
         Rows taken at a time.
 
@@ -62,12 +69,11 @@ def accumulate(
     n, n_columns = x.shape
     n_restarts, n_components = offsets.shape
     width = sketches.shape[2]
-    counts = np.zeros((n_restarts, n_components))
-    squares = np.zeros((n_restarts, n_components))
-    energy = np.zeros((n_restarts, n_components))
+    sums = np.zeros((3, n_restarts, n_components))
     moments = np.zeros((n_restarts * n_components, 1 + width, n_columns))
     objective = np.zeros(n_restarts)
     products = np.empty((chunk, directions.shape[1]), x.dtype)
+    shared = buffer(chunk, n_components * (1 + width), n_columns, x)
     shares = np.empty((n_restarts * n_components, chunk))
     work = np.empty((2, chunk))
     rows = np.empty(chunk, np.int64)
@@ -85,20 +91,70 @@ def accumulate(
                 objective[r] += soft_shares(mine, size, weight, beta, work)
             else:
                 objective[r] += hard_shares(mine, size, weight, work)
+            own = moments[r * n_components : (r + 1) * n_components]
+            owned = 0
             for k in range(n_components):
-                m = 0
-                for i in range(size):
-                    share = mine[k, i] * work[1, i]
-                    counts[r, k] += share
-                    squares[r, k] += share * share
-                    energy[r, k] += share * norm[i]
-                    mine[k, i] = share
-                    if not share <= NEGLIGIBLE * weight[i]:  # nan counts
-                        rows[m] = i
-                        m += 1
-                c = r * n_components + k
-                add_along(block, rows[:m], mine[k], sketches[c], spare, numbers, moments[c])
-    return counts, squares, energy, moments, objective
+                owned += count(mine[k, :size], work[1], norm, weight, sums[:, r, k])
+            if owned > CROWDED * n_components * size:
+                add_along_all(block, mine, stacked[r], shared, own)
+                continue
+            for k in range(n_components):
+                m = select(mine[k, :size], weight, rows)
+                sketch = sketches[r * n_components + k]
+                add_along(block, rows[:m], mine[k], sketch, spare, numbers, own[k])
+    return sums[0], sums[1], sums[2], moments, objective
+
+
+@compiled_fast
+def count(shares, scale, norm, weight, sums):
+    """Scale the shares of a component; add sums of r, r^2 and r ||x||^2; how many matter."""
+    owned, total, squares, energy = 0, 0.0, 0.0, 0.0
+    for i in range(len(shares)):
+        share = shares[i] * scale[i]
+        shares[i] = share
+        total += share
+        squares += share * share
+        energy += share * norm[i]
+        owned += not share <= NEGLIGIBLE * weight[i]  # nan counts
+    sums[0] += total
+    sums[1] += squares
+    sums[2] += energy
+    return owned
+
+
+@compiled_fast
+def select(shares, weight, rows):
+    """Write which shares matter into rows; how many do."""
+    m = 0
+    for i in range(len(shares)):
+        if not shares[i] <= NEGLIGIBLE * weight[i]:
+            rows[m] = i
+            m += 1
+    return m
+
+
+@compiled_fast
+def add_along_all(block, shares, stacked, numbers, out):
+    """Add sum r [1, W x] x' of all components over all rows of a chunk to out, (K, 1 + w, D)."""
+    m, n_components = len(block), len(shares)
+    n_columns, n = stacked.shape
+    height = n // n_components + 1
+    along = numbers[: m * n].reshape(m, n)
+    coefficients = numbers[m * n : m * (2 * n + n_components)].reshape(n + n_components, m)
+    start = m * (2 * n + n_components)
+    sums = numbers[start : start + len(coefficients) * n_columns].reshape(-1, n_columns)
+    np.dot(block, stacked, along)
+    for k in range(n_components):
+        first = k * (height - 1)
+        for i in range(m):
+            coefficients[k * height, i] = shares[k, i]
+            for j in range(1, height):
+                coefficients[k * height + j, i] = shares[k, i] * along[i, first + j - 1]
+    np.dot(coefficients, block, sums)
+    for k in range(n_components):
+        for j in range(height):
+            for a in range(n_columns):
+                out[k, j, a] += sums[k * height + j, a]
 
 
 @compiled_fast

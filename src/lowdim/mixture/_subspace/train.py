@@ -9,10 +9,12 @@ import torch
 
 from lowdim._progress import progress
 from lowdim._results import StopReason
+from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import expectation
 from lowdim.mixture._family import Statistics, add_statistics
 from lowdim.mixture._subspace.arguments import Arguments
+from lowdim.mixture._subspace.compact import compact_rows, refine
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fit import (
     SubspaceFit,
@@ -59,6 +61,10 @@ def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Genera
     starter, index = make_starter(data, largest, rng, shared_noise=arguments.shared_noise)
     family = make_family(arguments, data, starter)
     requested = torch.tensor(arguments.dims, device=data.device)
+    options, refined = arguments.options, None
+    compact = None
+    if family.constraints is None:
+        compact = compact_rows(data, starter, list(arguments.dims), len(arguments.strategies))
     with progress(
         arguments.options.max_iter, description="EM", enabled=arguments.verbose > 0
     ) as bar:
@@ -67,19 +73,25 @@ def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Genera
             bar.update()
             bar.set_postfix_str(f"objective {objective:.6g}")
 
-        result = run_restarts(
-            family,
-            data,
-            [first_parameters(arguments, data, family, index, requested)],
-            arguments.options,
-            report if arguments.verbose > 0 else None,
-        )
-    return keep_best(family, data, result, arguments.options, requested)
+        told = report if arguments.verbose > 0 else None
+        if compact is None:
+            start = first_parameters(arguments, data, family, index, requested)
+        else:
+            small = compact.family(family)
+            first = first_parameters(arguments, compact, small, index, requested)
+            refined = refine(small, compact, first, options, told)
+            start = starter.with_sketch(refined.parameters)
+            options = replace(options, annealing=None)  # that is done
+        result = run_restarts(family, data, [start], options, told)
+    fit = keep_best(family, data, result, options, requested)
+    if refined is None:
+        return fit
+    return replace(fit, restart_objectives=refined.objectives_after(fit.restart_objectives))
 
 
 def first_parameters(
     arguments: Arguments,
-    data: StandardizedRows,
+    data: Rows,
     family: SubspaceFamily,
     index: np.ndarray,
     requested: torch.Tensor,
@@ -102,7 +114,7 @@ def first_parameters(
 
 def from_responsibilities(
     family: SubspaceFamily,
-    data: StandardizedRows,
+    data: Rows,
     shares: np.ndarray,
     free: SubspaceParameters,
 ) -> SubspaceParameters:

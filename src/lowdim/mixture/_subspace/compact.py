@@ -1,0 +1,178 @@
+"""EM among the leading directions of the rows, to make good starts for EM in many columns.
+
+Let P have the leading directions of all rows as its own rows. A mixture whose means and axes lie in
+their span has a log-likelihood that depends on a row x only through P x and the length of what lies
+off P, so EM for such mixtures needs a few columns, at a small part of the cost of a pass over all
+of them, and its objective is that of the whole rows. EM over all columns goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowdim._results import StopReason
+from lowdim.data.blocks import Block, DenseBlock
+from lowdim.data.standardized import CACHE_BYTES, StandardizedRows
+from lowdim.math.linalg import orthonormal_rows
+from lowdim.mixture._em import EMOptions
+from lowdim.mixture._subspace.family import SubspaceFamily
+from lowdim.mixture._subspace.fit import run_restarts
+from lowdim.mixture._subspace.initialize import EXACT_COLUMNS, Starter
+from lowdim.mixture._subspace.parameters import SubspaceParameters
+from lowdim.mixture._subspace.seeds import leading_directions
+
+#: There are this many directions per mean and axis, and some more, for what else is in the data.
+PER_DIRECTION, SPARE = 2, 8
+#: Rows per block.
+BLOCK_ROWS = 2**16
+#: EM settles among the directions within so many times the tolerance asked for, and restarts whose
+#: objectives then differ by less than that have found the same.
+COARSE = 100
+
+
+@dataclass(frozen=True)
+class CompactRows:
+    """Rows along some directions, with the squared length of what lies off them.
+
+    Attributes
+    ----------
+    directions : Tensor of shape (r, D)
+        P, orthonormal rows.
+    blocks : list of DenseBlock
+    sample : DenseBlock
+        The rows that starts are made from.
+    scale, total_weight : float
+        As of the rows.
+    device : torch.device
+    """
+
+    directions: Tensor
+    blocks: list[DenseBlock]
+    sample: DenseBlock
+    scale: float
+    total_weight: float
+    device: torch.device
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+    def family(self, whole: SubspaceFamily) -> SubspaceFamily:
+        """The family with starts along the directions."""
+        r, n_columns = self.directions.shape
+        starter = replace(whole.starter, sample=self.sample, n_columns=r, n_outside=n_columns - r)
+        return replace(whole, starter=starter)
+
+    def lift(self, parameters: SubspaceParameters) -> SubspaceParameters:
+        """Parameters along the directions as parameters in all columns."""
+        return replace(
+            parameters,
+            means=parameters.means @ self.directions,
+            bases=parameters.bases @ self.directions,
+            n_outside=0,
+        )
+
+
+def compact_rows(
+    data: StandardizedRows, starter: Starter, dims: list[int], n_starts: int
+) -> CompactRows | None:
+    """The rows along their leading directions; None where that would be of no use."""
+    width = min(PER_DIRECTION * (len(dims) + sum(dims)) + SPARE, EXACT_COLUMNS)
+    itemsize = torch.empty((), dtype=data.dtype).element_size()
+    too_large = data.n_rows * width * itemsize > CACHE_BYTES
+    too_small = 2 * width > min(data.n_columns, data.n_rows) or width < max(dims) + SPARE
+    if too_small or too_large or (starter.exact and n_starts == 1):
+        return None
+    # They are the rows' own, whatever the random state: hence the same first guess every time.
+    directions = leading_directions(starter.sample, np.random.default_rng(0), width)
+    weight = data.sample_weight
+    n_used = data.n_rows if weight is None else np.count_nonzero(weight)
+    if starter.sample.n_rows < n_used:  # one more round, with all rows
+        images = directions.new_zeros(directions.shape)
+        for block in data:
+            images += block.accumulate(_weighted(block, block.project(directions).double()))
+        directions = orthonormal_rows(images)
+    values = torch.empty((data.n_rows, width), dtype=data.dtype, device=data.device)
+    outside = torch.empty(data.n_rows, dtype=torch.float64, device=data.device)
+    for block in data:
+        part = slice(block.start, block.start + block.n_rows)
+        values[part], outside[part] = _along(block, directions)
+    weights = None if weight is None else torch.from_numpy(weight).to(data.device)
+    parts = [slice(i, min(i + BLOCK_ROWS, data.n_rows)) for i in range(0, data.n_rows, BLOCK_ROWS)]
+    sampled = _along(starter.sample, directions)
+    return CompactRows(
+        directions=directions,
+        blocks=[
+            DenseBlock(
+                values[part], part.start, None if weights is None else weights[part], outside[part]
+            )
+            for part in parts
+        ],
+        sample=DenseBlock(sampled[0], outside=sampled[1]),
+        scale=data.scale,
+        total_weight=data.total_weight,
+        device=data.device,
+    )
+
+
+def _weighted(block: Block, rows: Tensor) -> Tensor:
+    return rows if block.weights is None else rows * block.weights
+
+
+def _along(block: Block, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows along the directions, (n, r), and the squared length off them, (n,)."""
+    values = block.project(directions).T.contiguous()
+    inside = torch.linalg.vector_norm(values, dim=1, dtype=torch.float64).square_()
+    return values, (block.squared_norms - inside).clamp_(min=0)
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Starts that EM among the leading directions has improved.
+
+    Attributes
+    ----------
+    parameters : SubspaceParameters
+        In all columns; only restarts that found something of their own and are not outpaced.
+    objectives : ndarray of shape (n_init,)
+        Mean objective of every restart so far.
+    place : ndarray of shape (n_init,)
+        Which of the parameters each restart goes on as; -1 for those that were outpaced.
+    """
+
+    parameters: SubspaceParameters
+    objectives: np.ndarray
+    place: np.ndarray
+
+    def objectives_after(self, objectives: np.ndarray) -> np.ndarray:
+        """Objectives of every restart, given those of the ones that went on."""
+        return np.where(self.place < 0, self.objectives, objectives[self.place])
+
+
+def refine(
+    family: SubspaceFamily,
+    rows: CompactRows,
+    start: SubspaceParameters,
+    options: EMOptions,
+    report: Callable[[int, float], None] | None = None,
+) -> Refined:
+    """Run EM among the directions; restarts that end alike go on as one."""
+    options = replace(options, tol=COARSE * options.tol)
+    result = run_restarts(family, rows, [start], options, report)
+    place = np.full(len(result.objective), -1)
+    kept: list[int] = []
+    for r in range(len(place)):  # in this order, lest rounding decide which of equals goes on
+        if result.reasons[r] is StopReason.OUTPACED:
+            continue
+        alike = (np.abs(result.objective[kept] - result.objective[r]) < options.tol) & (
+            result.degenerate[kept] == result.degenerate[r]
+        )
+        place[r] = alike.argmax() if alike.any() else len(kept)
+        if not alike.any():
+            kept.append(r)
+    index = torch.tensor(kept, device=rows.device)
+    return Refined(rows.lift(result.parameters.select(index)), result.objective, place)
