@@ -103,8 +103,9 @@ def test_it_is_left_out_where_it_would_not_pay(monkeypatch: pytest.MonkeyPatch) 
 
     assert made(200, 100, DIMS)
     assert made(200, 50, DIMS)
-    assert made(200, 100, DIMS, n_starts=0)  # one given start
-    assert not made(200, 50, DIMS, n_starts=1)  # a pass over so few columns costs little
+    for one in (0, 1):  # a given start, or a single one
+        assert made(200, 100, DIMS, n_starts=one)
+        assert not made(200, 50, DIMS, n_starts=one)  # a pass over so few columns costs little
     assert not made(200, 30, DIMS)
     assert not made(30, 100, DIMS)  # few rows
     assert not made(200, 200, [60, 1])

@@ -85,7 +85,7 @@ def compact_rows(
     itemsize = torch.empty((), dtype=data.dtype).element_size()
     too_large = data.n_rows * width * itemsize > CACHE_BYTES
     too_small = 2 * width > min(data.n_columns, data.n_rows) or width < max(dims) + SPARE
-    if too_small or too_large or (starter.exact and n_starts == 1):
+    if too_small or too_large or (starter.exact and n_starts <= 1):
         return None
     # They are the rows' own, whatever the random state: hence the same first guess every time.
     directions = leading_directions(starter.sample, np.random.default_rng(0), width)
