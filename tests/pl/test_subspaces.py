@@ -18,7 +18,8 @@ from lowdim import SubspaceMixture
 from lowdim.data import SimulatedSubspaces
 from lowdim.pl._colors import MISSING, PALETTE
 from lowdim.pl._fitted import read_fit
-from lowdim.pl._geometry import draw_flat, project_flats
+from lowdim.pl._flats import draw_flat
+from lowdim.pl._geometry import project_flats
 from lowdim.pl._projection import Projection, choose_projection
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import is_color_like, to_hex, to_rgb
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap, Normalize
@@ -38,7 +39,42 @@ def palette(n: int) -> list[str]:
     return [PALETTE[i % len(PALETTE)] for i in range(n)]
 
 
-def darker(color: str) -> tuple[float, float, float]:
+def chosen_colors(keys: Sequence[Any], wanted: Any = None) -> list[str]:
+    """The colour of each key.
+
+    Parameters
+    ----------
+    keys
+        Labels, or numbers of components.
+    wanted
+        A dict of colours, by key or by its text, in which those that are missing are grey; a
+        list of at least as many colours; None for the palette.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `wanted` is neither, too short, or holds what is no colour.
+    """
+    if wanted is None:
+        return palette(len(keys))
+    if isinstance(wanted, Mapping):
+        colors = [wanted.get(key, wanted.get(str(key), MISSING)) for key in keys]
+    elif isinstance(wanted, str) or not isinstance(wanted, (Sequence, np.ndarray)):
+        raise TypeError(f"palette={wanted!r} must be a dict from labels to colours, or a list.")
+    elif len(wanted) < len(keys):
+        raise ValueError(
+            f"palette has {len(wanted)} colours for {len(keys)} labels; pass one for each, or a "
+            "dict with those that matter."
+        )
+    else:
+        colors = list(wanted[: len(keys)])
+    strange = [color for color in colors if not is_color_like(color)]
+    if strange:
+        raise ValueError(f"palette holds {strange[0]!r}, which is no colour to matplotlib.")
+    return [to_hex(color) for color in colors]
+
+
+def darker(color: Any) -> tuple[float, float, float]:
     """A colour that stands out against points of `color`."""
     red, green, blue = to_rgb(color)
     return 0.6 * red, 0.6 * green, 0.6 * blue
@@ -82,15 +118,16 @@ def code_coloring(codes: IntArray, names: list[str], colors: list[str]) -> Color
     return Coloring(table[codes], tuple(names), tuple(colors), tuple(counts))
 
 
-def array_coloring(values: Any, n_rows: int, cmap: str) -> Coloring:
+def array_coloring(values: Any, n_rows: int, cmap: Any, wanted: Any = None) -> Coloring:
     """Rows by an array of labels or values.
 
-    Floats are values, and so are integers of more than 30 kinds; all else is labels.
+    Floats are values, and so are integers of more than 30 kinds; all else is labels, whose
+    colours may be `wanted` as `chosen_colors` takes them.
 
     Raises
     ------
-    ValueError
-        It is not one entry per row.
+    TypeError, ValueError
+        It is not one entry per row, or the colours cannot be used.
     """
     import pandas as pd
 
@@ -102,13 +139,14 @@ def array_coloring(values: Any, n_rows: int, cmap: str) -> Coloring:
         )
     kind = getattr(series.dtype, "kind", "O")
     if kind == "f" or (kind in "iu" and series.nunique() > _MAX_INTEGER_LABELS):
-        return _value_coloring(series.to_numpy(dtype=np.float64, na_value=np.nan), cmap)
+        return value_coloring(series.to_numpy(dtype=np.float64, na_value=np.nan), cmap)
     categories = series.astype("category").cat.remove_unused_categories()
-    names = [str(category) for category in categories.cat.categories]
-    return code_coloring(categories.cat.codes.to_numpy(), names, palette(len(names)))
+    kinds = list(categories.cat.categories)
+    names = [str(kind) for kind in kinds]
+    return code_coloring(categories.cat.codes.to_numpy(), names, chosen_colors(kinds, wanted))
 
 
-def _value_coloring(values: Float64Array, cmap: str) -> Coloring:
+def value_coloring(values: Float64Array, cmap: Any) -> Coloring:
     """Rows by their values; nan and infinities are grey."""
     from matplotlib import colormaps
     from matplotlib.colors import Normalize

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowdim._validation import check_positive_int
 from lowdim.pl._figure import is_3d
 
 if TYPE_CHECKING:
@@ -33,12 +34,19 @@ def point_size(n: int) -> float:
     return float(np.clip(30_000 / max(n, 1), 1.0, 25.0))
 
 
+def max_points_of(n_dims: int, max_points: int | None = None) -> int:
+    """The most markers in a picture of 2 or 3 dimensions: `max_points` (>= 1), or the default."""
+    if max_points is None:
+        return _MAX_POINTS[n_dims]
+    return check_positive_int(max_points, "max_points")
+
+
 def draw_points(
     ax: Axes,
     coordinates: Float64Array,
     coloring: Coloring,
     *,
-    size: float | None = None,
+    size: float | Float64Array | None = None,
     alpha: float | None = None,
     max_points: int | None = None,
 ) -> int:
@@ -53,7 +61,7 @@ def draw_points(
     coloring
         Of the N rows.
     size
-        Area of a marker in square points; by default by their number.
+        Area of the markers in square points, a number or (N,); by default by their number.
     alpha
         Opacity, by default by their number.
     max_points
@@ -64,19 +72,19 @@ def draw_points(
     The number of rows that are in the picture.
     """
     n = len(coordinates)
-    if max_points is None:
-        max_points = _MAX_POINTS[coordinates.shape[1]]
+    max_points = max_points_of(coordinates.shape[1], max_points)
     if n > max_points and not is_3d(ax):
         _shade(ax, coordinates, coloring)
         return n
     # In random order no category hides another; a fixed seed repeats the picture.
     chosen = np.random.default_rng(0).permutation(n)[:max_points]
+    size = size[chosen] if isinstance(size, np.ndarray) else size
     _scatter(ax, coordinates[chosen], coloring.rgb[chosen], size, alpha)
     return len(chosen)
 
 
 def _scatter(
-    ax: Any, points: Float64Array, rgb: Float64Array, size: float | None, alpha: float | None
+    ax: Any, points: Float64Array, rgb: Float64Array, size: Any, alpha: float | None
 ) -> PathCollection:
     n = len(points)
     options: dict[str, Any] = {"depthshade": False} if is_3d(ax) else {"zorder": 1}

@@ -78,7 +78,7 @@ def choose_projection(
         return _onto_columns(source, _check_columns(axes, source.n_cols), names)
     if source.n_cols == n_dims:
         return _onto_columns(source, list(range(n_dims)), names)
-    return _onto_principal_axes(source, n_dims)
+    return principal_axes(source, n_dims)
 
 
 def _check_columns(axes: Any, n_columns: int) -> list[int]:
@@ -102,15 +102,15 @@ def _onto_columns(
     return Projection(np.zeros(source.n_cols), directions, labels)
 
 
-def _onto_principal_axes(source: RowSource, n_dims: int) -> Projection:
-    """Principal axes of a sample of the rows, which need not be dense."""
+def principal_axes(source: RowSource, n_dims: int, max_rows: int | None = None) -> Projection:
+    """The first principal axes of the rows, dense or sparse; of a sample if they are too many."""
     from sklearn.decomposition import PCA
 
-    sample = _sample(source)
+    sample = _sample(source, _SAMPLE_ROWS if max_rows is None else max_rows)
     few = min(sample.shape) <= n_dims
     if few or (sample.shape[0] * sample.shape[1] <= _BLOCK_VALUES and source.is_sparse):
         sample = sample.toarray() if source.is_sparse else sample
-    if few:  # fewer rows than axes: repeating them changes no direction
+    if sample.shape[0] <= n_dims:  # repeating the rows changes no direction
         sample = np.tile(sample, (n_dims + 1, 1))
     solver = "auto" if isinstance(sample, np.ndarray) else "arpack"
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -120,10 +120,10 @@ def _onto_principal_axes(source: RowSource, n_dims: int) -> Projection:
     return Projection(pca.mean_.astype(np.float64), pca.components_.astype(np.float64), labels)
 
 
-def _sample(source: RowSource) -> Any:
-    """At most 5,000 rows, always the same."""
+def _sample(source: RowSource, max_rows: int) -> Any:
+    """At most `max_rows` rows, always the same."""
     n = source.n_rows
-    if n <= _SAMPLE_ROWS:
+    if n <= max_rows:
         return source.rows(0, n)
-    chosen = generator(0).choice(n, _SAMPLE_ROWS, replace=False, shuffle=False)
+    chosen = generator(0).choice(n, max_rows, replace=False, shuffle=False)
     return source.take(np.sort(chosen))

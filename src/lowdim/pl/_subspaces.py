@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.lines import Line2D
 
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval
 from lowdim.pl._colors import (
     INK,
     MISSING,
     Coloring,
     array_coloring,
+    chosen_colors,
     code_coloring,
-    palette,
     plain_coloring,
 )
-from lowdim.pl._figure import check_axes, grid_of_axes, is_3d, one_axes, settle
+from lowdim.pl._figure import is_3d, settle
 from lowdim.pl._fitted import (
     FittedSubspaces,
     column_names,
@@ -28,9 +27,13 @@ from lowdim.pl._fitted import (
     read_labels,
     read_rows,
 )
-from lowdim.pl._geometry import draw_flat, legend_handle, project_flats
-from lowdim.pl._points import draw_points
+from lowdim.pl._flats import draw_flat
+from lowdim.pl._geometry import project_flats
+from lowdim.pl._legend import dot_handle, flat_handle
+from lowdim.pl._points import draw_points, max_points_of, point_size
 from lowdim.pl._projection import choose_projection
+from lowdim.pl._sizes import row_sizes
+from lowdim.pl._views import ZOOM, finish_ticks, make_panels, picture_dims, read_cameras
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,9 +42,8 @@ if TYPE_CHECKING:
     from lowdim.pl._projection import Projection
 
 _LEGEND_LINES = 24
-
-_VIEW_SPACE = 0.15
-"""Between panels in 3-D, as a share of their width: the layout does not see their z-labels."""
+_LEGEND_WIDTH = 2.4
+"""Of a column of the legend, in inches."""
 
 _MAX_RATIO = 5.0
 """Axes whose lengths differ by more have scales of their own."""
@@ -55,10 +57,14 @@ def subspaces(
     axes: Sequence[int] | None = None,
     n_dims: int | None = None,
     color: Any = "component",
+    palette: Mapping[Any, Any] | Sequence[Any] | None = None,
     sd: float = 2.0,
+    shape: str = "ellipse",
     ax: Axes | None = None,
     views: Sequence[tuple[float, float]] | None = None,
-    size: float | None = None,
+    elevation: float | Sequence[float] | None = None,
+    azimuth: float | Sequence[float] | None = None,
+    size: Any = None,
     alpha: float | None = None,
     max_points: int | None = None,
     cmap: str = "viridis",
@@ -89,14 +95,28 @@ def subspaces(
     color
         "component", a column of `adata.obs`, an array of N labels or values, or None for grey.
         Floats are values, and so are integers of more than 30 kinds; all else is labels.
+    palette
+        Colours of the labels or components: a dict, which leaves those that it lacks grey, or a
+        list in their order; by default 30 that people with colour blindness tell apart.
     sd
         How far subspaces are drawn, in standard deviations, > 0.
+    shape
+        "ellipse", or "box": planes become rectangles and volumes (d = 3) boxes, each side of which
+        lies along an axis of the component and is 2 `sd` of its standard deviations long.
     ax
         Where to draw; by default in a new figure.
     views
         Camera positions (elevation, azimuth) in degrees for a new figure of one 3-D panel each.
-    size, alpha
-        Area (square points) and opacity of the markers; by default by their number.
+    elevation, azimuth
+        Instead of `views`: an angle or several of each, for a grid of 3-D panels with a line for
+        each elevation and a column for each azimuth. By default 30 and -60, if one is given.
+    size
+        Area of the markers: a number in square points, by default by their number. "distance"
+        draws rows the smaller, the further they are from the subspace of their own component. A
+        column of `adata.obs` or N numbers, none negative, become areas in proportion to them. The
+        legend tells. Rows that are shaded have no size.
+    alpha
+        Opacity of the markers, by default by their number.
     max_points
         The most markers, by default 100,000 in 2-D and 30,000 in 3-D. More rows are shaded by
         their density in 2-D, and sampled in 3-D, which the legend then says.
@@ -110,7 +130,8 @@ def subspaces(
 
     Returns
     -------
-    The Axes, or an array of them, one for each of `views`.
+    The Axes, or an array of them: (n,) for n `views`, and (n, m) for n elevations and m azimuths.
+    Their figure is at `.figure`, ready to be shown or saved.
 
     Raises
     ------
@@ -118,27 +139,32 @@ def subspaces(
         An argument cannot be used, or the fit or its data are not there.
     """
     sd = check_interval(sd, "sd", low=0.0, closed="neither")
-    if max_points is not None:
-        max_points = check_positive_int(max_points, "max_points")
-    n_dims = _picture_dims(n_dims, axes, ax, views)
+    check_in(shape, "shape", ("ellipse", "box"))
+    cameras = read_cameras(views, elevation, azimuth)
+    n_dims = picture_dims(n_dims, axes, ax, cameras)
+    most = max_points_of(n_dims, max_points)
     fit = read_fit(model_or_adata, key)
     rows = read_rows(model_or_adata, X, key, fit)
     projection = choose_projection(rows, n_dims, axes, column_names(model_or_adata, key, fit))
     labels = read_labels(model_or_adata, X, key, fit)
     own = isinstance(color, str) and color == "component"
-    colors = _component_colors(fit) if own else [INK] * fit.n_components
-    coloring, title = _color_rows(model_or_adata, X, color, labels, colors, cmap)
-    coordinates = projection.rows(rows)
-    flats = project_flats(fit, projection)
+    colors = _component_colors(fit, palette) if own else [INK] * fit.n_components
+    coloring, title = _color_rows(model_or_adata, X, color, labels, colors, cmap, palette)
+    usual = point_size(min(rows.n_rows, most))
+    sizing = row_sizes(size, model_or_adata, X, rows, fit, labels, usual)
     handles: list[Any] = [] if own else _category_handles(coloring)
     handles += _component_handles(fit, labels, colors, prefix="" if own else "component ")
-    panels = _panels(n_dims, ax, views, figsize, _n_legend_columns(handles) if legend else 0)
+    if n_dims == 3 or rows.n_rows <= most:
+        handles += sizing.handles()
+    width = _LEGEND_WIDTH * _n_legend_columns(handles) if legend else 0.0
+    panels = make_panels(n_dims, ax, cameras, figsize, width)
+    coordinates, flats = projection.rows(rows), project_flats(fit, projection)
     for panel in panels:
         n_drawn = draw_points(
-            panel, coordinates, coloring, size=size, alpha=alpha, max_points=max_points
+            panel, coordinates, coloring, size=sizing.areas, alpha=alpha, max_points=most
         )
         for flat in flats:
-            draw_flat(panel, flat, colors[flat.component], sd)
+            draw_flat(panel, flat, colors[flat.component], sd, shape=shape)
         _finish_axes(panel, projection)
     if coloring.values is not None:
         _draw_colorbar(panels, coloring, title)
@@ -149,61 +175,16 @@ def subspaces(
         _draw_legend(panels, handles, title, outside=ax is None)
     if ax is None:
         settle(panels[0].figure)
-    return panels if views is not None else panels[0]
+    return panels[0] if cameras is None else panels.reshape(cameras.shape)
 
 
-def _picture_dims(n_dims: Any, axes: Any, ax: Any, views: Any) -> int:
-    """2 or 3, whichever the arguments agree on."""
-    wanted = {}
-    if n_dims is not None:
-        wanted["n_dims"] = check_in(n_dims, "n_dims", (2, 3))
-    if axes is not None:
-        if np.shape(axes) not in ((2,), (3,)):
-            raise ValueError(f"axes={axes!r} must be two or three column numbers.")
-        wanted["axes"] = len(axes)
-    if views is not None:
-        if ax is not None:
-            raise ValueError("views makes a figure of its own; leave out ax or views.")
-        if np.ndim(views) != 2 or np.shape(views)[1] != 2 or not len(views):
-            raise ValueError(
-                f"views={views!r} must be a list of (elevation, azimuth), such as [(20, 30)]."
-            )
-        wanted["views"] = 3
-    if ax is not None:
-        wanted["ax"] = 3 if is_3d(ax) else 2
-        check_axes(ax, n_dims=wanted["ax"])
-    if len(set(wanted.values())) > 1:
-        said = ", ".join(f"{name} is for {d}" for name, d in wanted.items())
-        raise ValueError(f"The picture cannot have different numbers of dimensions: {said}.")
-    return next(iter(wanted.values()), 2)
-
-
-def _panels(
-    n_dims: int, ax: Any, views: Any, figsize: tuple[float, float] | None, n_legend_columns: int
-) -> np.ndarray:
-    """The Axes to draw on, (n,), with their cameras set."""
-    n = 1 if views is None else len(views)
-    n_columns = 2 if n in (2, 4) else min(n, 3)
-    if figsize is None:
-        figsize = (4.6 * n_columns + 2.4 * n_legend_columns, 4.6 * -(-n // n_columns))
-    if views is None:
-        panels = np.empty(1, dtype=object)
-        panels[0] = one_axes(ax, n_dims=n_dims, figsize=figsize)
-        return panels
-    panels = grid_of_axes(n, n_dims=3, n_columns=n_columns, figsize=figsize)
-    panels[0].figure.get_layout_engine().set(wspace=_VIEW_SPACE)
-    for panel, (elevation, azimuth) in zip(panels, views, strict=True):
-        panel.view_init(elev=elevation, azim=azimuth)
-    return panels
-
-
-def _component_colors(fit: FittedSubspaces) -> list[str]:
-    colors = palette(fit.n_components)
+def _component_colors(fit: FittedSubspaces, palette: Any) -> list[str]:
+    colors = chosen_colors(range(fit.n_components), palette)
     return [MISSING if out else color for color, out in zip(colors, fit.is_uniform, strict=True)]
 
 
 def _color_rows(
-    source: Any, X: Any, color: Any, labels: IntArray, colors: list[str], cmap: str
+    source: Any, X: Any, color: Any, labels: IntArray, colors: list[str], cmap: str, palette: Any
 ) -> tuple[Coloring, str]:
     """The colour of every row, and what it stands for."""
     if color is None:
@@ -212,7 +193,7 @@ def _color_rows(
         names = [str(k) for k in range(len(colors))]
         return code_coloring(labels, names, colors), "component"
     values, title = read_annotation(source, X, color, "color")
-    return array_coloring(values, len(labels), cmap), title
+    return array_coloring(values, len(labels), cmap, palette), title
 
 
 def _finish_axes(ax: Any, projection: Projection) -> None:
@@ -221,25 +202,21 @@ def _finish_axes(ax: Any, projection: Projection) -> None:
     for name, label in zip(names, projection.labels, strict=True):
         getattr(ax, f"set_{name}label")(label)
     if is_3d(ax):
-        ax.locator_params(nbins=5)
-        ax.tick_params(labelsize="small")
+        finish_ticks(ax)
     limits = [getattr(ax, f"get_{name}lim")() for name in names]
     lengths = np.array([abs(high - low) for low, high in limits])
     if lengths.max() > _MAX_RATIO * lengths.min():
         return
     if is_3d(ax):
-        ax.set_box_aspect(lengths, zoom=0.9)
+        ax.set_box_aspect(lengths, zoom=ZOOM)
     else:
         ax.set_aspect("equal")
 
 
-def _category_handles(coloring: Coloring) -> list[Line2D]:
+def _category_handles(coloring: Coloring) -> list[Any]:
     """A dot for each category of rows."""
     categories = zip(coloring.names, coloring.colors, coloring.counts, strict=True)
-    return [
-        Line2D([], [], color=c, marker="o", linestyle="none", label=f"{name}, n = {n:,}")
-        for name, c, n in categories
-    ]
+    return [dot_handle(color, f"{name}, n = {n:,}") for name, color, n in categories]
 
 
 def _component_handles(
@@ -248,7 +225,7 @@ def _component_handles(
     """A small picture of each component, its dimension and number of rows."""
     counts = np.bincount(labels[labels >= 0], minlength=fit.n_components).tolist()
     return [
-        legend_handle(int(d), color, f"{prefix}{k}: {fit.describe(k, n)}")
+        flat_handle(int(d), color, f"{prefix}{k}: {fit.describe(k, n)}")
         for k, (d, color, n) in enumerate(zip(fit.dims, colors, counts, strict=True))
     ]
 
@@ -278,5 +255,11 @@ def _draw_colorbar(panels: np.ndarray, coloring: Coloring, title: str) -> None:
     """The scale of the values, below, where it is not in the legend's way."""
     mappable = ScalarMappable(norm=coloring.norm, cmap=coloring.cmap)
     panels[0].figure.colorbar(
-        mappable, ax=list(panels), location="bottom", shrink=0.6, label=title, extend="both"
+        mappable,
+        ax=list(panels),
+        location="bottom",
+        shrink=0.6,
+        aspect=20 if len(panels) == 1 else 40,
+        label=title,
+        extend="both",
     )

@@ -1,0 +1,35 @@
+"""Entries of legends: small pictures of what is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
+
+def dot_handle(color: Any, label: str, size: float = 6.0) -> Line2D:
+    """A dot of a diameter in points, for rows."""
+    return Line2D(
+        [],
+        [],
+        color=color,
+        marker="o",
+        markersize=size,
+        markeredgewidth=0,
+        linestyle="none",
+        label=label,
+    )
+
+
+def flat_handle(dim: int, color: Any, label: str, *, size: float = 7.0) -> Artist:
+    """A small picture of a component's kind; `size` is the diameter of a point (d = 0)."""
+    if dim == 0:
+        return dot_handle(color, label, size)
+    if dim == 1:
+        return Line2D([], [], color=color, linewidth=2.5, label=label)
+    return Patch(facecolor=to_rgba(color, 0.5), edgecolor=color, linewidth=1.2, label=label)
