@@ -10,8 +10,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # From the top down: a module may import from its own layer and from those below it.
 LAYERS = [
-    {"__main__", "cli", "report", "pl"},
-    {"tl", "get", "io", "kspaces"},
+    {"__main__", "cli", "kspaces", "report", "pl"},
+    {"tl", "get", "io"},
     {"distributed"},
     {"mixture", "cluster", "factorization", "embedding", "samples"},
     {"neighbors", "affinities", "likelihoods", "kernels", "transport"},
