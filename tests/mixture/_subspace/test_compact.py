@@ -143,7 +143,7 @@ def test_single_starts_end_higher_in_fewer_passes(
         labels = found.labels.copy()
         moved = np.random.default_rng(seed).random(600) < 0.5
         labels[moved] = (labels[moved] + 1) % 6
-        model = SubspaceMixture(dims=[3] * 6, init=labels, n_init=1, assignment=assignment)
+        model = SubspaceMixture(dims=[3] * 6, init=labels, assignment=assignment, random_state=0)
         model.fit(found.X)
         return model.objective_trace_[-1], model.n_iter_
 
