@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING
 from lowdim._version import __version__
 
 if TYPE_CHECKING:
-    from lowdim import data, get, pl, report, tl
+    from lowdim import data, get, kspaces, pl, report, tl
     from lowdim.io import load
-    from lowdim.mixture import SubspaceMixture, select_subspaces
+    from lowdim.mixture import (
+        SubspaceMixture,
+        bootstrap_subspaces,
+        consensus_subspaces,
+        select_subspaces,
+    )
 
 __all__ = [
     "SubspaceMixture",
     "__version__",
+    "bootstrap_subspaces",
+    "consensus_subspaces",
     "data",
     "get",
+    "kspaces",
     "load",
     "pl",
     "report",
@@ -30,9 +38,11 @@ __all__ = [
     "tl",
 ]
 
-_MODULES = frozenset({"data", "get", "pl", "report", "tl"})
+_MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
 _HOMES = {
     "SubspaceMixture": "lowdim.mixture",
+    "bootstrap_subspaces": "lowdim.mixture",
+    "consensus_subspaces": "lowdim.mixture",
     "load": "lowdim.io",
     "select_subspaces": "lowdim.mixture",
 }

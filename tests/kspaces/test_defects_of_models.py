@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +23,8 @@ from lowdim.kspaces import (
     run_EM,
     total_log_likelihood,
 )
-from lowdim.kspaces._minibatch import Minibatches
+from lowdim.mixture._subspace import parallel
+from lowdim.mixture._subspace.minibatch import Minibatches
 
 OLD_ICL, OLD_DF = kspaces.get_ICL, kspaces.model_selection_.get_df
 
@@ -277,12 +279,10 @@ def test_b14_batch_replace_is_honoured(replace: bool) -> None:
 
     rows = np.arange(40.0).reshape(20, 2)
     data = StandardizedRows(as_rows(rows), device=torch.device("cpu"), dtype=torch.float64)
-    plan = Minibatches(15, replace, [0.5, 1.0], "soft")
-    pieces = list(plan.rows(data, np.random.default_rng(0)))
-    assert [beta for _, beta in pieces] == [0.5, 1.0]
-    for piece, _ in pieces:
-        assert piece.total_weight == 15
-        assert (piece.n_rows < 15) == replace
+    pieces = Minibatches(15, 2, 1, replace).draw(data, np.random.default_rng(0))
+    for piece in itertools.islice(pieces, 4):
+        assert piece.total_weight == (15 if replace else 10)
+        assert (piece.n_rows < piece.total_weight) == replace
 
 
 def test_b16_annealing_honours_its_arguments(
@@ -367,13 +367,13 @@ def test_b10_b11_workers_share_all_kinds_of_start(
     assert not any(call["randomize_init"] for call in calls)
 
     jobs: list[tuple] = []
-    work = EM._work
+    work = parallel._work
 
-    def spy(problem: Any, kinds: list[str], seed: int, n_more: int) -> Any:
-        jobs.append((kinds, seed))
-        return work(problem, kinds, seed, n_more)
+    def spy(arguments: Any, data: Any, seed: int) -> Any:
+        jobs.append((arguments.strategies, seed))
+        return work(arguments, data, seed)
 
-    monkeypatch.setattr(EM, "_work", spy)
+    monkeypatch.setattr(parallel, "_work", spy)
     spaces, _ = EM.run_EM_parallelized(
         planted.X, [1, 1, 2], initializations=8, n_jobs=4, random_state=0
     )
@@ -384,3 +384,24 @@ def test_b10_b11_workers_share_all_kinds_of_start(
     assert total_log_likelihood(planted.X, spaces) == pytest.approx(
         total_log_likelihood(planted.X, serial), abs=0.01
     )
+
+
+def test_variances_can_be_divided_as_kspaces_divides_them() -> None:
+    """B4: kspaces' fit of one flat to weighted points, and `legacy=True` of a soft fit."""
+    import kspaces as old
+
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(100, 3))
+    points[:60, 0] *= 3
+    points[60:, 1] += 6
+    spaces, probabilities = run_EM(points, [1, 0], silent=True, random_state=0, tol=1e-6)
+    before, _ = run_EM(points, [1, 0], silent=True, random_state=0, tol=1e-6, legacy=True)
+    for space, theirs, weights in zip(spaces, before, probabilities.T, strict=True):
+        peer = old.affine_subspace(
+            np.eye(3)[: space.d], np.zeros(3), 1.0, [1.0] * space.d, space.prior
+        )
+        # Never 0 or 1, so that kspaces takes the way of shared points.
+        peer.fit(points, np.clip(weights, 1e-9, 1 - 1e-9), False)
+        np.testing.assert_allclose(theirs.sigma, peer.sigma, rtol=1e-4)
+        np.testing.assert_allclose(theirs.latent_sigmas, peer.latent_sigmas[: space.d], rtol=1e-4)
+        assert theirs.sigma > space.sigma

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 
-from lowdim.data import SimulatedSubspaces
+from lowdim.data import SimulatedSubspaces, subspaces
 from lowdim.kspaces import (
     EM,
     E_step,
@@ -25,6 +25,7 @@ from lowdim.kspaces import (
     run_EM_parallelized,
     total_log_likelihood,
 )
+from lowdim.mixture._subspace import train
 
 
 def fit(points: Any, kd: Any, **options: Any) -> Any:
@@ -154,6 +155,31 @@ def test_a_fit_in_many_columns_starts_where_it_is_told() -> None:
         for space, there in zip(spaces, truth, strict=False):
             overlap = np.linalg.svd(space.vectors @ there.vectors.T, compute_uv=False)
             assert overlap.min() > 0.99
+
+
+@pytest.mark.parametrize(
+    "options", [{"assignment": "hard"}, {"batch_size": 60}, {"given": True}, {"DA": True}], ids=str
+)
+def test_in_many_columns_all_fits_begin_among_the_leading_directions(
+    options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = subspaces(300, dims=[2, 1], n_columns=90, separation=6.0, random_state=0)
+    calls: list[int] = []
+    refine = train.refine
+
+    def spy(family: Any, rows: Any, start: Any, *rest: Any) -> Any:
+        calls.append(start.n_restarts)
+        return refine(family, rows, start, *rest)
+
+    monkeypatch.setattr(train, "refine", spy)
+    options = dict(options)
+    first = fit(found.X, [2, 1], initializations=1)[0] if options.pop("given", False) else []
+    calls.clear()
+    spaces, _ = fit(found.X, [2, 1], init_spaces=first, initializations=4, **options)
+    assert calls == [4 - bool(first)]
+    truth = fit(found.X, [2, 1])[0]
+    best = total_log_likelihood(found.X, truth)
+    assert total_log_likelihood(found.X, spaces) == pytest.approx(best, abs=0.5)
 
 
 def test_sparse_points_in_many_columns() -> None:

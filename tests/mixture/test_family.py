@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lowdim.mixture._family import Parameters, add_statistics, concatenate, scale_statistics
+from lowdim.mixture._family import Parameters, add_statistics, concatenate
 
 
 @dataclass(frozen=True)
@@ -57,5 +57,4 @@ def test_statistics_add_up() -> None:
     assert total is not None
     assert total["a"].tolist() == [6]
     assert total["b"].tolist() == [12, 12]
-    assert scale_statistics(total, 0.5)["b"].tolist() == [6, 6]
     assert total["b"].tolist() == [12, 12]

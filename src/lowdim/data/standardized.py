@@ -74,6 +74,9 @@ class StandardizedRows:
         self._keep = source.in_memory and (source.is_sparse or small)
         self._blocks: list[Block] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_blocks": None}  # made again where they are sent to
+
     def __iter__(self) -> Iterator[Block]:
         if not self._keep:
             yield from self._make()

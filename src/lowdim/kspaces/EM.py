@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from lowdim._random import generator
-from lowdim._threads import threads_for
 from lowdim._typing import Float64Array, RandomState
 from lowdim._validation import check_interval, check_positive_int
 from lowdim.kspaces._arguments import check_kd, check_problem
@@ -21,6 +19,7 @@ from lowdim.kspaces._print import say
 from lowdim.kspaces._random import seeded
 from lowdim.kspaces._rows import read_points
 from lowdim.kspaces._spaces import affine_subspace
+from lowdim.kspaces._translate import divided_as_before
 
 #: Kinds of start, in turn; the random ones draw other rows each time.
 ALL_STARTS = ("kmeans", "points", "local")
@@ -52,6 +51,7 @@ def run_EM(
     anneal_rate: float = 1.2,
     max_additional_init: int = 10,
     random_state: RandomState = None,
+    legacy: bool = False,
 ) -> Any:
     """Fit a mixture of affine subspaces, the best of several starts.
 
@@ -82,7 +82,7 @@ def run_EM(
         Only random starts; otherwise every third begins with k-means.
     batch_size : int, default=inf
         Random rows per EM step. Their statistics are blended with the past ones by decaying
-        steps, so that the fit converges; the last two steps take all rows.
+        steps. After `max_iter` of them, EM with all rows goes on from the best start.
     batch_replace : bool, default=True
         Draw the rows of a batch with replacement.
     print_ownerships : bool, default=False
@@ -116,6 +116,10 @@ def run_EM(
     random_state : int, Generator or RandomState, optional
         Seed. By default one is drawn from ``np.random``, so that ``np.random.seed`` makes
         results repeat.
+    legacy : bool, default=False
+        Divide variances in the result as kspaces does, which is not maximum likelihood: the
+        latent ones by n - 1 where points are owned whole, and all by W - sum w^2 / W where they
+        are shared. For the sake of published numbers.
 
     Returns
     -------
@@ -162,7 +166,11 @@ def run_EM(
             f"{n_starts} starts in {took:.3f} s, log-likelihood {best.log_likelihood:.8g} after "
             f"{best.n_iter} steps"
         )
-    return _result(problem, best, silent, return_if_failed)
+    result = _result(problem, best, silent, return_if_failed)
+    if legacy and len(result[0]):
+        spaces = [divided_as_before(*pair) for pair in zip(result[0], result[1].T, strict=True)]
+        return spaces, shares(problem.source, spaces, assignment)
+    return result
 
 
 def run_EM_parallelized(
@@ -198,7 +206,7 @@ def run_EM_parallelized(
     n_jobs : int, optional
         Number of workers; by default 4, or one per start if there are fewer.
     max_additional_init : int, default=0
-        As in `run_EM`, for each worker.
+        As in `run_EM`.
     print_seeds : bool, default=False
         Print the seed of each worker.
     points, kd, assignment, max_iter, tol, initializations, randomize_init, batch_size, \
@@ -216,8 +224,6 @@ random_state
     ValueError, TypeError
         As `run_EM`.
     """
-    from joblib import Parallel, delayed
-
     n_starts = check_positive_int(initializations, "initializations")
     n_more = check_positive_int(max_additional_init, "max_additional_init", minimum=0)
     n_jobs = min(4 if n_jobs is None else check_positive_int(n_jobs, "n_jobs"), n_starts)
@@ -236,18 +242,11 @@ random_state
         annealing=(beta_0, anneal_rate) if DA else None,
         silent=True,
     )
-    seeds = seeded(random_state).integers(2**31, size=n_jobs).tolist()
+    rng = seeded(random_state)
+    seeds = rng.integers(2**31, size=n_jobs).tolist()
     say(f"Seeds of the workers: {seeds}", silent=not print_seeds)
-    kinds = _kinds(problem, n_starts, randomize_init)
-    # The start that was given is the first worker's, beside a smaller share of the others.
-    turn = len(problem.start) > 0
-    problems = [problem, *[replace(problem, start=[])] * (n_jobs - 1)]
-    with threads_for(0):  # a thread per worker
-        solutions = Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(_work)(own, kinds[(job - turn) % n_jobs :: n_jobs], seed, n_more)
-            for job, (own, seed) in enumerate(zip(problems, seeds, strict=True))
-        )
-    best = max(solutions, key=lambda solution: solution.rank)
+    best = fit(problem, _kinds(problem, n_starts, randomize_init), rng, seeds)
+    best = _further(problem, best, n_more, rng)
     return _result(problem, best, silent=True, return_if_failed=True)
 
 
@@ -330,12 +329,6 @@ def _further(
     again = replace(problem, start=[])
     kinds = [RANDOM_STARTS[i % len(RANDOM_STARTS)] for i in range(n_more)]
     return max(best, fit(again, kinds, rng), key=lambda solution: solution.rank)
-
-
-def _work(problem: Problem, kinds: list[str], seed: int, n_more: int) -> Solution:
-    """A worker's share of the starts."""
-    rng = generator(seed)
-    return _further(problem, fit(problem, kinds, rng), n_more, rng)
 
 
 def _result(problem: Problem, best: Solution, silent: bool, return_if_failed: bool) -> Any:

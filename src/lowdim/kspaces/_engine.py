@@ -7,40 +7,30 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 
 from lowdim._threads import threads_for
 from lowdim._typing import Float64Array
 from lowdim._validation import check_sample_weight
 from lowdim.data.sources import RowSource
 from lowdim.data.standardized import StandardizedRows
-from lowdim.kspaces._minibatch import Minibatches, run_minibatches
 from lowdim.kspaces._mixture import shares_of
 from lowdim.kspaces._rows import read_points
 from lowdim.kspaces._spaces import affine_subspace, bg_space
 from lowdim.kspaces._translate import (
-    as_model,
     background_argument,
     fixed_argument,
     held,
     learned,
+    start_argument,
 )
 from lowdim.mixture import SubspaceMixture
-from lowdim.mixture._em import EMOptions, EMResult, log_likelihood
-from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace import infer
-from lowdim.mixture._subspace.arguments import Arguments, check_arguments
-from lowdim.mixture._subspace.attributes import parameters_of, set_fitted
-from lowdim.mixture._subspace.family import SubspaceFamily
-from lowdim.mixture._subspace.fit import (
-    SubspaceFit,
-    keep_best,
-    make_starter,
-    run_restarts,
-    with_constraints,
-)
-from lowdim.mixture._subspace.parameters import SubspaceParameters
-from lowdim.mixture._subspace.train import fit_rows, make_family
+from lowdim.mixture._subspace.arguments import check_arguments
+from lowdim.mixture._subspace.attributes import set_fitted
+from lowdim.mixture._subspace.fit import SubspaceFit
+from lowdim.mixture._subspace.minibatch import Minibatches
+from lowdim.mixture._subspace.parallel import fit_in_parallel
+from lowdim.mixture._subspace.train import fit_rows
 
 #: The floor of all variances, relative to the data's mean variance per column, whatever
 #: `min_variance`: below it a component has collapsed on a few rows.
@@ -91,13 +81,6 @@ class Problem:
         beta, rate = self.annealing
         steps = int(np.ceil(np.log(1 / beta) / np.log(rate) - 1e-9))
         return [min(1.0, beta * rate**step) for step in range(steps)] + [1.0]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the estimator alone can do it."""
-        annealed_only = self.annealing is None or self.assignment == "soft"
-        whole = not self.start and self.batch_size is None
-        return whole and annealed_only and self.assignment != "hard"
 
     @cached_property
     def order(self) -> list[int]:
@@ -155,9 +138,13 @@ def fit(
     problem: Problem,
     strategies: list[str],
     rng: np.random.Generator,
+    seeds: list[int] | None = None,
     weight: np.ndarray | None = None,
 ) -> Solution:
-    """The best of a start from ``problem.start``, if there is one, and of others."""
+    """The best of a start from ``problem.start``, if there is one, and of others.
+
+    With seeds, the starts are split over as many workers.
+    """
     model = _model(problem)
     source = problem.source
     arguments = check_arguments(model, source)
@@ -166,44 +153,29 @@ def fit(
             source, device=arguments.device, dtype=arguments.dtype, sample_weight=weight
         )
         floor = max(problem.min_variance / data.scale**2, problem.floor)
-        arguments = replace(arguments, reg_covar=floor, strategies=strategies)
-        if problem.is_plain:
-            kept = fit_rows(arguments, data, rng)
-        else:
-            kept = _fit_otherwise(problem, arguments, data, rng)
+        arguments = replace(
+            arguments,
+            reg_covar=floor,
+            strategies=strategies,
+            minibatches=_minibatches(problem),
+            # The most likely model, whatever the assignment maximises.
+            options=replace(arguments.options, by_likelihood=problem.assignment == "hard"),
+        )
+        kept = fit_in_parallel(arguments, data, seeds) if seeds else fit_rows(arguments, data, rng)
         if not np.isfinite(kept.objective):
             return Solution([], np.zeros((0, 0)), -np.inf, False, False, kept.n_iter, kept.trace)
         set_fitted(model, kept, data)
         return _solution(problem, model, kept, data, chosen_floor=floor > problem.floor)
 
 
-def _fit_otherwise(
-    problem: Problem, arguments: Arguments, data: StandardizedRows, rng: np.random.Generator
-) -> SubspaceFit:
-    """A fit that the estimator does not offer: from given spaces, in minibatches, and so on."""
-    family = _family(arguments, data, rng)
-    requested = torch.tensor(problem.kd, device=data.device)
-    starts = []
-    if problem.start:
-        starts.append(_given_start(problem, family, data))
-    if arguments.strategies:
-        dims = requested.expand(len(arguments.strategies), -1).clone()
-        fresh = family.starter.start(arguments.strategies, dims)
-        starts.append(with_constraints(fresh, family.constraints))
-    result, options = _run(problem, family, data, starts, arguments.options, rng)
-    if options.assignment == "hard":  # the most likely model, as for soft assignment
-        observed = log_likelihood(family, data, result.parameters).cpu().numpy()
-        result = replace(result, objective=observed)
-    return keep_best(family, data, result, options, requested)
-
-
 def _model(problem: Problem) -> SubspaceMixture:
     """An estimator with the problem's arguments, which the engine checks again."""
     model = SubspaceMixture(
         dims=problem.kd,
-        assignment=problem.assignment if problem.annealing is None else "soft",
+        assignment=problem.assignment,
         max_iter=problem.max_iter * len(problem.betas),
         tol=problem.tol,
+        init=start_argument(problem.start, problem.held) if problem.start else "auto",
         shared_noise=problem.set_noise_equal,
         annealing=problem.annealing,
         fixed=fixed_argument(problem.held),
@@ -213,67 +185,13 @@ def _model(problem: Problem) -> SubspaceMixture:
     return model
 
 
-def _family(
-    arguments: Arguments, data: StandardizedRows, rng: np.random.Generator
-) -> SubspaceFamily:
-    largest = max([*arguments.dims, *(len(given.basis) for given in arguments.given)])
-    starter, _ = make_starter(data, largest, rng, shared_noise=arguments.shared_noise)
-    return make_family(arguments, data, starter)
-
-
-def _given_start(
-    problem: Problem, family: SubspaceFamily, data: StandardizedRows
-) -> SubspaceParameters:
-    """Parameters of the spaces to start from."""
-    known = parameters_of(as_model(problem.start), data)
-    missing = family.starter.retained - known.bases.shape[2]
-    if family.starter.exact and missing > 0:
-        known = replace(
-            known,
-            bases=torch.nn.functional.pad(known.bases, (0, 0, 0, missing)),
-            latent=torch.nn.functional.pad(known.latent, (0, missing), value=1.0),
-        )
-    known = replace(
-        known,
-        latent=known.latent.clamp(min=family.floor),
-        noise=known.noise.clamp(min=family.floor),
+def _minibatches(problem: Problem) -> Minibatches | None:
+    """As many steps as were asked for, at each beta."""
+    if problem.batch_size is None:
+        return None
+    return Minibatches(
+        problem.batch_size, problem.max_iter, len(problem.betas), problem.batch_replace
     )
-    start = with_constraints(family.starter.with_sketch(known), family.constraints)
-    weights = torch.ones_like(start.weights)
-    places = [*range(len(problem.start)), *problem.order]
-    for place, space in zip(places, [*problem.start, *problem.held], strict=True):
-        weights[0, place] = space.prior
-    return replace(start, weights=weights / weights.sum())
-
-
-def _run(
-    problem: Problem,
-    family: SubspaceFamily,
-    data: StandardizedRows,
-    starts: list[SubspaceParameters],
-    options: EMOptions,
-    rng: np.random.Generator,
-) -> tuple[EMResult[SubspaceParameters], EMOptions]:
-    """All restarts: in minibatches or not, annealed or not."""
-    if problem.batch_size is not None:
-        steps = [beta for beta in problem.betas for _ in range(problem.max_iter)]
-        plan = Minibatches(problem.batch_size, problem.batch_replace, steps, options.assignment)
-        result = run_minibatches(family, data, concatenate(starts), plan, rng)
-    else:
-        # Only where the objective is what restarts are chosen by does it tell which are behind.
-        options = replace(options, prune=options.assignment != "hard")
-        result = run_restarts(family, data, starts, options)
-    if options.assignment == problem.assignment:
-        return result, options
-    # Annealing is soft; what was asked for goes on from there.
-    options = replace(
-        options,
-        assignment=problem.assignment,
-        annealing=None,
-        max_iter=problem.max_iter,
-        prune=problem.assignment != "hard",
-    )
-    return run_restarts(family, data, [result.parameters], options), options
 
 
 def _solution(

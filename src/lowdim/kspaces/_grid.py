@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.cm import ScalarMappable
+from matplotlib.lines import Line2D
 
 from lowdim._validation import check_interval
 from lowdim.pl._colors import code_coloring, value_coloring
@@ -154,13 +156,26 @@ def add_legend(scene: Scene, axs: np.ndarray, loc: Any, markerscale: float) -> N
     if scene.overlay is not None:
         handles += scene.overlay.handles(markerscale)
     handles += scene.sizing.handles(markerscale)
-    options = {"handles": handles, "markerscale": markerscale, "fontsize": scene.fontsize}
     if not handles:
         return
+    options = {"handles": handles, "markerscale": markerscale, "fontsize": scene.fontsize}
+    options["labelspacing"] = _line_gap(handles, markerscale, scene.fontsize)
     if loc == "upper left":
         axs[0, 0].figure.legend(loc="outside right upper", **options)
     else:
         axs[0, 0].legend(loc=loc, **options)
+
+
+def _line_gap(handles: list[Any], markerscale: float, fontsize: float) -> float:
+    """The space between lines of a legend, in font sizes, in which no marker covers the next."""
+    dots = [
+        handle.get_markersize() * markerscale
+        if isinstance(handle, Line2D) and handle.get_marker() == "o"
+        else 0.0
+        for handle in handles
+    ]
+    reach = max((a + b for a, b in itertools.pairwise(dots)), default=0.0) / 2
+    return max(0.5, reach / fontsize - 0.9)
 
 
 def finish(figure: Any, axs: Any, save: Any, show: bool, return_figure: bool) -> Any:

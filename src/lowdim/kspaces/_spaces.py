@@ -33,7 +33,8 @@ class affine_subspace:
     sigma : float
         Standard deviation in each direction off the subspace, >= 0. Of no meaning for d = D.
     latent_sigmas : array-like of shape (d,)
-        Standard deviations along the vectors, noise included, >= 0.
+        Standard deviations along the vectors, noise included, >= 0. For d = 0, whatever is given
+        is dropped.
     prior : float
         Weight of the component in a mixture, >= 0.
 
@@ -288,8 +289,10 @@ class affine_subspace:
             self.sigma = float(np.sqrt(self._mean(self._squares(points), responsibilities_)))
 
     def update_latent_sigmas(self, latent_sigmas: Any) -> None:
-        """Set the standard deviations along the vectors, (d,)."""
+        """Set the standard deviations along the vectors, (d,); for d = 0 there are none."""
         values = np.atleast_1d(_finite(latent_sigmas, "latent_sigmas"))
+        if self.d == 0:
+            values = np.zeros(0)
         if values.shape != (self.d,):
             raise ValueError(
                 f"latent_sigmas has shape {values.shape}, expected ({self.d},): one number per "

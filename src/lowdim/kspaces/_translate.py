@@ -10,19 +10,26 @@ from lowdim.kspaces._basis import of_length_one
 from lowdim.kspaces._spaces import affine_subspace, bg_space, fixed_space
 from lowdim.mixture import SubspaceMixture
 
+#: Stands for a prior or a variance of zero where a fit starts.
+TINY = 1e-300
 
-def as_model(spaces: list[affine_subspace]) -> SubspaceMixture:
-    """Spaces as a fitted estimator."""
-    model = SubspaceMixture(dims=[space.d for space in spaces])
-    model.n_features_in_ = spaces[0].D
-    model.weights_ = np.array([space.prior for space in spaces])
-    model.means_ = np.stack([space.translation for space in spaces])
-    model.bases_ = [space.vectors for space in spaces]
-    model.latent_variances_ = [np.square(space.latent_sigmas) for space in spaces]
-    model.noise_variances_ = np.square([space.sigma for space in spaces])
-    model.dims_ = np.array([space.d for space in spaces])
-    model._log_volume = np.zeros(len(spaces))
-    return model
+
+def start_argument(
+    start: list[affine_subspace], held: list[affine_subspace]
+) -> list[dict[str, Any]]:
+    """The estimator's `init` for spaces to start from, beside held ones."""
+    priors = np.array([space.prior for space in [*start, *held]], dtype=np.float64)
+    shares = np.maximum(priors / (priors.sum() or 1.0), TINY)
+    return [
+        {
+            "mean": space.translation,
+            "basis": space.vectors,
+            "latent_variances": np.maximum(np.square(space.latent_sigmas), TINY),
+            "noise_variance": max(space.sigma**2, TINY),
+            "weight": share,
+        }
+        for space, share in zip(start, shares, strict=False)
+    ]
 
 
 def fixed_argument(held: list[affine_subspace]) -> list[dict[str, Any]]:
@@ -70,4 +77,21 @@ def held(space: affine_subspace, model: SubspaceMixture, k: int) -> affine_subsp
             own.sigma = float(np.sqrt(model.noise_variances_[k]))
         if own.learns_latent_sigmas:
             own.latent_sigmas = np.sqrt(model.latent_variances_[k])
+    return own
+
+
+def divided_as_before(space: affine_subspace, weights: np.ndarray) -> affine_subspace:
+    """A learned space with its variances divided as in kspaces; others as they are.
+
+    Maximum likelihood divides by W, the sum of the weights. kspaces divides by W - sum w^2 / W,
+    which is n - 1 for n points of weight one; there it divides the noise by n.
+    """
+    total, squares = weights.sum(), np.square(weights).sum()
+    if isinstance(space, (fixed_space, bg_space)) or not total * total > squares:
+        return space
+    own = space.copy()
+    factor = np.sqrt(total**2 / (total**2 - squares))
+    own.latent_sigmas = own.latent_sigmas * factor
+    if ((weights != 0) & (weights != 1)).any():
+        own.sigma = float(own.sigma * factor)
     return own

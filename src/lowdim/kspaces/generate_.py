@@ -14,6 +14,8 @@ from lowdim.kspaces._basis import principal
 from lowdim.kspaces._mixture import as_spaces
 from lowdim.kspaces._random import seeded
 
+__all__ = ["generate", "generate_points_subspace"]
+
 
 def generate(spaces: Any, size: int = 1, seed: RandomState = None) -> Float64Array:
     """Draw points from a mixture.

@@ -19,6 +19,15 @@ from lowdim.kspaces._print import say
 from lowdim.kspaces._rows import read_points
 from lowdim.kspaces._spaces import affine_subspace, bg_space, fixed_space
 
+__all__ = [
+    "get_BIC",
+    "get_ICL",
+    "get_df",
+    "get_entropy",
+    "model_selection",
+    "total_log_likelihood",
+]
+
 
 def total_log_likelihood(points: Any, spaces: Any, print_solution: bool = False) -> float:
     """Log-likelihood of points under a mixture, with all constants.
@@ -58,10 +67,11 @@ def get_df(spaces: Any, eq_noise: bool, legacy: bool = False) -> int:
     spaces : list of affine_subspace
         Or a single one.
     eq_noise : bool
-        All noise is one parameter: the model was fitted with ``set_noise_equal=True`` or
-        ``assignment="closest"``.
+        The noise of all learned spaces is one parameter: the model was fitted with
+        ``set_noise_equal=True`` or ``assignment="closest"``. A `fixed_space` keeps its own.
     legacy : bool, default=False
-        Count as kspaces does: no weights, and noise for d = D as well.
+        Count as kspaces does: no weights, noise for d = D as well, and with `eq_noise` none for
+        a `fixed_space`.
 
     Returns
     -------
@@ -69,7 +79,10 @@ def get_df(spaces: Any, eq_noise: bool, legacy: bool = False) -> int:
     """
     spaces = as_spaces(spaces)
     noisy = [s for s in spaces if not isinstance(s, bg_space) and (legacy or s.d < s.D)]
-    total = (1 if legacy or noisy else 0) if eq_noise else len(noisy)
+    n_fixed = sum(isinstance(s, fixed_space) for s in noisy)
+    total = len(noisy)
+    if eq_noise:
+        total = 1 if legacy else n_fixed + (len(noisy) > n_fixed)
     for space in spaces:
         d, n_columns = space.d, space.D
         if isinstance(space, fixed_space):

@@ -4,14 +4,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lowdim.mixture.bootstrap import Estimate, SubspaceBootstrap, bootstrap_subspaces
+    from lowdim.mixture.consensus import SubspaceConsensus, consensus_subspaces
     from lowdim.mixture.selection import SubspaceSelection, select_subspaces
     from lowdim.mixture.subspace import SubspaceMixture
 
-__all__ = ["SubspaceMixture", "SubspaceSelection", "select_subspaces"]
+__all__ = [
+    "Estimate",
+    "SubspaceBootstrap",
+    "SubspaceConsensus",
+    "SubspaceMixture",
+    "SubspaceSelection",
+    "bootstrap_subspaces",
+    "consensus_subspaces",
+    "select_subspaces",
+]
 
 _HOMES = {
+    "Estimate": "lowdim.mixture.bootstrap",
+    "SubspaceBootstrap": "lowdim.mixture.bootstrap",
+    "SubspaceConsensus": "lowdim.mixture.consensus",
     "SubspaceMixture": "lowdim.mixture.subspace",
     "SubspaceSelection": "lowdim.mixture.selection",
+    "bootstrap_subspaces": "lowdim.mixture.bootstrap",
+    "consensus_subspaces": "lowdim.mixture.consensus",
     "select_subspaces": "lowdim.mixture.selection",
 }
 

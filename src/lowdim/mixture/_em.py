@@ -25,6 +25,8 @@ MAX_RESEEDS = 5
 WARM_UP = 4
 #: Extrapolate only while a step gains more than this share of what the last one gained.
 SLOW_GAIN = 0.2
+#: What comes before the EM that is kept has settled when a step gains less than this per row.
+SETTLED = 1e-3
 #: A restart is hopeless if so many steps like its last would not reach a converged one.
 PATIENCE = 100
 
@@ -43,12 +45,16 @@ class EMOptions:
         Stop when the objective per unit of row weight gains less than this in an EM step.
     annealing : (beta_0, rate), optional
         Deterministic annealing: responsibilities ~ (weight * density)^beta, beta from beta_0
-        to 1, multiplied by rate whenever the annealed objective has settled.
+        to 1, multiplied by rate whenever the annealed objective has settled. The assignment
+        is that of this class only at beta = 1.
     accelerate : bool
         SQUAREM extrapolation, accepted only where it does not lower the objective.
     prune : bool
         Stop restarts that a converged one has left behind for good. For restarts that fit the
         same model only: their objectives must be comparable.
+    by_likelihood : bool
+        Restarts are chosen among by their log-likelihood whatever the assignment. Then only
+        soft ones are pruned, since the objective of others does not tell which are behind.
     """
 
     assignment: str = "soft"
@@ -57,6 +63,12 @@ class EMOptions:
     annealing: tuple[float, float] | None = None
     accelerate: bool = True
     prune: bool = True
+    by_likelihood: bool = False
+
+    @property
+    def comparable(self) -> bool:
+        """Whether their objectives tell which restarts are behind."""
+        return self.prune and (self.assignment == "soft" or not self.by_likelihood)
 
 
 @dataclass
@@ -173,17 +185,15 @@ class _Loop(Generic[P]):
         """One pass: evaluate the active restarts, then update, extrapolate or retire them."""
         self.iteration += 1
         self.n_iter[self.active] += 1
-        statistics, value = expectation(
-            self.family, self.data, self.now, self.options.assignment, self.beta
-        )
+        # Annealing is soft; what was asked for goes on from there.
+        assignment = self.options.assignment if self.beta == 1.0 else "soft"
+        statistics, value = expectation(self.family, self.data, self.now, assignment, self.beta)
         objective = value.cpu().numpy()
         rejected = self._rejected(objective)
         failed = ~np.isfinite(objective) & ~rejected
-        statistics = _without_broken(statistics, rejected | failed)
+        statistics = without_broken(statistics, rejected | failed)
         gain = objective - self.settled[self.active]
-        updated = self.family.maximize(
-            statistics, self.now, closest=self.options.assignment == "closest"
-        )
+        updated = self.family.maximize(statistics, self.now, closest=assignment == "closest")
         reseeded = np.zeros(len(self.active), dtype=bool)
         starved = self.family.starved(statistics, self.now)
         if starved.any():
@@ -205,7 +215,8 @@ class _Loop(Generic[P]):
 
     def _hopeless(self, objective: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """Restarts too far below a converged one to reach it at their present pace."""
-        if not self.options.prune or self.iteration <= WARM_UP or not self.sound_best > -np.inf:
+        prune = self.options.comparable and self.iteration > WARM_UP
+        if not prune or not self.sound_best > -np.inf:
             return np.zeros(len(self.active), dtype=bool)
         return objective + PATIENCE * np.maximum(gain, 0) < self.sound_best
 
@@ -292,7 +303,7 @@ class _Loop(Generic[P]):
         self.active = self.active[~failed]
         self.now = updated.select(self._index(~failed))
         gain = gain[~failed]
-        if len(gain) and np.all(np.abs(gain) < max(1e-3, self.options.tol)):
+        if len(gain) and np.all(np.abs(gain) < max(SETTLED, self.options.tol)):
             self.beta = min(1.0, self.beta * self.options.annealing[1])
             self.settled[:] = -np.inf
 
@@ -353,7 +364,7 @@ class _Loop(Generic[P]):
         self._record(objective, np.isfinite(objective))
 
 
-def _without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
+def without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
     """Statistics in which broken restarts are empty, so that they cannot stop the others."""
     if not broken.any():
         return statistics

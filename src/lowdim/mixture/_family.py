@@ -26,11 +26,6 @@ def add_statistics(total: Statistics | None, part: Statistics) -> Statistics:
     return {name: total[name].add_(value) for name, value in part.items()}
 
 
-def scale_statistics(statistics: Statistics, factor: float) -> Statistics:
-    """Every statistic multiplied by one number."""
-    return {name: value * factor for name, value in statistics.items()}
-
-
 @dataclass(frozen=True)
 class Parameters:
     """Parameters of a batch of mixtures: every tensor field leads with the restart axis."""

@@ -154,6 +154,8 @@ def fit_auto(model: SubspaceMixture, source: RowSource, weight: np.ndarray | Non
     check_in(model.assignment, "assignment", ("soft",))
     if model.annealing is not None:
         raise ValueError("annealing has no meaning with dims='auto'; drop one of them.")
+    if model.minibatch_size is not None:
+        raise ValueError("minibatch_size has no meaning with dims='auto'; drop one of them.")
     sizes = None if model.n_components == 1 else model.n_components
     twin = SubspaceMixture(**{**model.get_params(), "dims": 1, "n_components": 1})
     twin.n_features_in_ = source.n_cols

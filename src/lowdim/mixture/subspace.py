@@ -29,8 +29,10 @@ from lowdim.mixture._subspace.attributes import (
     standard_units,
     write_model,
 )
+from lowdim.mixture._subspace.criteria import InformationCriteria
 from lowdim.mixture._subspace.fit import SubspaceFit
-from lowdim.mixture._subspace.train import OnlineState, fit_rows, update_rows
+from lowdim.mixture._subspace.parallel import fit_starts
+from lowdim.mixture._subspace.pieces import OnlineState, update_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +41,11 @@ if TYPE_CHECKING:
 
 
 class SubspaceMixture(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+    InformationCriteria,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    DensityMixin,
+    BaseEstimator,
 ):
     """A mixture of low-dimensional Gaussian latent variable models.
 
@@ -64,15 +70,16 @@ class SubspaceMixture(
         Passes over the data per restart, at most.
     tol : float, default=1e-6
         Stop when the mean objective per row gains less than this in one step.
-    init : {"auto", "kmeans", "points", "local"} or array, default="auto"
+    init : {"auto", "kmeans", "points", "local"}, array or list of dict, default="auto"
         How restarts begin: k-means clusters, a few random rows per component, neighbourhoods
-        of random rows, or ("auto") all of them in turn. An array of N labels 0..K-1 or of
-        responsibilities (N, K) starts a single fit there.
+        of random rows, or ("auto") all of them in turn. An array of N labels 0..K-1, one of
+        responsibilities (N, K), or the components themselves start a single fit there: a list
+        of a dict per component, as `components` returns it.
     shared_noise : bool, default=False
         One noise variance for all learned components.
     annealing : (float, float), optional
         Deterministic annealing ``(beta_0, rate)``: responsibilities are raised to the power
-        beta, which grows from beta_0 to 1 by the factor rate.
+        beta, which grows from beta_0 to 1 by the factor rate. Until then they are soft.
     fixed : dict or list of dict, optional
         Flats whose place is known: ``{"mean": (D,), "basis": (d, D)}``; noise and weight are
         learned, and the variances along the axes unless "latent_variances" gives them.
@@ -86,12 +93,19 @@ class SubspaceMixture(
         without it, starts often lock a line's dimension onto a plane.
     batch_size : int, optional
         Rows per block. It bounds memory and does not change the result beyond rounding.
+    minibatch_size : int, optional
+        Random rows per EM step (stepwise EM); EM with all rows then goes on from the best
+        restart. For many rows. By default, or if there are no more rows, each step takes all.
+    n_jobs : int, optional
+        Split the restarts over so many joblib workers, one core each: threads, or what
+        ``joblib.parallel_config`` names. -1 is one per core. By default all restarts share each
+        pass over the data. A search (``dims="auto"``) runs as by default.
     device : str, default="auto"
         "cpu", "cuda", or "auto" for a GPU where there is one.
     dtype : {"float32", "float64"}, optional
         Precision of the large products; by default that of the data. Sums are in float64.
     random_state : int, Generator or RandomState, optional
-        Seed; the same seed gives the same bits on the same machine.
+        Seed; the same seed, with the same `n_jobs`, gives the same bits on the same machine.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -114,8 +128,9 @@ class SubspaceMixture(
         Mean log-likelihood per row.
     objective_trace_ : ndarray
         The objective (mean per row) at each accepted step: log-likelihood, classification
-        log-likelihood ("hard"), or minus the squared distance ("closest"). After a search, that
-        of the last run, which goes on from the best mixture found.
+        log-likelihood ("hard"), or minus the squared distance ("closest"). With minibatches it
+        begins with its mean over each pass through the rows. After a search, that of the last
+        run, which goes on from the best mixture found.
     n_iter_ : int
         Passes over the data of the kept restart (in many columns, those in all columns).
     converged_ : bool
@@ -163,6 +178,8 @@ class SubspaceMixture(
         reg_covar: float = 1e-6,
         reassign_dims: bool = True,
         batch_size: int | None = None,
+        minibatch_size: int | None = None,
+        n_jobs: int | None = None,
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
@@ -182,6 +199,8 @@ class SubspaceMixture(
         self.reg_covar = reg_covar
         self.reassign_dims = reassign_dims
         self.batch_size = batch_size
+        self.minibatch_size = minibatch_size
+        self.n_jobs = n_jobs
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
@@ -217,7 +236,7 @@ class SubspaceMixture(
         arguments = check_arguments(self, source)
         with threads_for(source.n_rows * source.n_cols):
             data = self._rows(arguments, weight)
-            fit = fit_rows(arguments, data, generator(self.random_state))
+            fit = fit_starts(arguments, data, generator(self.random_state))
         self._set(fit, data)
         self._online: OnlineState | None = None
         return self
@@ -293,39 +312,25 @@ class SubspaceMixture(
         """Posterior mean of the noise-free rows, sum_k r_k E[mu_k + V_k latent | x, k], (N, D)."""
         return infer.reconstruction(*self._fitted(X))
 
-    def n_parameters(self) -> int:
-        """Number of free parameters.
+    def components(self) -> list[dict[str, Any]]:
+        """The learned components, in the form that `init` takes.
 
-        Each learned component has D + D d - d (d - 1) / 2 + 1 (one less for d = D, which has no
-        noise; one noise in all if shared), a fixed one its noise and learned variances, and
-        K - 1 weights join them.
+        Returns
+        -------
+        list of dict
+            One per component: "weight", "mean", "basis", "latent_variances" and "noise_variance".
         """
         check_is_fitted(self)
-        n_columns, total = self.n_features_in_, len(self.weights_) - 1
-        n_free = len(self.weights_) - len(self._held)
-        for d in self.dims_[:n_free].tolist():
-            total += n_columns * (d + 1) - d * (d - 1) // 2
-            total += int(d < n_columns and not self.shared_noise)
-        if self.shared_noise:
-            total += int((self.dims_[:n_free] < n_columns).any())
-        return int(total + sum(self._held))
-
-    def bic(self, X: Any) -> float:
-        """Bayesian information criterion, n_parameters log N - 2 log-likelihood: low is good."""
-        rows = self.score_samples(X)
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum())
-
-    def aic(self, X: Any) -> float:
-        """Akaike information criterion, 2 n_parameters - 2 log-likelihood: low is good."""
-        return float(2 * self.n_parameters() - 2 * self.score_samples(X).sum())
-
-    def icl(self, X: Any) -> float:
-        """Integrated completed likelihood, BIC + 2 sum of the rows' assignment entropies."""
-        scores = self._log_joint(X)
-        rows = logsumexp(scores, axis=1, keepdims=True)
-        log_r = np.maximum(scores - rows, -745.0)
-        entropy = -(np.exp(log_r) * log_r).sum()
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum() + 2 * entropy)
+        return [
+            {
+                "weight": float(self.weights_[k]),
+                "mean": self.means_[k],
+                "basis": self.bases_[k],
+                "latent_variances": self.latent_variances_[k],
+                "noise_variance": float(self.noise_variances_[k]),
+            }
+            for k in range(len(self.weights_) - len(self._held))
+        ]
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows, (n, D), and their components, (n,), from the mixture.
@@ -337,17 +342,7 @@ class SubspaceMixture(
             raise ValueError("A mixture with a uniform background cannot be sampled from.")
         n_samples = check_positive_int(n_samples, "n_samples")
         rng = generator(self.random_state if random_state is None else random_state)
-        n_columns = self.n_features_in_
-        labels = rng.choice(len(self.weights_), n_samples, p=self.weights_ / self.weights_.sum())
-        rows = rng.normal(size=(n_samples, n_columns))
-        rows *= np.sqrt(self.noise_variances_)[labels][:, None]
-        for k, (basis, variances) in enumerate(
-            zip(self.bases_, self.latent_variances_, strict=True)
-        ):
-            own = labels == k
-            latent = rng.normal(size=(int(own.sum()), len(basis))) * np.sqrt(variances)
-            rows[own] += (latent - rows[own] @ basis.T) @ basis + self.means_[k]
-        return rows, labels
+        return infer.sample(self, n_samples, rng)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one HDF5 file; `lowdim.load` reads it. Never a pickle."""

@@ -4,7 +4,9 @@ Every function draws on `ax` if it is given one and makes a figure if not, retur
 on, and neither shows nor saves. Style is left to matplotlib's own settings.
 """
 
+from lowdim.pl._bootstrap import bootstrap
 from lowdim.pl._composition import composition
+from lowdim.pl._consensus import consensus
 from lowdim.pl._convergence import convergence
 from lowdim.pl._loadings import loadings
 from lowdim.pl._responsibilities import responsibilities
@@ -12,7 +14,9 @@ from lowdim.pl._selection import selection
 from lowdim.pl._subspaces import subspaces
 
 __all__ = [
+    "bootstrap",
     "composition",
+    "consensus",
     "convergence",
     "loadings",
     "responsibilities",

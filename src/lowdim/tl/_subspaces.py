@@ -37,6 +37,8 @@ def subspaces(
     reg_covar: float = 1e-6,
     reassign_dims: bool = True,
     batch_size: int | None = None,
+    minibatch_size: int | None = None,
+    n_jobs: int | None = None,
     device: DeviceLike = "auto",
     dtype: DTypeLike | None = None,
     verbose: int = 0,
@@ -69,7 +71,7 @@ def subspaces(
         Return a copy with the results and leave `adata` as it is.
     assignment, n_init, max_iter, tol, init, shared_noise, annealing, fixed, background, reg_covar
         As in `lowdim.SubspaceMixture`.
-    reassign_dims, batch_size, device, dtype, verbose
+    reassign_dims, batch_size, minibatch_size, n_jobs, device, dtype, verbose
         As in `lowdim.SubspaceMixture`.
 
     Returns
@@ -130,6 +132,8 @@ def subspaces(
         reg_covar=reg_covar,
         reassign_dims=reassign_dims,
         batch_size=batch_size,
+        minibatch_size=minibatch_size,
+        n_jobs=n_jobs,
         device=device,
         dtype=dtype,
         random_state=random_state,

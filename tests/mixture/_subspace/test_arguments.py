@@ -14,6 +14,7 @@ from lowdim import SubspaceMixture
 
 X = np.random.default_rng(0).normal(size=(30, 4))
 ZERO = np.zeros(4)
+BALL = {"mean": ZERO, "noise_variance": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -45,12 +46,18 @@ ZERO = np.zeros(4)
         ({"reg_covar": 1.0}, ValueError, r"reg_covar=1.0"),
         ({"batch_size": 0}, ValueError, r"batch_size=0 .*>= 1"),
         ({"batch_size": 2.5}, TypeError, r"batch_size=2.5"),
+        ({"minibatch_size": 0}, ValueError, r"minibatch_size=0 .*>= 1"),
+        ({"minibatch_size": 0.1}, TypeError, r"minibatch_size=0.1"),
+        ({"minibatch_size": 6, "dims": [2, 1]}, ValueError, r"minibatch_size=6 .*at least 7"),
+        ({"minibatch_size": 20, "dims": "auto"}, ValueError, r"minibatch_size .*dims='auto'"),
+        ({"n_jobs": 0}, ValueError, r"n_jobs=0 .*>= 1"),
+        ({"n_jobs": 1.0}, TypeError, r"n_jobs=1.0"),
+        ({"n_jobs": "all"}, TypeError, r"n_jobs='all'"),
         ({"annealing": 0.1}, ValueError, r"annealing=0.1 is not a pair"),
         ({"annealing": (0.1,)}, ValueError, r"annealing=\(0.1,\) is not a pair"),
         ({"annealing": (0.0, 1.1)}, ValueError, r"annealing\[0\] \(beta_0\)=0.0"),
         ({"annealing": (1.5, 1.1)}, ValueError, r"annealing\[0\] \(beta_0\)=1.5"),
         ({"annealing": (0.1, 1.0)}, ValueError, r"annealing\[1\] \(rate\)=1.0"),
-        ({"annealing": (0.1, 1.1), "assignment": "hard"}, ValueError, r"annealing needs .*'hard'"),
         ({"annealing": (0.1, 1.1), "dims": "auto"}, ValueError, r"annealing .*dims='auto'"),
         ({"assignment": "hard", "dims": "auto"}, ValueError, r"assignment='hard'"),
         ({"device": "tpu"}, ValueError, r"tpu"),
@@ -67,6 +74,17 @@ ZERO = np.zeros(4)
         ({"init": -np.ones((30, 2)), "dims": [1, 1]}, ValueError, r"nonnegative"),
         ({"init": np.full((30, 2), np.nan), "dims": [1, 1]}, ValueError, r"init as resp"),
         ({"init": np.ones((30, 3)), "dims": [1, 1]}, ValueError, r"shape \(30, 3\)"),
+        (
+            {"init": [BALL], "dims": [1]},
+            ValueError,
+            r"init has .* dimensions \[0\], but dims=\[1\]",
+        ),
+        ({"init": [BALL, BALL], "dims": 0}, ValueError, r"dimensions \[0, 0\], but dims=\[0\]"),
+        ({"init": [BALL, 3], "dims": [0, 0]}, TypeError, r"entry of init must be a dict, got int"),
+        ({"init": [{"mean": ZERO}], "dims": 0}, ValueError, r"init needs 'noise_variance'"),
+        ({"init": [{**BALL, "mean": [0.0]}], "dims": 0}, ValueError, r"init\['mean'\] has shape"),
+        ({"init": [{**BALL, "weight": 0.0}], "dims": 0}, ValueError, r"init\['weight'\] must be"),
+        ({"init": [{**BALL, "size": 1}], "dims": 0}, ValueError, r"unknown key\(s\) \['size'\]"),
         ({"fixed": 3}, TypeError, r"fixed must be None, a dict or a list of dicts, got int"),
         ({"fixed": [3]}, TypeError, r"entry of fixed must be a dict, got int"),
         ({"fixed": {}}, ValueError, r"fixed needs the key 'mean'"),

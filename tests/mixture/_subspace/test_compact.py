@@ -119,8 +119,8 @@ def test_it_is_left_out_where_it_would_not_pay(monkeypatch: pytest.MonkeyPatch) 
 def test_restarts_that_end_alike_go_on_as_one() -> None:
     _, _, small, family = prepared(planted())
     start = family.starter.start(["kmeans"] * 4, torch.tensor([DIMS] * 4))
-    refined = refine(family, small, start, EMOptions(tol=1e-6))
-    n_kept = refined.parameters.n_restarts
+    parameters, refined = refine(family, small, start, EMOptions(tol=1e-6))
+    n_kept = parameters.n_restarts
     assert n_kept < 4
     assert set(refined.place) - {-1} == set(range(n_kept))
     after = refined.objectives_after(np.arange(10.0, 10.0 + n_kept))
@@ -151,7 +151,7 @@ def test_single_starts_end_higher_in_fewer_passes(
     monkeypatch.setattr(train, "compact_rows", lambda *_: None)
     without = np.array([fit(seed) for seed in range(4)])
     assert (with_it[:, 0] > without[:, 0] + 0.3).all()
-    assert (with_it[:, 1] < without[:, 1]).all()
+    assert with_it[:, 1].sum() < 0.8 * without[:, 1].sum()
 
 
 @pytest.mark.parametrize("n_columns", [50, 100])
@@ -178,8 +178,8 @@ def test_a_failed_start_does_not_stop_the_others() -> None:
     start = starts(small_family)
     means = start.means.clone()
     means[1] = torch.nan
-    refined = refine(small_family, small, replace(start, means=means), EMOptions())
-    lifted = family.starter.with_sketch(refined.parameters)
+    parameters, refined = refine(small_family, small, replace(start, means=means), EMOptions())
+    lifted = family.starter.with_sketch(parameters)
     result = run_em(family, rows, lifted, EMOptions())
     after = refined.objectives_after(result.objective)
     assert np.isnan(after[1])

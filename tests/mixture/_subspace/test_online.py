@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import lowdim
 from lowdim import SubspaceMixture, data
-from lowdim.mixture._subspace.online import blend, per_weight, step_size
+from lowdim.mixture._subspace.online import blend, reweighted, step_size
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,22 @@ def test_steps_decay_and_blend_linearly() -> None:
     assert steps[0] == 1
     assert all(a > b > 0 for a, b in itertools.pairwise(steps))
     assert sum(steps) > 5  # slow enough to forget the start
-    past = {"counts": torch.tensor([[1.0, 3.0]])}
-    piece = {"counts": torch.tensor([[4.0, 4.0]])}
-    assert per_weight(piece)["counts"].tolist() == [[0.5, 0.5]]
+    past = {"counts": torch.tensor([[1.0, 3.0]]), "squares": torch.tensor([[1.0, 3.0]])}
+    piece = {"counts": torch.tensor([[4.0, 4.0]]), "squares": torch.tensor([[2.0, 2.0]])}
+    assert reweighted(piece, 0.5)["counts"].tolist() == [[2.0, 2.0]]
     assert blend(past, piece, 0.25)["counts"].tolist() == [[1.75, 3.25]]
+    assert past["counts"].tolist() == [[1.0, 3.0]]
+    # Weights were multiplied by 0.75 and 0.25: so the sums of their squares by the squares.
+    assert blend(past, piece, 0.25)["squares"].tolist() == [[0.6875, 1.8125]]
+
+
+def test_a_blend_knows_how_many_rows_it_is_worth() -> None:
+    """Of equal rows in equal shares, and less where steps favour late ones."""
+    rows = {"counts": torch.full((1, 1), 10.0), "squares": torch.full((1, 1), 10.0)}
+    piece = past = reweighted(rows, 1 / 10)
+    for t in range(1, 20):
+        past = blend(past, piece, 1 / (t + 1))
+    assert float(past["counts"] ** 2 / past["squares"]) == pytest.approx(200)
+    for t in range(1, 20):
+        past = blend(past, piece, step_size(t))
+    assert 20 < float(past["counts"] ** 2 / past["squares"]) < 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from lowdim._validation import check_in, check_interval, check_positive_int, che
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions
-from lowdim.mixture._subspace.given import GivenComponent, parse_given
+from lowdim.mixture._jobs import check_n_jobs
+from lowdim.mixture._subspace.given import GivenComponent, parse_given, parse_start
 from lowdim.mixture._subspace.initialize import STRATEGIES
+from lowdim.mixture._subspace.minibatch import Minibatches
 
 if TYPE_CHECKING:
     from lowdim.mixture.subspace import SubspaceMixture
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
 class Arguments:
     """Everything a fit needs, checked.
 
-    ``dims`` are those of the learned components; ``labels`` or ``responsibilities`` are the
-    start that was given, if any.
+    ``dims`` are those of the learned components. ``labels``, ``responsibilities``, or ``start``
+    (components, and the weights of all) are the start that was given, if any; a start from
+    components may come before those of the strategies. ``n_workers`` share the restarts.
     """
 
     source: RowSource
@@ -34,7 +38,10 @@ class Arguments:
     strategies: list[str]
     labels: np.ndarray | None
     responsibilities: np.ndarray | None
+    start: tuple[list[GivenComponent], np.ndarray] | None
     given: list[GivenComponent]
+    minibatches: Minibatches | None
+    n_workers: int
     shared_noise: bool
     reassign: bool
     reg_covar: float
@@ -94,17 +101,18 @@ def check_arguments(model: SubspaceMixture, source: RowSource) -> Arguments:
     dims = check_dims(model.n_components, model.dims, source.n_cols)
     check_in(model.assignment, "assignment", ("soft", "hard", "closest"))
     n_init = check_positive_int(model.n_init, "n_init")
-    strategies, labels, shares = _check_init(model.init, n_init, source.n_rows, len(dims))
     given = parse_given(model.fixed, model.background, source.n_cols)
+    strategies: list[str] = []
+    labels, shares, start = None, None, None
+    if _is_components(model.init):
+        start = parse_start(model.init, dims, len(given), source.n_cols)
+    else:
+        strategies, labels, shares = _check_init(model.init, n_init, source.n_rows, len(dims))
     _check_rows(source, dims)
     if model.batch_size is not None:
         check_positive_int(model.batch_size, "batch_size")
     if model.assignment == "closest" and any(component.uniform for component in given):
         raise ValueError("assignment='closest' has no use for a uniform background; drop it.")
-    if model.annealing is not None and model.assignment != "soft":
-        raise ValueError(
-            f"annealing needs assignment='soft', got {model.assignment!r}; drop one of them."
-        )
     options = EMOptions(
         assignment=model.assignment,
         max_iter=check_positive_int(model.max_iter, "max_iter"),
@@ -118,7 +126,10 @@ def check_arguments(model: SubspaceMixture, source: RowSource) -> Arguments:
         strategies=strategies,
         labels=labels,
         responsibilities=shares,
+        start=start,
         given=given,
+        minibatches=_check_minibatch(model.minibatch_size, dims, options.max_iter, source.n_rows),
+        n_workers=min(check_n_jobs(model.n_jobs), max(1, len(strategies))),
         shared_noise=bool(model.shared_noise),
         reassign=bool(model.reassign_dims),
         reg_covar=check_interval(model.reg_covar, "reg_covar", low=0.0, high=1.0, closed="neither"),
@@ -159,6 +170,19 @@ def _check_rows(source: RowSource, dims: list[int]) -> None:
         )
 
 
+def _check_minibatch(size: Any, dims: list[int], max_iter: int, n_rows: int) -> Minibatches | None:
+    if size is None:
+        return None
+    size = check_positive_int(size, "minibatch_size")
+    least = sum(dims) + 2 * len(dims)
+    if size < least:
+        raise ValueError(
+            f"minibatch_size={size} is too few rows for components of dimensions {dims}; pass at "
+            f"least {least}, better hundreds per component."
+        )
+    return Minibatches(size, -(-n_rows // size), max_iter) if size < n_rows else None
+
+
 def _check_annealing(annealing: Any) -> tuple[float, float] | None:
     if annealing is None:
         return None
@@ -169,6 +193,10 @@ def _check_annealing(annealing: Any) -> tuple[float, float] | None:
         check_interval(beta, "annealing[0] (beta_0)", low=0.0, high=1.0, closed="right"),
         check_interval(rate, "annealing[1] (rate)", low=1.0, closed="neither"),
     )
+
+
+def _is_components(init: Any) -> bool:
+    return isinstance(init, (list, tuple)) and len(init) > 0 and isinstance(init[0], Mapping)
 
 
 def _check_init(
@@ -191,5 +219,6 @@ def _check_init(
         return [], start, None
     raise ValueError(
         f"init must be one of {('auto', *STRATEGIES)}, integer labels of shape ({n_rows},) or "
-        f"responsibilities of shape ({n_rows}, {k}); got an array of shape {start.shape}."
+        f"responsibilities of shape ({n_rows}, {k}), or a list of dicts; got an array of shape "
+        f"{start.shape}."
     )

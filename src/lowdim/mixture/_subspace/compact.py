@@ -21,7 +21,7 @@ from lowdim.data.standardized import CACHE_BYTES, StandardizedRows
 from lowdim.math.linalg import orthonormal_rows
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._subspace.family import SubspaceFamily
-from lowdim.mixture._subspace.fit import run_restarts
+from lowdim.mixture._subspace.fit import Sifted, run_restarts
 from lowdim.mixture._subspace.initialize import EXACT_COLUMNS, Starter
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 from lowdim.mixture._subspace.seeds import leading_directions
@@ -130,37 +130,21 @@ def _along(block: Block, directions: Tensor) -> tuple[Tensor, Tensor]:
     return values, (block.squared_norms - inside).clamp_(min=0)
 
 
-@dataclass(frozen=True)
-class Refined:
-    """Starts that EM among the leading directions has improved.
-
-    Attributes
-    ----------
-    parameters : SubspaceParameters
-        In all columns; only restarts that found something of their own and are not outpaced.
-    objectives : ndarray of shape (n_init,)
-        Mean objective of every restart so far.
-    place : ndarray of shape (n_init,)
-        Which of the parameters each restart goes on as; -1 for those that were outpaced.
-    """
-
-    parameters: SubspaceParameters
-    objectives: np.ndarray
-    place: np.ndarray
-
-    def objectives_after(self, objectives: np.ndarray) -> np.ndarray:
-        """Objectives of every restart, given those of the ones that went on."""
-        return np.where(self.place < 0, self.objectives, objectives[self.place])
-
-
 def refine(
     family: SubspaceFamily,
     rows: CompactRows,
     start: SubspaceParameters,
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
-) -> Refined:
-    """Run EM among the directions; restarts that end alike go on as one."""
+) -> tuple[SubspaceParameters, Sifted]:
+    """Run EM among the directions; restarts that end alike go on as one.
+
+    Returns
+    -------
+    parameters : SubspaceParameters
+        In all columns; only restarts that found something of their own and are not outpaced.
+    sifted : Sifted
+    """
     options = replace(options, tol=COARSE * options.tol)
     result = run_restarts(family, rows, [start], options, report)
     place = np.full(len(result.objective), -1)
@@ -175,4 +159,4 @@ def refine(
         if not alike.any():
             kept.append(r)
     index = torch.tensor(kept, device=rows.device)
-    return Refined(rows.lift(result.parameters.select(index)), result.objective, place)
+    return rows.lift(result.parameters.select(index)), Sifted(result.objective, place)

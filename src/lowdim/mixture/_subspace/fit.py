@@ -55,6 +55,34 @@ class SubspaceFit:
     degenerate: bool
 
 
+@dataclass(frozen=True)
+class Sifted:
+    """Which restarts a stage of the fit lets go on, and what all had reached by then.
+
+    Attributes
+    ----------
+    objectives : ndarray of shape (n_init,)
+        Mean objective of every restart at the end of the stage.
+    place : ndarray of shape (n_init,)
+        Which of the restarts that go on each one goes on as; -1 for those that do not.
+    """
+
+    objectives: np.ndarray
+    place: np.ndarray
+
+    def objectives_after(self, objectives: np.ndarray) -> np.ndarray:
+        """Objectives of every restart, given those of the ones that went on."""
+        return np.where(self.place < 0, self.objectives, objectives[self.place])
+
+    def after(self, n: int) -> Sifted:
+        """The same where `n` further restarts come first and all go on."""
+        place = np.where(self.place < 0, -1, self.place + n)
+        return Sifted(
+            np.concatenate([np.full(n, np.nan), self.objectives]),
+            np.concatenate([np.arange(n), place]),
+        )
+
+
 def make_starter(
     data: StandardizedRows, max_dim: int, rng: np.random.Generator, *, shared_noise: bool = False
 ) -> tuple[Starter, np.ndarray]:
@@ -70,16 +98,28 @@ def run_restarts(
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
 ) -> EMResult[SubspaceParameters]:
-    """Run all starts, as many at a time as memory allows, and join their results."""
+    """EM from all starts."""
+    return in_batches(starts, lambda start: run_em(family, data, start, options, report))
+
+
+def in_batches(
+    starts: list[SubspaceParameters],
+    run: Callable[[SubspaceParameters], EMResult[SubspaceParameters]],
+) -> EMResult[SubspaceParameters]:
+    """Run all starts, as many at a time as memory allows, and join their results.
+
+    The list is emptied, since what is in it is as large as what is learned from it.
+    """
     start = concatenate(starts)
+    starts.clear()
     size, n = restarts_per_batch(start), start.n_restarts
     batches = [start]
     if size < n:
         batches = [start.select(torch.arange(i, min(i + size, n))) for i in range(0, n, size)]
-    del starts, start  # as large as what is learned from them
+    del start
     results = []
     while batches:
-        results.append(run_em(family, data, batches.pop(0), options, report))
+        results.append(run(batches.pop(0)))
     if len(results) == 1:
         return results[0]
     return EMResult(
@@ -108,6 +148,18 @@ def with_constraints(
     return starts if constraints is None else constraints.append_to(starts)
 
 
+def ranked(
+    family: SubspaceFamily,
+    data: Rows,
+    result: EMResult[SubspaceParameters],
+    options: EMOptions,
+) -> EMResult[SubspaceParameters]:
+    """The restarts with the objective that one of them is chosen by."""
+    if not options.by_likelihood or options.assignment == "soft":
+        return result
+    return replace(result, objective=log_likelihood(family, data, result.parameters).cpu().numpy())
+
+
 def keep_best(
     family: SubspaceFamily,
     data: Rows,
@@ -116,6 +168,7 @@ def keep_best(
     requested: Tensor | None,
 ) -> SubspaceFit:
     """The best restart, its components in the order of the requested dimensions."""
+    result = ranked(family, data, result, options)
     best = result.best()
     parameters = result.parameters.select(torch.tensor([best], device=data.device))
     if options.assignment == "closest":

@@ -1,4 +1,4 @@
-"""Read the `fixed` and `background` arguments into constraints."""
+"""Read components that are given: `fixed`, `background`, and those that a fit starts from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace.constraints import Constraints
 
 _FIXED_KEYS = {"mean", "basis", "latent_variances"}
-_BACKGROUND_KEYS = {"mean", "basis", "latent_variances", "noise_variance"}
+_WHOLE_KEYS = {"mean", "basis", "latent_variances", "noise_variance"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,31 @@ def parse_given(fixed: Any, background: Any, n_columns: int) -> list[GivenCompon
         else:
             given.append(_parse(entry, "background", n_columns))
     return given
+
+
+def parse_start(
+    init: Sequence[Any], dims: list[int], n_held: int, n_columns: int
+) -> tuple[list[GivenComponent], np.ndarray]:
+    """Check components to start from; the weights are followed by those of the held ones.
+
+    What the weights lack of one goes to the fixed and background components in equal shares; if
+    they lack nothing, each of these has the mean weight.
+    """
+    found, weights = [], []
+    for entry in init:
+        own = dict(entry) if isinstance(entry, Mapping) else entry
+        weight = own.pop("weight", 1.0) if isinstance(own, dict) else 1.0
+        found.append(_parse(own, "init", n_columns))
+        weights.append(float(_positive(weight, "init['weight']", ())))
+    own_dims = [len(component.basis) for component in found]
+    if sorted(own_dims) != sorted(dims):
+        raise ValueError(
+            f"init has components of dimensions {own_dims}, but dims={dims}; "
+            "pass the same dimensions in both."
+        )
+    left = 1 - sum(weights)
+    each = left / n_held if n_held and left > 1e-6 else float(np.mean(weights))
+    return found, np.array([*weights, *[each] * n_held])
 
 
 def build_constraints(
@@ -120,7 +145,7 @@ def _as_list(value: Any, name: str) -> Sequence[Any]:
 def _parse(entry: Any, name: str, n_columns: int) -> GivenComponent:
     if not isinstance(entry, Mapping):
         raise TypeError(f"Every entry of {name} must be a dict, got {type(entry).__name__}.")
-    allowed = _FIXED_KEYS if name == "fixed" else _BACKGROUND_KEYS
+    allowed = _FIXED_KEYS if name == "fixed" else _WHOLE_KEYS
     unknown = set(entry) - allowed
     if unknown:
         raise ValueError(
@@ -140,11 +165,11 @@ def _parse(entry: Any, name: str, n_columns: int) -> GivenComponent:
                 f"{name}['basis'] must be orthogonal where latent_variances are given."
             )
     noise = None
-    if name == "background":
+    if name != "fixed":
         if "noise_variance" not in entry or (latent is None and len(basis)):
             raise ValueError(
-                "background needs 'noise_variance' and, with a 'basis', 'latent_variances': "
-                "only its weight is learned."
+                f"{name} needs 'noise_variance' and, with a 'basis', 'latent_variances'"
+                + (": only its weight is learned." if name == "background" else ".")
             )
         noise = float(_positive(entry["noise_variance"], f"{name}['noise_variance']", ()))
         latent = np.zeros(0) if latent is None else latent

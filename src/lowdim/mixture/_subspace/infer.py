@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from lowdim.data.blocks import Block
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace import density
 from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+if TYPE_CHECKING:
+    from lowdim.mixture.subspace import SubspaceMixture
 
 
 def by_block(data: StandardizedRows, function: Callable[[Block], Tensor]) -> np.ndarray:
@@ -83,3 +87,18 @@ def reconstruction(data: StandardizedRows, parameters: SubspaceParameters) -> np
         return (r.T @ parameters.means[0] + z.T @ parameters.axes) * data.scale + mean
 
     return by_block(data, of_block)
+
+
+def sample(
+    model: SubspaceMixture, n_rows: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows drawn from a fitted mixture, (n, D), and their components, (n,)."""
+    weights = model.weights_ / model.weights_.sum()
+    labels = rng.choice(len(weights), n_rows, p=weights)
+    rows = rng.normal(size=(n_rows, model.means_.shape[1]))
+    rows *= np.sqrt(model.noise_variances_)[labels][:, None]
+    for k, (basis, variances) in enumerate(zip(model.bases_, model.latent_variances_, strict=True)):
+        own = labels == k
+        latent = rng.normal(size=(int(own.sum()), len(basis))) * np.sqrt(variances)
+        rows[own] += (latent - rows[own] @ basis.T) @ basis + model.means_[k]
+    return rows, labels

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lowdim.mixture._family import Statistics, scale_statistics
+from lowdim.mixture._family import Statistics, add_statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 DECAY = 0.6
@@ -21,15 +21,19 @@ def step_size(t: int) -> float:
 
 def blend(past: Statistics, piece: Statistics, rho: float) -> Statistics:
     """(1 - rho) past + rho piece, both per unit of weight."""
+    return add_statistics(reweighted(past, 1 - rho), reweighted(piece, rho))
+
+
+def reweighted(statistics: Statistics, factor: float) -> Statistics:
+    """Statistics of the same rows with their weights multiplied by a factor.
+
+    All are linear in the weights but `squares`, the sum of their squares. With these, a blend of
+    many pieces still says how many rows it is worth, counts^2 / squares.
+    """
     return {
-        name: value + scale_statistics(piece, rho)[name]
-        for name, value in scale_statistics(past, 1 - rho).items()
+        name: value * (factor**2 if name == "squares" else factor)
+        for name, value in statistics.items()
     }
-
-
-def per_weight(statistics: Statistics) -> Statistics:
-    """Statistics divided by the total weight of the rows."""
-    return scale_statistics(statistics, 1 / float(statistics["counts"].sum()))
 
 
 def rebase(past: Statistics, before: SubspaceParameters, after: SubspaceParameters) -> Statistics:

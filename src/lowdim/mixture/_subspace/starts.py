@@ -1,0 +1,80 @@
+"""Where restarts begin: at given components or rows, or where a strategy says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from lowdim.data.blocks import Rows
+from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._family import Statistics, add_statistics
+from lowdim.mixture._subspace.arguments import Arguments
+from lowdim.mixture._subspace.family import SubspaceFamily
+from lowdim.mixture._subspace.fit import with_constraints
+from lowdim.mixture._subspace.given import GivenComponent, build_constraints
+from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+
+def start_at(
+    components: list[GivenComponent],
+    weights: np.ndarray,
+    family: SubspaceFamily,
+    data: StandardizedRows,
+) -> SubspaceParameters:
+    """Parameters of given components; the weights, (K,), are also those of the held ones."""
+    flats = build_constraints(components, data, family.starter.retained)
+    assert flats is not None
+    free = SubspaceParameters(
+        weights=torch.ones_like(flats.noise)[None],
+        means=flats.means[None],
+        bases=flats.bases[None],
+        latent=flats.latent[None].clamp(min=family.floor),
+        noise=flats.noise[None].clamp(min=family.floor),
+        dims=flats.dims[None],
+    )
+    start = with_constraints(family.starter.with_sketch(free), family.constraints)
+    return replace(start, weights=torch.from_numpy(weights / weights.sum())[None].to(data.device))
+
+
+def first_parameters(
+    arguments: Arguments, data: Rows, family: SubspaceFamily, index: np.ndarray
+) -> SubspaceParameters:
+    """Parameters that all strategies, or given labels or responsibilities, start from.
+
+    ``index`` says which rows the starter's sample holds.
+    """
+    starter = family.starter
+    requested = torch.tensor(arguments.dims, device=data.device)
+    if arguments.strategies:
+        dims = requested.expand(len(arguments.strategies), -1).clone()
+        return with_constraints(starter.start(arguments.strategies, dims), family.constraints)
+    shares = arguments.responsibilities
+    if shares is None:
+        assert arguments.labels is not None
+        shares = np.eye(len(arguments.dims))[arguments.labels]
+    if starter.exact:
+        free = starter.blank(requested[None])
+    else:
+        free = starter.from_labels(shares[index].argmax(1), requested[None])
+    return from_responsibilities(replace(family, reassign=False), data, shares, free)
+
+
+def from_responsibilities(
+    family: SubspaceFamily,
+    data: Rows,
+    shares: np.ndarray,
+    free: SubspaceParameters,
+) -> SubspaceParameters:
+    """The M-step of given responsibilities, (N, K); `free` is where a sketch looks for axes."""
+    learned = replace(family, constraints=None)
+    total: Statistics | None = None
+    for block in data:
+        own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T)[None]
+        own = own.to(data.device).contiguous()
+        if block.weights is not None:
+            own = own * block.weights
+        total = add_statistics(total, learned.statistics(block, own, free))
+    assert total is not None
+    return with_constraints(learned.maximize(total, free), family.constraints)

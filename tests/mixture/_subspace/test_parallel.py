@@ -1,0 +1,102 @@
+"""Restarts split over joblib's workers."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import joblib
+import pytest
+import torch
+
+from lowdim import SubspaceMixture
+from lowdim.mixture._subspace import parallel
+from lowdim.mixture._subspace.arguments import Arguments
+
+
+def model(**options: Any) -> SubspaceMixture:
+    options = {"dims": [1, 1, 2], "n_init": 5, "random_state": 0, "tol": 1e-9, **options}
+    return SubspaceMixture(**options)
+
+
+def bits(fitted: SubspaceMixture) -> bytes:
+    return b"".join(a.tobytes() for a in (fitted.means_, fitted.restart_objectives_))
+
+
+@pytest.mark.parametrize("n_jobs", [2, 5, 9])
+@pytest.mark.parametrize("options", [{}, {"assignment": "hard"}, {"minibatch_size": 100}], ids=str)
+def test_the_best_is_kept_and_all_are_told_of(
+    n_jobs: int, options: dict, planted: Callable
+) -> None:
+    X = planted(0).X
+    alone = model(**options).fit(X)
+    split = model(n_jobs=n_jobs, **options).fit(X)
+    assert split.objective_trace_[-1] == pytest.approx(alone.objective_trace_[-1], abs=1e-6)
+    assert split.restart_objectives_.shape == (5,)
+    assert split.restart_objectives_.max() == split.objective_trace_[-1]
+    assert bits(split) == bits(model(n_jobs=n_jobs, **options).fit(X))
+
+
+def test_seed_and_number_of_workers_decide_and_not_the_backend(planted: Callable) -> None:
+    X = planted(0).X
+    options = {"init": "points", "max_iter": 3}
+    with pytest.warns(UserWarning, match="did not converge"):
+        threads = bits(model(n_jobs=2, **options).fit(X))
+        with joblib.parallel_config(backend="sequential"):
+            assert bits(model(n_jobs=2, **options).fit(X)) == threads
+        assert bits(model(n_jobs=3, **options).fit(X)) != threads
+        assert bits(model(n_jobs=1, **options).fit(X)) == bits(model(**options).fit(X))
+
+
+def test_what_a_process_is_sent_is_what_it_needs(
+    planted: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standardised blocks are made again rather than sent."""
+    X = planted(0).X
+    threads = bits(model(n_jobs=2).fit(X))
+    real = parallel._work
+
+    def through_a_pipe(*task: Any) -> Any:
+        sent = pickle.dumps(task)
+        assert len(sent) < 1.5 * X.nbytes
+        return pickle.loads(pickle.dumps(real(*pickle.loads(sent))))
+
+    monkeypatch.setattr(parallel, "_work", through_a_pipe)
+    assert bits(model(n_jobs=2).fit(X)) == threads
+
+
+@pytest.mark.slow
+def test_processes_do_what_threads_do(planted: Callable) -> None:
+    X = planted(0).X
+    threads = bits(model(n_jobs=2).fit(X))
+    with joblib.parallel_config(backend="loky"):
+        assert bits(model(n_jobs=2).fit(X)) == threads
+
+
+def test_workers_share_the_starts_with_one_thread_each(
+    planted: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[str], int]] = []
+    real = parallel.fit_rows
+
+    def spy(arguments: Arguments, *rest: Any) -> Any:
+        seen.append((arguments.strategies, torch.get_num_threads()))
+        return real(arguments, *rest)
+
+    monkeypatch.setattr(parallel, "fit_rows", spy)
+    before = torch.get_num_threads()
+    model(n_jobs=2).fit(planted(0).X)
+    assert sorted(seen) == [(["kmeans", "local", "points"], 1), (["points", "kmeans"], 1)]
+    assert torch.get_num_threads() == before
+    seen.clear()
+    model(n_jobs=-1, n_init=3).fit(planted(0).X)
+    assert len(seen) == min(joblib.cpu_count(), 3)
+
+
+def test_pieces_and_given_starts_take_workers_too(planted: Callable) -> None:
+    planted_rows = planted(0)
+    X = planted_rows.X
+    assert model(n_jobs=2).partial_fit(X).score(X) == pytest.approx(model().fit(X).score(X))
+    one = model(n_jobs=2, init=planted_rows.labels).fit(X)
+    assert one.restart_objectives_.shape == (1,)
