@@ -144,6 +144,22 @@ def test_the_best_restart_is_kept(planted: Callable) -> None:
     assert model.restart_objectives_.max() == pytest.approx(model.score(X), rel=1e-9)
 
 
+@pytest.mark.usefixtures("plain_em")
+def test_dimensions_are_reassigned_rightly_where_the_floor_holds_the_noise_up(
+    every_trace: list[np.ndarray],
+) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(scale=0.1, size=(300, 3))
+    X[:150, 0] += 5 * rng.normal(size=150)
+    X[150:] += [0, 12, 0] + rng.normal(size=(150, 3)) * [0, 4, 1.2]  # an axis just above the floor
+    floor = 1.0 / X.var(0).mean()
+    model = SubspaceMixture(dims=[1, 2], reg_covar=floor, n_init=6, tol=1e-8, random_state=0)
+    free = model.fit(X).lower_bound_
+    assert max(drop(trace[1:]) for trace in every_trace) < 1e-9  # a start may lie below the floor
+    held = model.set_params(reassign_dims=False).fit(X).lower_bound_
+    assert free >= held - 1e-6
+
+
 # Acceleration -------------------------------------------------------------------------------------
 
 

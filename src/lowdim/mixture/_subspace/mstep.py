@@ -67,7 +67,9 @@ def noise_and_cost(counts, trace, values, n_columns, floor):
                 else:
                     noise[r, k, d] = values[r, k, q - 1]
                 log_det = log_inside + left * math.log(noise[r, k, d])
-                cost[r, k, d] = counts[r, k] * log_det / 2
+                # The expected squares: as many as columns, unless the floor holds the noise up.
+                squares = d + (residual[r, k, d] / noise[r, k, d] if left > 0 else 0.0)
+                cost[r, k, d] = counts[r, k] * (log_det + squares) / 2
     return residual, noise, cost
 
 
