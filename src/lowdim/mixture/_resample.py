@@ -25,11 +25,10 @@ from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fit import (
     SubspaceFit,
     keep_best,
-    make_starter,
     run_restarts,
 )
 from lowdim.mixture._subspace.parameters import SubspaceParameters
-from lowdim.mixture._subspace.train import make_family
+from lowdim.mixture._subspace.train import prepare
 
 if TYPE_CHECKING:
     from lowdim._typing import Float64Array
@@ -137,10 +136,7 @@ class Refit:
                 f"sample_weight sums to {data.total_weight:g}; a weight is how often a row counts, "
                 "and the sum how many rows a replicate draws. Scale the weights accordingly."
             )
-        starter, _ = make_starter(
-            data, max(model.dims_.tolist()), rng, shared_noise=arguments.shared_noise
-        )
-        made = make_family(arguments, data, starter)
+        made, _ = prepare(arguments, data, rng)
         parts = {field.name: getattr(made, field.name) for field in fields(made)}
         family = _PlacedFamily(**{**parts, "reassign": False, "total_weight": float(n_draws)})
         fitted = parameters_of(twin, data)
@@ -154,7 +150,7 @@ class Refit:
             options=replace(
                 arguments.options, tol=min(arguments.options.tol, SETTLED / n_draws), annealing=None
             ),
-            start=starter.with_sketch(fitted),
+            start=made.starter.with_sketch(fitted),
             fitted=fitted,
         )
 

@@ -175,8 +175,8 @@ def bootstrap_subspaces(
     level : float, default=0.95
         Coverage of the intervals, between 0 and 1.
     n_jobs : int, optional
-        Threads that take replicates side by side (-1: one per core); by default 1, or what
-        joblib's context says. They share the rows, and change results by no more than rounding.
+        Threads that take replicates side by side (-1: one per core); by default 1. They
+        share the rows, and change results by no more than rounding.
     random_state : int, Generator or RandomState, optional
         Seed; the same seed gives the same bits on the same machine.
     verbose : int, default=0

@@ -108,8 +108,8 @@ def consensus_subspaces(
     sample_weight : array-like of shape (N,), optional
         Nonnegative row weights, as for `SubspaceMixture.fit`.
     n_jobs : int, optional
-        Threads that take runs side by side (-1: one per core); by default 1, or what joblib's
-        context says. They change results by no more than rounding.
+        Threads that take runs side by side (-1: one per core); by default 1. They change
+        results by no more than rounding.
     random_state : int, Generator or RandomState, optional
         Seed of the runs' seeds; the same seed gives the same bits on the same machine.
     verbose : int, default=0
@@ -227,7 +227,7 @@ def _shares(run: SubspaceMixture, source: RowSource) -> Float64Array:
 def _pairwise_ari(labels: list[IntArray]) -> Float64Array:
     """Adjusted Rand index of every two labellings (Hubert and Arabie, 1985).
 
-    From tables of counts, which takes a hundredth of the time of general labels.
+    From tables of counts, which is faster than from labels of any kind.
     """
     sizes = [int(own.max()) + 1 for own in labels]
     out = np.eye(len(labels))

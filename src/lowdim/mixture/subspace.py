@@ -105,7 +105,7 @@ class SubspaceMixture(
     dtype : {"float32", "float64"}, optional
         Precision of the large products; by default that of the data. Sums are in float64.
     random_state : int, Generator or RandomState, optional
-        Seed; the same seed, with the same `n_jobs`, gives the same bits on the same machine.
+        Seed; the same seed, `n_jobs` and joblib backend give the same bits on the same machine.
     verbose : int, default=0
         1 shows a progress bar.
 
