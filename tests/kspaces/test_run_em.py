@@ -53,10 +53,16 @@ def test_what_is_returned(planted: SimulatedSubspaces, assignment: str) -> None:
 def test_closest_points_are_k_means() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(300, 4)) + rng.normal(size=(5, 4))[rng.integers(5, size=300)] * 4
-    spaces, shares = fit(points, [0] * 5, assignment="closest", initializations=30, tol=1e-4)
     reference = KMeans(5, n_init=20, random_state=0).fit(points)
-    assert adjusted_rand_score(reference.labels_, shares.argmax(1)) == 1.0
+    start = [affine_subspace([], center, 1, [], 0.2) for center in reference.cluster_centers_]
+    settings = {"assignment": "closest", "tol": 1e-4}
+    same, shares = fit(points, [0] * 5, init_spaces=start, initializations=1, **settings)
+    np.testing.assert_array_equal(shares.argmax(1), reference.labels_)
+    spaces, shares = fit(points, [0] * 5, initializations=30, **settings)
+    assert adjusted_rand_score(reference.labels_, shares.argmax(1)) > 0.95
     assert len({space.sigma for space in spaces}) == 1  # one noise for all
+    # The likeliest start is kept.
+    assert total_log_likelihood(points, spaces) >= total_log_likelihood(points, same) - 1e-6
 
 
 @pytest.mark.parametrize("n_columns", [8, 100])

@@ -81,18 +81,19 @@ def test_a_point_has_no_latent_sigmas_whatever_is_given(latent: Any) -> None:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_a_fixed_space_has_a_noise_of_its_own_beside_a_shared_one(legacy: bool) -> None:
+def test_a_fixed_space_has_its_part_in_equal_noise(legacy: bool) -> None:
     rng = np.random.default_rng(0)
-    points = np.concatenate([rng.normal(0, 0.2, (200, 3)), rng.normal(5, 0.6, (300, 3))])
+    points = np.concatenate([rng.normal(0, 0.2, (200, 3)), rng.normal(8, 0.6, (300, 3))])
     points[200:, 0] *= 3
     held = {"vec": [], "tr": [0, 0, 0]}
     spaces, _ = run_EM(
         points, [1], fixed_spaces=[held], set_noise_equal=True, silent=True, random_state=0
     )
-    assert spaces[1].sigma == pytest.approx(0.2, rel=0.1)
-    assert spaces[0].sigma == pytest.approx(0.6, rel=0.1)
-    # A line in three columns: mean, axis and its variance; then what belongs to noise and weights.
-    assert get_df(spaces, True, legacy=legacy) == 6 + (1 if legacy else 2 + 1)
+    off_line = spaces[0].orthogonal_distance(points[200:], squared=True).sum()
+    pooled = (np.square(points[:200]).sum() + off_line) / (3 * 200 + 2 * 300)
+    assert spaces[0].sigma == spaces[1].sigma == pytest.approx(np.sqrt(pooled), rel=1e-6)
+    # A line in three columns: mean, axis and its variance; then the noise, and a weight.
+    assert get_df(spaces, True, legacy=legacy) == 6 + (1 if legacy else 1 + 1)
 
 
 def test_files_go_both_ways(tmp_path: Path, as_old: Callable) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -86,8 +87,11 @@ def test_no_step_with_shared_noise_lowers_the_objective(
 ) -> None:
     """Latent variances fall below the shared noise here, and rise above it again."""
     X = np.random.default_rng(0).normal(size=(40, 4)) * [3, 1, 0.8, 0.5]
-    for assignment in ("soft", "hard"):
+    axis = {"mean": np.zeros(4), "basis": np.eye(4)[3:]}
+    held = [axis, {**axis, "latent_variances": [0.1]}]
+    for assignment, fixed in itertools.product(("soft", "hard"), (None, held)):
         model = SubspaceMixture(
+            fixed=fixed,
             dims=[0, 3, 3],
             assignment=assignment,
             shared_noise=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -108,6 +109,21 @@ def test_held_components_count_what_they_learn() -> None:
         ).fit(X)
         held = (2 if isinstance(fixed, list) else int(fixed is not None)) + int(bool(background))
         assert model.n_parameters() == free + own + held  # one more weight each
+
+
+def test_shared_noise_counts_once() -> None:
+    X = np.random.default_rng(0).normal(size=(80, 4))
+    fixed = [{"mean": np.zeros(4), "basis": np.eye(4)[:1]}, {"mean": np.ones(4)}]
+    for dims, settings in itertools.product(
+        ([1], [4], [1, 4]), ({"shared_noise": True}, {"assignment": "closest"})
+    ):
+        model = SubspaceMixture(
+            dims=dims, fixed=fixed, n_init=1, random_state=0, tol=1e-2, **settings
+        ).fit(X)
+        noises = sum(d < 4 for d in dims)
+        own = count_by_hand(dims, 4) - noises + 1  # the noise
+        assert model.n_parameters() == own + 1 + 2  # a variance along an axis, two weights
+        assert len(set(model.noise_variances_[np.array([*dims, 1, 0]) < 4])) == 1
 
 
 def test_criteria_follow_their_formulas(fitted: tuple[SubspaceMixture, np.ndarray]) -> None:

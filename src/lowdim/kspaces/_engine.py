@@ -159,7 +159,7 @@ def fit(
             strategies=strategies,
             minibatches=_minibatches(problem),
             # The most likely model, whatever the assignment maximises.
-            options=replace(arguments.options, by_likelihood=problem.assignment == "hard"),
+            options=replace(arguments.options, by_likelihood=True),
         )
         kept = fit_in_parallel(arguments, data, seeds) if seeds else fit_rows(arguments, data, rng)
         if not np.isfinite(kept.objective):

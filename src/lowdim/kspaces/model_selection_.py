@@ -67,11 +67,10 @@ def get_df(spaces: Any, eq_noise: bool, legacy: bool = False) -> int:
     spaces : list of affine_subspace
         Or a single one.
     eq_noise : bool
-        The noise of all learned spaces is one parameter: the model was fitted with
-        ``set_noise_equal=True`` or ``assignment="closest"``. A `fixed_space` keeps its own.
+        The noise of all spaces is one parameter: the model was fitted with
+        ``set_noise_equal=True`` or ``assignment="closest"``.
     legacy : bool, default=False
-        Count as kspaces does: no weights, noise for d = D as well, and with `eq_noise` none for
-        a `fixed_space`.
+        Count as kspaces does: no weights, and noise for d = D as well.
 
     Returns
     -------
@@ -79,10 +78,7 @@ def get_df(spaces: Any, eq_noise: bool, legacy: bool = False) -> int:
     """
     spaces = as_spaces(spaces)
     noisy = [s for s in spaces if not isinstance(s, bg_space) and (legacy or s.d < s.D)]
-    n_fixed = sum(isinstance(s, fixed_space) for s in noisy)
-    total = len(noisy)
-    if eq_noise:
-        total = 1 if legacy else n_fixed + (len(noisy) > n_fixed)
+    total = int(legacy or bool(noisy)) if eq_noise else len(noisy)
     for space in spaces:
         d, n_columns = space.d, space.D
         if isinstance(space, fixed_space):

@@ -76,7 +76,7 @@ class SubspaceMixture(
         responsibilities (N, K), or the components themselves start a single fit there: a list
         of a dict per component, as `components` returns it.
     shared_noise : bool, default=False
-        One noise variance for all learned components.
+        One noise variance for all components that learn theirs.
     annealing : (float, float), optional
         Deterministic annealing ``(beta_0, rate)``: responsibilities are raised to the power
         beta, which grows from beta_0 to 1 by the factor rate. Until then they are soft.

@@ -300,6 +300,27 @@ def test_shared_noise_is_the_constrained_maximum(
         np.testing.assert_allclose(latent, np.maximum(values[:d], noise), rtol=1e-8)
 
 
+@pytest.mark.parametrize("n_columns", [4, 80])
+def test_fixed_flats_share_the_noise_too(n_columns: int) -> None:
+    """Against the constrained maximum on a grid: a learned variance joins the noise there."""
+    rest = [0.1] * (n_columns - 4)
+    spectra = [(200, 1, [9.0, 0.5, 0.5, 0.5, *rest]), (100, 2, [4.0, 0.1, 3.0, 2.0, *rest])]
+    X = np.concatenate([exact_blob(n, v, 30.0 * i) for i, (n, _, v) in enumerate(spectra)])
+    flat = {"mean": np.full(n_columns, 30.0), "basis": np.eye(n_columns)[:2]}
+    model = SubspaceMixture(dims=1, fixed=flat, shared_noise=True, random_state=0).fit(X)
+    noise = model.noise_variances_[0]
+    assert (model.noise_variances_ == noise).all()
+    grid = noise * np.linspace(0.5, 1.5, 2001)
+    assert expected_loss(noise, spectra) <= min(expected_loss(v, spectra) for v in grid) + 1e-6
+    np.testing.assert_allclose(model.latent_variances_[1], [4.0, noise], rtol=1e-6)
+    given = {**flat, "latent_variances": [4.0, 0.1]}
+    model = SubspaceMixture(dims=1, fixed=given, shared_noise=True, random_state=0).fit(X)
+    outside = 200 * sum(spectra[0][2][1:]) + 100 * sum(spectra[1][2][2:])
+    pooled = outside / (200 * (n_columns - 1) + 100 * (n_columns - 2))
+    np.testing.assert_allclose(model.noise_variances_, pooled, rtol=1e-6)
+    assert model.latent_variances_[1].tolist() == [4.0, 0.1]
+
+
 # Dimensions ---------------------------------------------------------------------------------------
 
 

@@ -71,12 +71,18 @@ def _give_back(model: SubspaceMixture) -> None:
 
 
 def held_parameters(model: SubspaceMixture, n_columns: int) -> list[int]:
-    """Free parameters of each fixed or background component, its weight aside."""
+    """Free parameters of each fixed or background component, its weight aside.
+
+    A shared noise counts with the learned components, or else with the first that learns it.
+    """
     given = parse_given(model.fixed, model.background, n_columns)
-    return [
-        int(c.noise_variance is None) + (len(c.basis) if c.latent_variances is None else 0)
-        for c in given
-    ]
+    noisy = np.array([c.noise_variance is None and len(c.basis) < n_columns for c in given])
+    if model._noise_is_shared and len(given):
+        n_free = len(model.dims_) - len(given)
+        counted = (model.dims_[:n_free] < n_columns).any()
+        noisy &= ~counted & (np.cumsum(noisy) == 1)
+    latent = [len(c.basis) if c.latent_variances is None else 0 for c in given]
+    return [int(noise) + own for noise, own in zip(noisy, latent, strict=True)]
 
 
 def signed(basis: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +39,12 @@ class Constraints:
     @property
     def n_held(self) -> int:
         return len(self.dims)
+
+    def learned(self, n_free: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which of all components learn their noise, and which their latent variances, (K,)."""
+        free = np.ones(n_free, dtype=bool)
+        noise, latent = (own.cpu().numpy() for own in (self.learn_noise, self.learn_latent))
+        return np.concatenate([free, noise]), np.concatenate([free, latent])
 
     def flats(self) -> SubspaceParameters | None:
         """The fixed flats, one restart, with noise and weights of no meaning; None without any."""
@@ -83,8 +90,11 @@ class Constraints:
 
     def apply(
         self, updated: SubspaceParameters, statistics: Statistics, floor: float
-    ) -> SubspaceParameters:
-        """Put the held values back and learn the variances that are free."""
+    ) -> tuple[SubspaceParameters, np.ndarray]:
+        """Put the held values back and learn the variances that are free.
+
+        Also returns the held components' variances outside their axes, (R, H).
+        """
         free = updated.weights.shape[1] - self.n_held
         own = SubspaceParameters(
             **{
@@ -94,16 +104,22 @@ class Constraints:
             sketch=None if updated.sketch is None else updated.sketch[:, :free],
         )
         held = self.append_to(own)
-        latent, noise = self._variances(statistics, floor)
-        return replace(
+        along, outside = self._squares(statistics, floor)
+        latent = torch.where(
+            self.learn_latent[:, None] & held.in_subspace[:, free:], along, self.latent
+        )
+        left = (self.means.shape[-1] - self.dims).clamp(min=1)
+        noise = torch.where(self.learn_noise, (outside / left).clamp(min=floor), self.noise)
+        learned = replace(
             held,
             weights=updated.weights,
             latent=torch.cat([own.latent, latent], 1),
             noise=torch.cat([own.noise, noise], 1),
         )
+        return learned, outside.cpu().numpy()
 
-    def _variances(self, statistics: Statistics, floor: float) -> tuple[Tensor, Tensor]:
-        """lambda_j = E z_j^2 and sigma^2 = (E ||x - mu||^2 - sum_j E z_j^2) / (D - d)."""
+    def _squares(self, statistics: Statistics, floor: float) -> tuple[Tensor, Tensor]:
+        """E z_j^2 along the axes, (R, H, q), and E ||x - mu||^2 - sum_j E z_j^2, (R, H)."""
         h = self.n_held
         n = statistics["counts"][:, -h:].clamp(min=1e-300)[..., None]
         sums = statistics["sums"][:, -h:] / n
@@ -119,7 +135,4 @@ class Constraints:
         z2 = torch.where(inside, z2.clamp(min=floor), 0.0)
         distance2 = statistics["energy"][:, -h:] / n[..., 0]
         distance2 = distance2 - 2 * (sums * self.means).sum(-1) + self.means.square().sum(-1)
-        left = (n_columns - self.dims).clamp(min=1)
-        sigma2 = ((distance2 - z2.sum(-1)) / left).clamp(min=floor)
-        latent = torch.where(self.learn_latent[:, None] & inside, z2, self.latent)
-        return latent, torch.where(self.learn_noise, sigma2, self.noise)
+        return z2, (distance2 - z2.sum(-1)).clamp(min=0)

@@ -47,7 +47,7 @@ class SubspaceFamily:
     allowed_dims : tuple of int, optional
         Dimensions that the free choice may take.
     shared_noise : bool
-        One noise variance for all free components.
+        One noise variance for all components that learn theirs.
     constraints : Constraints, optional
         Fixed and background components.
     """
@@ -65,6 +65,23 @@ class SubspaceFamily:
     @property
     def n_held(self) -> int:
         return 0 if self.constraints is None else self.constraints.n_held
+
+    def with_held(self, free: SubspaceParameters) -> SubspaceParameters:
+        """Starting parameters with the fixed and background components behind them."""
+        if self.constraints is None:
+            return free
+        start = self.constraints.append_to(free)
+        if not self.shared_noise:
+            return start
+        learned = torch.from_numpy(self._learned(start.dims.shape[1])[0])
+        noise = torch.where(learned.to(start.noise.device), free.noise[:, :1], start.noise)
+        return replace(start, noise=noise, latent=self._raised(start.latent, noise))
+
+    def _raised(self, latent: Tensor, noise: Tensor) -> Tensor:
+        """Learned latent variances at least as large as the shared noise."""
+        learns_noise, learns_latent = self._learned(noise.shape[1])
+        joins = torch.from_numpy(learns_noise & learns_latent)[:, None].to(noise.device)
+        return torch.where(joins, torch.maximum(latent, noise[..., None]), latent)
 
     def log_joint(self, block: Block, parameters: SubspaceParameters) -> Tensor:
         return density.log_joint(block, parameters)
@@ -105,11 +122,22 @@ class SubspaceFamily:
         eigen = spectrum(statistics, parameters, self.floor)
         dims = self._dims(eigen, parameters, closest)
         updated = with_dims(parameters, eigen, dims, self.total_weight)
-        if self.shared_noise:
-            updated = pool_noise(updated, eigen, dims.shape[1] - self.n_held)
+        held = np.zeros((len(dims), 0))
         if self.constraints is not None:
-            updated = self.constraints.apply(updated, statistics, self.floor)
+            updated, held = self.constraints.apply(updated, statistics, self.floor)
+        if self.shared_noise:
+            residual = eigen.residual_at(dims)
+            residual[:, residual.shape[1] - self.n_held :] = held
+            learned = self._learned(dims.shape[1])
+            updated = pool_noise(updated, eigen.counts, residual, learned, self.floor)
         return updated
+
+    def _learned(self, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+        """Which components learn their noise, and which their latent variances, (K,)."""
+        if self.constraints is None:
+            every = np.ones(n_components, dtype=bool)
+            return every, every
+        return self.constraints.learned(n_components - self.n_held)
 
     def _dims(self, eigen: Spectrum, parameters: SubspaceParameters, closest: bool) -> np.ndarray:
         dims = parameters.host("dims")
@@ -163,7 +191,7 @@ class SubspaceFamily:
         reseeded = self.starter.reseed(parameters, dead)
         if not self.shared_noise:
             return reseeded
-        latent = torch.maximum(reseeded.latent, parameters.noise[..., None])
+        latent = self._raised(reseeded.latent, parameters.noise)
         return replace(reseeded, noise=parameters.noise, latent=latent)
 
     def pack(
@@ -200,6 +228,7 @@ class SubspaceFamily:
         weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
         weights /= weights.sum(1, keepdims=True)
         noise = np.maximum(np.exp(log_noise), self.floor)
+        noise = np.where(self._learned(k)[0], noise, like.host("noise"))
         rows = rows.reshape(r, k, -1, d)
         n_rows = rows.shape[2]
         squares, rotation = leading_eigh(rows @ rows.swapaxes(-1, -2), n_rows)
@@ -207,6 +236,10 @@ class SubspaceFamily:
         latent[..., :n_rows] = np.maximum(
             np.maximum(squares, 0.0) + latent[..., :n_rows], self.floor
         )
+        if free < k:
+            latent[:, free:] = like.host("latent")[:, free:]
+            if self.shared_noise:
+                latent = self._raised(torch.from_numpy(latent), torch.from_numpy(noise)).numpy()
         # Rows that carry nothing keep their former direction.
         before = like.host("bases")
         inside = like.inside[..., :n_rows, None]
@@ -233,8 +266,8 @@ class SubspaceFamily:
             weights=weights,
             means=unless_held("means", means.reshape(r, k, d)),
             bases=bases,
-            latent=unless_held("latent", latent),
-            noise=unless_held("noise", noise),
+            latent=latent,
+            noise=noise,
             dims=like.host("dims"),
             log_volume=like.log_volume,
             sketch=sketch,

@@ -15,7 +15,6 @@ from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood, run_em
 from lowdim.mixture._family import concatenate
-from lowdim.mixture._subspace.constraints import Constraints
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.initialize import Starter, sample_index
 from lowdim.mixture._subspace.parameters import SubspaceParameters
@@ -141,13 +140,6 @@ def restarts_per_batch(start: SubspaceParameters) -> int:
     return max(1, BATCH_BYTES // (8 * k * d * numbers))
 
 
-def with_constraints(
-    starts: SubspaceParameters, constraints: Constraints | None
-) -> SubspaceParameters:
-    """Starting parameters with the given components appended."""
-    return starts if constraints is None else constraints.append_to(starts)
-
-
 def ranked(
     family: SubspaceFamily,
     data: Rows,
@@ -157,7 +149,10 @@ def ranked(
     """The restarts with the objective that one of them is chosen by."""
     if not options.by_likelihood or options.assignment == "soft":
         return result
-    return replace(result, objective=log_likelihood(family, data, result.parameters).cpu().numpy())
+    parameters = result.parameters
+    if options.assignment == "closest":
+        parameters = _pooled(family, data, parameters)
+    return replace(result, objective=log_likelihood(family, data, parameters).cpu().numpy())
 
 
 def keep_best(

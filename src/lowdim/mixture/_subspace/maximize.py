@@ -66,6 +66,10 @@ class Spectrum:
         """Minus the maximal expected log-likelihood, up to a constant, for d = 0..q."""
         return self._tables[2]
 
+    def residual_at(self, dims: np.ndarray) -> np.ndarray:
+        """Variance outside the leading axes for given dimensions, (R, K)."""
+        return np.take_along_axis(self.residual, dims[..., None], -1)[..., 0]
+
     def cost_given_noise(self, noise: np.ndarray) -> np.ndarray:
         """The same with sigma^2 held at ``noise``, (R, K)."""
         from lowdim.mixture._subspace.mstep import cost_given_noise
@@ -221,38 +225,50 @@ def with_dims(
 
 
 def pool_noise(
-    parameters: SubspaceParameters, spectrum: Spectrum, n_pooled: int
+    parameters: SubspaceParameters,
+    counts: np.ndarray,
+    residual: np.ndarray,
+    learned: tuple[np.ndarray, np.ndarray],
+    floor: float,
 ) -> SubspaceParameters:
-    """One noise variance shared by the first ``n_pooled`` components.
+    """One noise variance shared by all components that learn theirs.
 
-    Latent variances below the shared noise join it (the constrained maximum has
+    Learned latent variances below the shared noise join it (the constrained maximum has
     lambda >= sigma^2), until none is left.
+
+    Parameters
+    ----------
+    counts, residual : (R, K)
+        Weight of each component, and variance outside its axes.
+    learned : pair of (K,), bool
+        Which components learn their noise, and which their latent variances.
     """
-    n_columns, q = spectrum.n_columns, spectrum.values.shape[-1]
-    device = parameters.noise.device
-    dims = parameters.dims.cpu().numpy()[:, :n_pooled]
-    weight, values = spectrum.counts[:, :n_pooled], spectrum.values[:, :n_pooled]
-    inside = np.arange(q) < dims[..., None]
-    own = np.where(inside, values, 0.0)
-    residual = (weight * (spectrum.trace[:, :n_pooled] - own.sum(-1))).sum(-1, keepdims=True)
+    learns_noise, learns_latent = learned
+    n_columns = parameters.n_columns
+    dims, latent = parameters.host("dims"), parameters.host("latent")
+    weight = np.where(learns_noise, counts, 0.0)
+    joins = parameters.inside & (learns_noise & learns_latent)[:, None]
     freedom = (weight * (n_columns - dims)).sum(-1, keepdims=True)
+    left = np.where(dims < n_columns, weight * residual, 0.0).sum(-1, keepdims=True)
     # The pool takes in latent variances from the smallest up, until it lies below the next.
-    flat = np.where(inside, own, np.inf).reshape(len(own), -1)
+    flat = np.where(joins, latent, np.inf).reshape(len(latent), -1)
     order = flat.argsort(1)
     ascending = np.take_along_axis(flat, order, 1)
-    counts = np.where(inside, weight[..., None], 0.0).reshape(len(own), -1)
-    counts = np.take_along_axis(counts, order, 1)
-    gained = np.where(np.isinf(ascending), 0.0, ascending) * counts
-    pools = (residual + _cumulate(gained)) / np.maximum(freedom + _cumulate(counts), 1e-300)
+    owned = np.where(joins, weight[..., None], 0.0).reshape(len(latent), -1)
+    owned = np.take_along_axis(owned, order, 1)
+    gained = np.where(np.isinf(ascending), 0.0, ascending) * owned
+    pools = (left + _cumulate(gained)) / np.maximum(freedom + _cumulate(owned), 1e-300)
     following = np.concatenate([ascending, np.full_like(ascending[:, :1], np.inf)], 1)
     first = (pools <= following).argmax(1)[:, None]
-    shared = np.maximum(np.take_along_axis(pools, first, 1), spectrum.floor)
-    noise = parameters.noise.clone()
-    noise[:, :n_pooled] = torch.from_numpy(shared).to(device)
-    latent = parameters.latent.clone()
-    raised = np.where(inside, np.maximum(values, shared[..., None]), values)
-    latent[:, :n_pooled] = torch.from_numpy(raised).to(device)
-    return replace(parameters, latent=latent, noise=noise)
+    shared = np.maximum(np.take_along_axis(pools, first, 1), floor)
+    device = parameters.noise.device
+    noise = np.where(learns_noise, shared, parameters.host("noise"))
+    raised = np.where(joins, np.maximum(latent, shared[..., None]), latent)
+    return replace(
+        parameters,
+        latent=torch.from_numpy(raised).to(device),
+        noise=torch.from_numpy(noise).to(device),
+    )
 
 
 def _cumulate(values: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ import torch
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult
 from lowdim.mixture._subspace.family import SubspaceFamily
-from lowdim.mixture._subspace.fit import reorder, run_restarts, with_constraints
+from lowdim.mixture._subspace.fit import reorder, run_restarts
 from lowdim.mixture._subspace.moves import SPLITS, change_dim, closest_pairs, merge, split
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
@@ -135,7 +135,7 @@ class Search:
         starter, allowed = self.family.starter, self.family.allowed_dims
         dims = torch.from_numpy(starter.rng.choice(allowed, size=(len(self.strategies), k)))
         fresh = starter.start(self.strategies, dims.to(self.data.device))
-        starts = [with_constraints(fresh, self.family.constraints)]
+        starts = [self.family.with_held(fresh)]
         parent = self.best(k - 1)
         if parent is not None:
             p = self.candidates[parent].parameters

@@ -12,7 +12,6 @@ from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._family import Statistics, add_statistics
 from lowdim.mixture._subspace.arguments import Arguments
 from lowdim.mixture._subspace.family import SubspaceFamily
-from lowdim.mixture._subspace.fit import with_constraints
 from lowdim.mixture._subspace.given import GivenComponent, build_constraints
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
@@ -34,7 +33,7 @@ def start_at(
         noise=flats.noise[None].clamp(min=family.floor),
         dims=flats.dims[None],
     )
-    start = with_constraints(family.starter.with_sketch(free), family.constraints)
+    start = family.with_held(family.starter.with_sketch(free))
     return replace(start, weights=torch.from_numpy(weights / weights.sum())[None].to(data.device))
 
 
@@ -49,7 +48,7 @@ def first_parameters(
     requested = torch.tensor(arguments.dims, device=data.device)
     if arguments.strategies:
         dims = requested.expand(len(arguments.strategies), -1).clone()
-        return with_constraints(starter.start(arguments.strategies, dims), family.constraints)
+        return family.with_held(starter.start(arguments.strategies, dims))
     shares = arguments.responsibilities
     if shares is None:
         assert arguments.labels is not None
@@ -77,4 +76,4 @@ def from_responsibilities(
             own = own * block.weights
         total = add_statistics(total, learned.statistics(block, own, free))
     assert total is not None
-    return with_constraints(learned.maximize(total, free), family.constraints)
+    return family.with_held(learned.maximize(total, free))
