@@ -283,7 +283,7 @@ def test_prints(
         ({"min_variance": -1e-3}, ValueError, "min_variance"),
         ({"max_additional_init": -1}, ValueError, "max_additional_init"),
         ({"init_spaces": [1]}, TypeError, r"init_spaces\[0\]"),
-        ({"init_spaces": 1}, TypeError, "init_spaces is a int"),
+        ({"init_spaces": 1}, TypeError, "init_spaces is of type int"),
         (
             {"init_spaces": [affine_subspace([], [0.0], 1, [], 1)]},
             ValueError,
@@ -317,3 +317,36 @@ def test_bad_arguments_are_named(
         options = {"random_state": 0, **options}
         with pytest.raises(error, match=message):
             run_EM_parallelized(planted.X, **options)
+
+
+def test_no_points_have_empty_answers(truth: list) -> None:
+    none = np.zeros((0, 5))
+    for points in (none, sparse.csr_matrix(none)):
+        space = truth[-1]
+        assert space.transform(points).shape == (0, space.d)
+        assert space.projection(points).shape == (0, 5)
+        assert space.orthogonal_distance(points).shape == (0,)
+        assert space.probability(points, log=True).shape == (0,)
+        for assignment in ("soft", "hard", "closest"):
+            assert E_step(points, truth, assignment).shape == (0, len(truth))
+    with pytest.raises(ValueError, match="0 sample"):
+        E_step(np.zeros((0, 4)), truth)
+
+
+@pytest.mark.parametrize("kd", [[0], [1], [0, 0]])
+def test_too_few_points_to_fit_are_refused_by_their_name(kd: list[int]) -> None:
+    row = np.ones((1, 3))
+    with pytest.raises(ValueError, match="points has 1 sample"):
+        run_EM(row, kd, silent=True)
+    with pytest.raises(ValueError, match="points has 1 sample"):
+        fit_single_space(row, kd[0])
+
+
+def test_workers_of_every_core_and_the_old_variances(planted: SimulatedSubspaces) -> None:
+    settings = {"assignment": "hard", "initializations": 2, "random_state": 0}
+    spaces, shares = run_EM_parallelized(planted.X, [1, 1, 2], n_jobs=-1, **settings)
+    before, _ = run_EM_parallelized(planted.X, [1, 1, 2], n_jobs=-1, legacy=True, **settings)
+    for space, old, n in zip(spaces, before, shares.sum(0), strict=True):
+        np.testing.assert_allclose(old.latent_sigmas, space.latent_sigmas * np.sqrt(n / (n - 1)))
+    with pytest.raises(ValueError, match="n_jobs"):
+        run_EM_parallelized(planted.X, [1, 1, 2], n_jobs=0)

@@ -59,7 +59,7 @@ def test_the_module_is_an_attribute_of_the_package() -> None:
     assert lowdim.kspaces.run_EM is run_EM
 
 
-@pytest.mark.parametrize("module", ["model_selection_", "generate_", "affine_subspace_"])
+@pytest.mark.parametrize("module", ["EM", "model_selection_", "generate_", "affine_subspace_"])
 def test_a_star_import_of_a_module_brings_what_is_public(module: str) -> None:
     there = importlib.import_module(f"lowdim.kspaces.{module}")
     names: dict[str, Any] = {}

@@ -17,9 +17,13 @@ from lowdim.kspaces._engine import Problem, Solution, fit, fit_single
 from lowdim.kspaces._mixture import as_spaces, shares
 from lowdim.kspaces._print import say
 from lowdim.kspaces._random import seeded
-from lowdim.kspaces._rows import read_points
+from lowdim.kspaces._rows import is_empty, read_points
 from lowdim.kspaces._spaces import affine_subspace
 from lowdim.kspaces._translate import divided_as_before
+from lowdim.mixture._jobs import check_n_jobs
+from lowdim.mixture._subspace.arguments import check_rows
+
+__all__ = ["E_step", "fit_single_space", "run_EM", "run_EM_parallelized"]
 
 #: Kinds of start, in turn; the random ones draw other rows each time.
 ALL_STARTS = ("kmeans", "points", "local")
@@ -166,11 +170,7 @@ def run_EM(
             f"{n_starts} starts in {took:.3f} s, log-likelihood {best.log_likelihood:.8g} after "
             f"{best.n_iter} steps"
         )
-    result = _result(problem, best, silent, return_if_failed)
-    if legacy and len(result[0]):
-        spaces = [divided_as_before(*pair) for pair in zip(result[0], result[1].T, strict=True)]
-        return spaces, shares(problem.source, spaces, assignment)
-    return result
+    return _result(problem, best, silent, return_if_failed, legacy)
 
 
 def run_EM_parallelized(
@@ -194,6 +194,7 @@ def run_EM_parallelized(
     max_additional_init: int = 0,
     print_seeds: bool = False,
     random_state: RandomState = None,
+    legacy: bool = False,
 ) -> Any:
     """Do what `run_EM` does, with the starts split over joblib's workers.
 
@@ -204,14 +205,14 @@ def run_EM_parallelized(
     Parameters
     ----------
     n_jobs : int, optional
-        Number of workers; by default 4, or one per start if there are fewer.
+        Number of workers; by default 4, and never more than starts. -1 is one per core.
     max_additional_init : int, default=0
-        As in `run_EM`.
+        As in `run_EM`: of all workers together.
     print_seeds : bool, default=False
         Print the seed of each worker.
     points, kd, assignment, max_iter, tol, initializations, randomize_init, batch_size, \
 batch_replace, init_spaces, fixed_spaces, min_variance, set_noise_equal, DA, beta_0, anneal_rate, \
-random_state
+random_state, legacy
         As in `run_EM`.
 
     Returns
@@ -226,7 +227,7 @@ random_state
     """
     n_starts = check_positive_int(initializations, "initializations")
     n_more = check_positive_int(max_additional_init, "max_additional_init", minimum=0)
-    n_jobs = min(4 if n_jobs is None else check_positive_int(n_jobs, "n_jobs"), n_starts)
+    n_jobs = min(4 if n_jobs is None else check_n_jobs(n_jobs), n_starts)
     problem = check_problem(
         points,
         kd,
@@ -247,7 +248,7 @@ random_state
     say(f"Seeds of the workers: {seeds}", silent=not print_seeds)
     best = fit(problem, _kinds(problem, n_starts, randomize_init), rng, seeds)
     best = _further(problem, best, n_more, rng)
-    return _result(problem, best, silent=True, return_if_failed=True)
+    return _result(problem, best, silent=True, return_if_failed=True, legacy=legacy)
 
 
 def E_step(
@@ -277,6 +278,8 @@ def E_step(
         has no density because a standard deviation is zero.
     """
     spaces = as_spaces(spaces)
+    if is_empty(points, spaces[0].D):
+        return np.zeros((0, len(spaces)))
     probabilities = shares(read_points(points, spaces[0].D), spaces, assignment)
     say(f"sigmas: {[round(space.sigma, 2) for space in spaces]}", silent=not verbose)
     say(f"points owned: {probabilities.sum(0).round(2).tolist()}", silent=not verbose)
@@ -307,7 +310,9 @@ def fit_single_space(points: Any, d: int, min_variance: float = 1e-10) -> affine
     """
     check_interval(min_variance, "min_variance", low=0.0)
     source = read_points(points)
-    return fit_single(source, check_kd([d], source.n_cols)[0], float(min_variance))
+    dims = check_kd([d], source.n_cols)
+    check_rows(source, dims, name="points")
+    return fit_single(source, dims[0], float(min_variance))
 
 
 def _kinds(problem: Problem, n_starts: int, randomize: bool) -> list[str]:
@@ -331,7 +336,9 @@ def _further(
     return max(best, fit(again, kinds, rng), key=lambda solution: solution.rank)
 
 
-def _result(problem: Problem, best: Solution, silent: bool, return_if_failed: bool) -> Any:
+def _result(
+    problem: Problem, best: Solution, silent: bool, return_if_failed: bool, legacy: bool
+) -> Any:
     """What `run_EM` returns."""
     if not best.spaces or not (best.sound or return_if_failed):
         return [[], []]
@@ -342,7 +349,11 @@ def _result(problem: Problem, best: Solution, silent: bool, return_if_failed: bo
             ConvergenceWarning,
             stacklevel=3,
         )
-    return best.spaces, best.probabilities
+    if not legacy:
+        return best.spaces, best.probabilities
+    pairs = zip(best.spaces, best.probabilities.T, strict=True)
+    spaces = [divided_as_before(*pair) for pair in pairs]
+    return spaces, shares(problem.source, spaces, problem.assignment)
 
 
 def _tell(best: Solution, verbose: bool, print_solution: bool, print_ownerships: bool) -> None:

@@ -15,6 +15,7 @@ from lowdim.kspaces._given import read_fixed, split_init
 from lowdim.kspaces._mixture import ASSIGNMENTS
 from lowdim.kspaces._print import say
 from lowdim.kspaces._rows import read_points
+from lowdim.mixture._subspace.arguments import check_rows
 
 #: kspaces stops when no parameter moves by more than `tol`. Near a maximum the likelihood is flat:
 #: it gains the square of what parameters move, and some slow moves are still to come.
@@ -56,6 +57,7 @@ def check_problem(
         dims = [space.d for space in start]
     if not dims:
         raise ValueError("There is no space to learn: pass dimensions in kd, or init_spaces.")
+    check_rows(source, dims, name="points")
     _check_range(source, min_variance, silent)
     return Problem(
         source=source,

@@ -30,12 +30,13 @@ def as_spaces(spaces: Any, name: str = "spaces") -> list[affine_subspace]:
     if isinstance(spaces, affine_subspace):
         return [spaces]
     if not isinstance(spaces, (list, tuple)):
-        raise TypeError(f"{name} is a {type(spaces).__name__}; pass a list of affine_subspace.")
+        raise TypeError(
+            f"{name} is of type {_type_of(spaces)}; pass a list of lowdim.kspaces.affine_subspace."
+        )
     for i, space in enumerate(spaces):
         if not isinstance(space, affine_subspace):
             raise TypeError(
-                f"{name}[{i}] is a {type(space).__name__}, not an affine_subspace of "
-                "lowdim.kspaces."
+                f"{name}[{i}] is of type {_type_of(space)}, not lowdim.kspaces.affine_subspace."
             )
     if not spaces:
         raise ValueError(f"{name} is empty; pass at least one affine_subspace.")
@@ -90,3 +91,9 @@ def _shortened(rows: Float64Array) -> Float64Array:
         return rows
     largest = np.abs(rows).max(1, keepdims=True)
     return np.asarray(rows * np.minimum(1.0, FARTHEST / np.maximum(largest, FARTHEST)))
+
+
+def _type_of(value: object) -> str:
+    """The type's name, with its module, since kspaces has classes of the same names."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"

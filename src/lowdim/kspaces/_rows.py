@@ -22,6 +22,11 @@ def is_single(points: Any) -> bool:
     return getattr(points, "ndim", None) == 1
 
 
+def is_empty(points: Any, n_columns: int) -> bool:
+    """Whether there are no points, (0, D): what a cluster that owns none selects."""
+    return getattr(points, "shape", None) == (0, n_columns)
+
+
 def read_points(points: Any, n_columns: int | None = None) -> RowSource:
     """Check points, (N, D), or a single one, (D,), and return where to read them.
 
@@ -53,6 +58,8 @@ def dense_blocks(source: RowSource) -> Iterator[np.ndarray]:
 
 def by_rows(points: Any, n_columns: int, function: Callable[[np.ndarray], np.ndarray]) -> Any:
     """A function's results for all blocks of rows, stacked; of a single point, for that point."""
+    if is_empty(points, n_columns):
+        return function(np.zeros((0, n_columns)))
     source = read_points(points, n_columns)
     results = np.concatenate([function(rows) for rows in dense_blocks(source)])
     return results[0] if is_single(points) else results

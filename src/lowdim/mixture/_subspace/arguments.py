@@ -108,7 +108,7 @@ def check_arguments(model: SubspaceMixture, source: RowSource) -> Arguments:
         start = parse_start(model.init, dims, len(given), source.n_cols)
     else:
         strategies, labels, shares = _check_init(model.init, n_init, source.n_rows, len(dims))
-    _check_rows(source, dims)
+    check_rows(source, dims)
     if model.batch_size is not None:
         check_positive_int(model.batch_size, "batch_size")
     if model.assignment == "closest" and any(component.uniform for component in given):
@@ -161,12 +161,13 @@ def check_dims(n_components: Any, dims: Any, n_columns: int) -> list[int]:
     return out
 
 
-def _check_rows(source: RowSource, dims: list[int]) -> None:
+def check_rows(source: RowSource, dims: list[int], *, name: str = "X") -> None:
+    """Raise ValueError where rows are too few for components of these dimensions."""
     least = 2 if len(dims) == 1 else len(dims) + 1
     if source.n_rows < least:
         raise ValueError(
-            f"X has {source.n_rows} sample(s), but {len(dims)} component(s) need at least {least}; "
-            "pass more rows or ask for fewer components."
+            f"{name} has {source.n_rows} sample(s), but {len(dims)} component(s) need at least "
+            f"{least}; pass more rows or ask for fewer components."
         )
 
 
