@@ -260,7 +260,7 @@ def test_prints(
     run_EM(planted.X, [1], init_spaces=truth, **options)
     assert "kd is not used" in capsys.readouterr().out
     run_EM_parallelized(planted.X, [1, 1, 2], print_seeds=True, n_jobs=1, **options)
-    assert "Seeds of the workers: [" in capsys.readouterr().out
+    assert "Seed of all starts: " in capsys.readouterr().out
     run_EM_parallelized(planted.X, [1, 1, 2], **options)
     assert capsys.readouterr().out == ""
     E_step(planted.X, truth, verbose=True)

@@ -99,6 +99,10 @@ class DenseBlock:
         self.n_rows = len(values)
         self.weights = weights
 
+    def __getstate__(self) -> dict[str, object]:
+        own = ("values", "start", "weights", "outside", "n_rows")
+        return {name: vars(self)[name] for name in own}  # copies are made again elsewhere
+
     @cached_property
     def squared_norms(self) -> Tensor:
         norms: Tensor = torch.linalg.vector_norm(self.values, dim=1, dtype=torch.float64)

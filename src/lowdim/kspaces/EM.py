@@ -200,7 +200,7 @@ def run_EM_parallelized(
 
     The workers are threads, one core each, that share the points. Within
     ``joblib.parallel_config(backend="loky")``, or another backend such as Dask's, they are what
-    that backend has. The result depends on the seed and on `n_jobs`.
+    that backend has. The starts are the same whatever `n_jobs`.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def run_EM_parallelized(
     max_additional_init : int, default=0
         As in `run_EM`: of all workers together.
     print_seeds : bool, default=False
-        Print the seed of each worker.
+        Print the seed that the starts are drawn from. (kspaces prints one for each worker.)
     points, kd, assignment, max_iter, tol, initializations, randomize_init, batch_size, \
 batch_replace, init_spaces, fixed_spaces, min_variance, set_noise_equal, DA, beta_0, anneal_rate, \
 random_state, legacy
@@ -243,10 +243,10 @@ random_state, legacy
         annealing=(beta_0, anneal_rate) if DA else None,
         silent=True,
     )
-    rng = seeded(random_state)
-    seeds = rng.integers(2**31, size=n_jobs).tolist()
-    say(f"Seeds of the workers: {seeds}", silent=not print_seeds)
-    best = fit(problem, _kinds(problem, n_starts, randomize_init), rng, seeds)
+    seed = int(seeded(random_state).integers(2**31))
+    say(f"Seed of all starts: {seed}", silent=not print_seeds)
+    rng = np.random.default_rng(seed)
+    best = fit(problem, _kinds(problem, n_starts, randomize_init), rng, n_jobs)
     best = _further(problem, best, n_more, rng)
     return _result(problem, best, silent=True, return_if_failed=True, legacy=legacy)
 

@@ -29,7 +29,6 @@ from lowdim.mixture._subspace.arguments import check_arguments
 from lowdim.mixture._subspace.attributes import set_fitted
 from lowdim.mixture._subspace.fit import SubspaceFit
 from lowdim.mixture._subspace.minibatch import Minibatches
-from lowdim.mixture._subspace.parallel import fit_in_parallel
 from lowdim.mixture._subspace.train import fit_rows
 
 #: The floor of all variances, relative to the data's mean variance per column, whatever
@@ -138,12 +137,12 @@ def fit(
     problem: Problem,
     strategies: list[str],
     rng: np.random.Generator,
-    seeds: list[int] | None = None,
+    n_workers: int = 1,
     weight: np.ndarray | None = None,
 ) -> Solution:
     """The best of a start from ``problem.start``, if there is one, and of others.
 
-    With seeds, the starts are split over as many workers.
+    With several workers, the starts are split among them.
     """
     model = _model(problem)
     source = problem.source
@@ -157,11 +156,12 @@ def fit(
             arguments,
             reg_covar=floor,
             strategies=strategies,
+            n_workers=n_workers,
             minibatches=_minibatches(problem),
             # The most likely model, whatever the assignment maximises.
             options=replace(arguments.options, by_likelihood=True),
         )
-        kept = fit_in_parallel(arguments, data, seeds) if seeds else fit_rows(arguments, data, rng)
+        kept = fit_rows(arguments, data, rng)
         if not np.isfinite(kept.objective):
             return Solution([], np.zeros((0, 0)), -np.inf, False, False, kept.n_iter, kept.trace)
         set_fitted(model, kept, data)

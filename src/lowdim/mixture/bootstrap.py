@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from lowdim._random import generator, spawn
 from lowdim._threads import threads_for
 from lowdim._validation import check_interval, check_positive_int, check_sample_weight
+from lowdim.data.estimator_rows import read_rows
 from lowdim.mixture._jobs import check_n_jobs, in_jobs
 from lowdim.mixture._resample import Refit, Replicate
-from lowdim.mixture._subspace.arguments import read_rows
 from lowdim.mixture.subspace import SubspaceMixture
 
 if TYPE_CHECKING:

@@ -15,12 +15,13 @@ from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
+from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.data.standardized import StandardizedRows
 from lowdim.data.subset import SubsetRows
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._subspace import infer
-from lowdim.mixture._subspace.arguments import Arguments, check_arguments, read_rows
+from lowdim.mixture._subspace.arguments import Arguments, check_arguments
 from lowdim.mixture._subspace.attributes import set_fitted
 from lowdim.mixture._subspace.fit import SubspaceFit, make_starter, run_restarts
 from lowdim.mixture._subspace.search import Candidate, Search

@@ -19,9 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
+from lowdim.data.estimator_rows import read_new_rows, read_rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._subspace import infer
-from lowdim.mixture._subspace.arguments import Arguments, check_arguments, read_new_rows, read_rows
+from lowdim.mixture._subspace.arguments import Arguments, check_arguments
 from lowdim.mixture._subspace.attributes import (
     parameters_of,
     read_model,
@@ -31,8 +32,8 @@ from lowdim.mixture._subspace.attributes import (
 )
 from lowdim.mixture._subspace.criteria import InformationCriteria
 from lowdim.mixture._subspace.fit import SubspaceFit
-from lowdim.mixture._subspace.parallel import fit_starts
 from lowdim.mixture._subspace.pieces import OnlineState, update_rows
+from lowdim.mixture._subspace.train import fit_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -236,7 +237,7 @@ class SubspaceMixture(
         arguments = check_arguments(self, source)
         with threads_for(source.n_rows * source.n_cols):
             data = self._rows(arguments, weight)
-            fit = fit_starts(arguments, data, generator(self.random_state))
+            fit = fit_rows(arguments, data, generator(self.random_state))
         self._set(fit, data)
         self._online: OnlineState | None = None
         return self

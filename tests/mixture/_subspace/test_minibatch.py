@@ -83,7 +83,8 @@ def test_one_pass_alone_is_worth_several_steps_of_em() -> None:
     start = starter.start(["points"] * 8, torch.tensor([DIMS] * 8))
     plan = Minibatches(150, 20, 1)
     options = EMOptions()
-    result = run_minibatches(family, source, start, options, plan, np.random.default_rng(0))
+    family = family.drawing_from(np.random.default_rng(0))
+    result = run_minibatches(family, source, start, options=options, plan=plan)
     once = family.maximize(expectation(family, source, start)[0], start)
     assert (result.objective > expectation(family, source, once)[1].numpy()).mean() > 0.8
     assert set(result.reasons) == {StopReason.ITERATION_LIMIT}
@@ -160,8 +161,9 @@ def test_a_failed_start_does_not_stop_the_others() -> None:
     means = start.means.clone()
     means[1] = torch.nan
     plan = Minibatches(100, 6, 5)
+    family = family.drawing_from(np.random.default_rng(0))
     result = run_minibatches(
-        family, source, replace(start, means=means), EMOptions(), plan, np.random.default_rng(0)
+        family, source, replace(start, means=means), options=EMOptions(), plan=plan
     )
     assert result.reasons[1] is StopReason.FAILED
     assert np.isfinite(result.objective[[0, 2]]).all()

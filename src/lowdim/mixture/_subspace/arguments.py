@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from lowdim._device import resolve_device, resolve_dtype
-from lowdim._validation import check_in, check_interval, check_positive_int, check_source
-from lowdim.data.sources import RowSource, as_rows
-from lowdim.data.standardized import StandardizedRows
+from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim.data.sources import RowSource
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._jobs import check_n_jobs
 from lowdim.mixture._subspace.given import GivenComponent, parse_given, parse_start
@@ -48,52 +47,6 @@ class Arguments:
     device: torch.device
     dtype: torch.dtype
     verbose: int
-
-
-def read_rows(model: SubspaceMixture, X: Any, *, reset: bool = True) -> RowSource:
-    """The checked rows of a fit; remembers the number and names of the columns."""
-    source = as_rows(X)
-    if reset:
-        model.n_features_in_ = source.n_cols
-        if source.feature_names is not None:
-            model.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
-        elif hasattr(model, "feature_names_in_"):
-            del model.feature_names_in_
-    check_source(source)
-    if not reset:
-        _check_columns(model, source)
-    return source
-
-
-def read_new_rows(
-    model: SubspaceMixture, X: Any, moments: tuple[np.ndarray, float]
-) -> StandardizedRows:
-    """New rows in a fitted model's units."""
-    source = as_rows(X)
-    check_source(source)
-    _check_columns(model, source)
-    return StandardizedRows(
-        source,
-        device=resolve_device(model.device),
-        dtype=resolve_dtype(model.dtype, source.dtype),
-        block_rows=model.batch_size,
-        moments=moments,
-    )
-
-
-def _check_columns(model: SubspaceMixture, source: RowSource) -> None:
-    names = getattr(model, "feature_names_in_", None)
-    if source.n_cols != model.n_features_in_:
-        raise ValueError(
-            f"X has {source.n_cols} features, but SubspaceMixture is expecting "
-            f"{model.n_features_in_} features as input."
-        )
-    new = source.feature_names
-    if names is not None and new is not None and list(names) != list(new):
-        raise ValueError(
-            "The feature names should match those that were passed during fit: select the "
-            "same columns in the same order."
-        )
 
 
 def check_arguments(model: SubspaceMixture, source: RowSource) -> Arguments:

@@ -19,7 +19,7 @@ from lowdim._results import StopReason
 from lowdim.data.blocks import Block, DenseBlock
 from lowdim.data.standardized import CACHE_BYTES, StandardizedRows
 from lowdim.math.linalg import orthonormal_rows
-from lowdim.mixture._em import EMOptions
+from lowdim.mixture._em import PATIENCE, EMOptions, EMResult
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fit import Sifted, run_restarts
 from lowdim.mixture._subspace.initialize import EXACT_COLUMNS, Starter
@@ -136,6 +136,7 @@ def refine(
     start: SubspaceParameters,
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
+    n_workers: int = 1,
 ) -> tuple[SubspaceParameters, Sifted]:
     """Run EM among the directions; restarts that end alike go on as one.
 
@@ -146,11 +147,12 @@ def refine(
     sifted : Sifted
     """
     options = replace(options, tol=COARSE * options.tol)
-    result = run_restarts(family, rows, [start], options, report)
+    result = run_restarts(family, rows, [start], options, report, n_workers)
     place = np.full(len(result.objective), -1)
     kept: list[int] = []
+    behind = _behind(result, options)
     for r in range(len(place)):  # in this order, lest rounding decide which of equals goes on
-        if result.reasons[r] is StopReason.OUTPACED:
+        if behind[r]:
             continue
         alike = (np.abs(result.objective[kept] - result.objective[r]) < options.tol) & (
             result.degenerate[kept] == result.degenerate[r]
@@ -160,3 +162,12 @@ def refine(
             kept.append(r)
     index = torch.tensor(kept, device=rows.device)
     return rows.lift(result.parameters.select(index)), Sifted(result.objective, place)
+
+
+def _behind(result: EMResult[SubspaceParameters], options: EMOptions) -> np.ndarray:
+    """Restarts that are too far below the best, as `run_em` has it, whichever settled first."""
+    behind = np.array([reason is StopReason.OUTPACED for reason in result.reasons])
+    if options.comparable:
+        best = result.objective[result.best()]
+        behind |= result.objective + PATIENCE * options.tol < best
+    return behind

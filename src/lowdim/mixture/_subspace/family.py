@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -65,6 +66,10 @@ class SubspaceFamily:
     @property
     def n_held(self) -> int:
         return 0 if self.constraints is None else self.constraints.n_held
+
+    def drawing_from(self, rng: np.random.Generator) -> Self:
+        """The family with another source of random choices."""
+        return replace(self, starter=replace(self.starter, rng=rng))
 
     def with_held(self, free: SubspaceParameters) -> SubspaceParameters:
         """Starting parameters with the fixed and background components behind them."""

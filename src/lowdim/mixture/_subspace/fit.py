@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood,
 from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.initialize import Starter, sample_index
+from lowdim.mixture._subspace.parallel import Run, in_workers
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Restarts are batched as long as their parameters and statistics stay below this.
@@ -96,21 +98,47 @@ def run_restarts(
     starts: list[SubspaceParameters],
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
+    n_workers: int = 1,
 ) -> EMResult[SubspaceParameters]:
     """EM from all starts."""
-    return in_batches(starts, lambda start: run_em(family, data, start, options, report))
+    report = report if n_workers == 1 else None  # a bar cannot be sent to other processes
+    run = partial(_run_em, options=options, report=report)
+    return in_batches(run, family, data, starts, n_workers)
+
+
+def _run_em(
+    family: SubspaceFamily,
+    data: Rows,
+    start: SubspaceParameters,
+    *,
+    options: EMOptions,
+    report: Callable[[int, float], None] | None,
+) -> EMResult[SubspaceParameters]:
+    return run_em(family, data, start, options, report)
 
 
 def in_batches(
+    run: Run,
+    family: SubspaceFamily,
+    data: Rows,
     starts: list[SubspaceParameters],
-    run: Callable[[SubspaceParameters], EMResult[SubspaceParameters]],
+    n_workers: int = 1,
 ) -> EMResult[SubspaceParameters]:
-    """Run all starts, as many at a time as memory allows, and join their results.
+    """Run all starts, by workers or as many at a time as memory allows, and join their results.
 
     The list is emptied, since what is in it is as large as what is learned from it.
     """
     start = concatenate(starts)
     starts.clear()
+    if n_workers > 1 and start.n_restarts > 1:
+        return _joined(in_workers(partial(_in_memory, run), family, data, start, n_workers))
+    return _in_memory(run, family, data, start)
+
+
+def _in_memory(
+    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters
+) -> EMResult[SubspaceParameters]:
+    """Run as many starts at a time as memory allows."""
     size, n = restarts_per_batch(start), start.n_restarts
     batches = [start]
     if size < n:
@@ -118,7 +146,11 @@ def in_batches(
     del start
     results = []
     while batches:
-        results.append(run(batches.pop(0)))
+        results.append(run(family, data, batches.pop(0)))
+    return _joined(results)
+
+
+def _joined(results: list[EMResult[SubspaceParameters]]) -> EMResult[SubspaceParameters]:
     if len(results) == 1:
         return results[0]
     return EMResult(

@@ -84,9 +84,9 @@ def run_minibatches(
     family: SubspaceFamily,
     data: StandardizedRows,
     start: SubspaceParameters,
+    *,
     options: EMOptions,
     plan: Minibatches,
-    rng: np.random.Generator,
     report: Callable[[int, float], None] | None = None,
 ) -> EMResult[SubspaceParameters]:
     """Take steps with all restarts, which share the rows of each, until they have settled.
@@ -94,7 +94,7 @@ def run_minibatches(
     Objectives are those of all rows at the end, and traces the mean over each round's rows.
     """
     run = _Run(replace(family, total_weight=1.0), start, options)
-    pieces = plan.draw(data, rng)
+    pieces = plan.draw(data, family.starter.rng)
     for i in range(plan.rounds):
         run.round(islice(pieces, plan.steps))
         if report is not None:

@@ -13,9 +13,8 @@ from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.arguments import Arguments
 from lowdim.mixture._subspace.fit import SubspaceFit
 from lowdim.mixture._subspace.online import blend, rebase, reweighted, step_size
-from lowdim.mixture._subspace.parallel import fit_starts
 from lowdim.mixture._subspace.parameters import SubspaceParameters
-from lowdim.mixture._subspace.train import prepare
+from lowdim.mixture._subspace.train import fit_rows, prepare
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def update_rows(
     family = replace(family, total_weight=1.0)
     fit = None
     if state is None:
-        fit = fit_starts(arguments, data, rng)
+        fit = fit_rows(arguments, data, rng)
         before = fit.parameters
     else:
         known = state.parameters if isinstance(state, OnlineState) else state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from lowdim.mixture._subspace.fit import (
 )
 from lowdim.mixture._subspace.given import build_constraints
 from lowdim.mixture._subspace.initialize import Starter
-from lowdim.mixture._subspace.minibatch import Minibatches, run_minibatches
+from lowdim.mixture._subspace.minibatch import run_minibatches
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 from lowdim.mixture._subspace.starts import first_parameters, start_at
 
@@ -70,12 +71,12 @@ def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Genera
     with _reports(arguments) as report:
         starts, options = _begin(arguments, data, family, index, stages, report)
         if arguments.minibatches is not None:
-            starts, trace, rounds = _step(
-                arguments.minibatches, starts, options, data, family, rng, stages, report
-            )
+            starts, trace, rounds = _step(arguments, starts, options, data, family, stages, report)
             left = max(1, options.max_iter - rounds)
             options = replace(options, annealing=None, max_iter=left)
-        result = run_restarts(family, data, starts, options, report)
+        # Where workers have sifted the starts already, threads share what is left.
+        n_workers = 1 if stages else arguments.n_workers
+        result = run_restarts(family, data, starts, options, report, n_workers)
     requested = torch.tensor(arguments.dims, device=data.device)
     fit = keep_best(family, data, result, options, requested)
     objectives = fit.restart_objectives
@@ -113,25 +114,26 @@ def _begin(
         return [*starts, first_parameters(arguments, data, family, index)], options
     small = compact.family(family)
     first = first_parameters(arguments, compact, small, index)
-    parameters, sifted = refine(small, compact, first, options, report)
+    parameters, sifted = refine(small, compact, first, options, report, arguments.n_workers)
     stages.append(sifted.after(len(starts)))
     return [*starts, starter.with_sketch(parameters)], replace(options, annealing=None)
 
 
 def _step(
-    plan: Minibatches,
+    arguments: Arguments,
     starts: list[SubspaceParameters],
     options: EMOptions,
     data: StandardizedRows,
     family: SubspaceFamily,
-    rng: np.random.Generator,
     stages: list[Sifted],
     report: Report | None,
 ) -> tuple[list[SubspaceParameters], np.ndarray, int]:
     """The best restart after its minibatches, the trace of its rounds, and their number."""
-    result = in_batches(
-        starts, lambda start: run_minibatches(family, data, start, options, plan, rng, report)
-    )
+    n_workers = 1 if stages else arguments.n_workers
+    report = report if n_workers == 1 else None
+    assert arguments.minibatches is not None
+    run = partial(run_minibatches, options=options, plan=arguments.minibatches, report=report)
+    result = in_batches(run, family, data, starts, n_workers)
     result = ranked(family, data, result, options)
     best = result.best()
     stages.append(Sifted(result.objective, np.where(np.arange(len(result.traces)) == best, 0, -1)))

@@ -1,0 +1,56 @@
+"""The rows that an estimator is fitted to, and those that it is asked about later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lowdim._device import resolve_device, resolve_dtype
+from lowdim._validation import check_source
+from lowdim.data.sources import RowSource, as_rows
+from lowdim.data.standardized import StandardizedRows
+
+
+def read_rows(model: Any, X: Any, *, reset: bool = True) -> RowSource:
+    """The checked rows of a fit; remembers the number and names of the columns."""
+    source = as_rows(X)
+    if reset:
+        model.n_features_in_ = source.n_cols
+        if source.feature_names is not None:
+            model.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
+        elif hasattr(model, "feature_names_in_"):
+            del model.feature_names_in_
+    check_source(source)
+    if not reset:
+        _check_columns(model, source)
+    return source
+
+
+def read_new_rows(model: Any, X: Any, moments: tuple[np.ndarray, float]) -> StandardizedRows:
+    """New rows in a fitted model's units."""
+    source = as_rows(X)
+    check_source(source)
+    _check_columns(model, source)
+    return StandardizedRows(
+        source,
+        device=resolve_device(model.device),
+        dtype=resolve_dtype(model.dtype, source.dtype),
+        block_rows=model.batch_size,
+        moments=moments,
+    )
+
+
+def _check_columns(model: Any, source: RowSource) -> None:
+    names = getattr(model, "feature_names_in_", None)
+    if source.n_cols != model.n_features_in_:
+        raise ValueError(
+            f"X has {source.n_cols} features, but {type(model).__name__} is expecting "
+            f"{model.n_features_in_} features as input."
+        )
+    new = source.feature_names
+    if names is not None and new is not None and list(names) != list(new):
+        raise ValueError(
+            "The feature names should match those that were passed during fit: select the "
+            "same columns in the same order."
+        )
