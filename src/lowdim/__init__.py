@@ -15,6 +15,7 @@ from lowdim._version import __version__
 
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, pl, report, tl
+    from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.io import load
     from lowdim.mixture import (
         SubspaceMixture,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "KMeans",
+    "SoftKMeans",
     "SubspaceMixture",
     "__version__",
     "bootstrap_subspaces",
@@ -40,6 +43,8 @@ __all__ = [
 
 _MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
 _HOMES = {
+    "KMeans": "lowdim.cluster",
+    "SoftKMeans": "lowdim.cluster",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",
     "consensus_subspaces": "lowdim.mixture",

@@ -18,6 +18,7 @@ from torch import Tensor
 from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
 from lowdim.mixture._family import Family, P, Statistics, add_statistics, concatenate
+from lowdim.mixture._squarem import extrapolate
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.
 MAX_RESEEDS = 5
@@ -55,6 +56,9 @@ class EMOptions:
     by_likelihood : bool
         Restarts are chosen among by their log-likelihood whatever the assignment. Then only
         soft ones are pruned, since the objective of others does not tell which are behind.
+    movement : float, optional
+        Stop when an M-step moves the parameters by no more than this, as their
+        `moved` measures it, rather than by the gain.
     """
 
     assignment: str = "soft"
@@ -64,6 +68,7 @@ class EMOptions:
     accelerate: bool = True
     prune: bool = True
     by_likelihood: bool = False
+    movement: float | None = None
 
     @property
     def comparable(self) -> bool:
@@ -206,12 +211,19 @@ class _Loop(Generic[P]):
         if self.beta < 1.0:
             self._anneal(updated, gain, failed)
             return
-        done = ~rejected & ~reseeded & (np.abs(gain) < self.options.tol)
+        done = ~rejected & ~reseeded & self._settled(gain, updated)
         self._retire(done & ~failed, StopReason.CONVERGED)
         self._retire(failed, StopReason.FAILED)
         hopeless = self._hopeless(objective, gain) & ~(done | failed | rejected | reseeded)
         self._retire(hopeless, StopReason.OUTPACED)
         self._advance(updated, gain, rejected, reseeded, keep=~(done | failed | hopeless))
+
+    def _settled(self, gain: np.ndarray, updated: P) -> np.ndarray:
+        """Which restarts are where they will stay: little is gained, or little moves."""
+        if self.options.movement is None:
+            return np.asarray(np.abs(gain) < self.options.tol)
+        moved = self.now.moved(updated).cpu().numpy()
+        return np.asarray(moved <= self.options.movement)
 
     def _hopeless(self, objective: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """Restarts too far below a converged one to reach it at their present pace."""
@@ -373,25 +385,3 @@ def without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
         name: torch.where(mask.to(value.device).view(-1, *[1] * (value.ndim - 1)), 0.0, value)
         for name, value in statistics.items()
     }
-
-
-def extrapolate(family: Family[P], first: P, second: P, third: P) -> P:
-    """SQUAREM: a step along the path of two successive EM updates (Varadhan and Roland 2008).
-
-    theta - 2 alpha r + alpha^2 v with r = theta_1 - theta_0, v = (theta_2 - theta_1) - r and
-    alpha = -||r|| / ||v||, at most -1 (which is theta_2 itself).
-    """
-    theta, theta_1 = family.pack(first, third), family.pack(second, third)
-    r = theta_1 - theta
-    v = family.pack(third)
-    v -= theta_1
-    v -= r
-    length = np.linalg.norm(r, axis=1) / np.maximum(np.linalg.norm(v, axis=1), 1e-300)
-    alpha = -np.clip(length, 1.0, 1e3)[:, None]
-    # In place, since each of these is as large as the parameters.
-    r *= -2 * alpha
-    v *= alpha**2
-    theta += r
-    theta += v
-    del theta_1, r, v
-    return family.unpack(theta, third)

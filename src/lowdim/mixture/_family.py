@@ -51,6 +51,10 @@ class Parameters:
             changes[name] = changed
         return replace(self, **changes)
 
+    def moved(self, after: Self) -> Tensor:
+        """How far an M-step moved the parameters, (R,); for `EMOptions.movement` only."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how far it moves.")
+
     def _map(self, function: Any) -> Self:
         return replace(self, **{name: function(value) for name, value in self._tensors()})
 
@@ -148,7 +152,10 @@ class Family(Protocol[P]):
         ...
 
     def pack(self, parameters: P, reference: P | None = None) -> np.ndarray:
-        """Parameters as unconstrained vectors, (R, n), aligned with the reference's."""
+        """Parameters as unconstrained vectors, (R, n), aligned with the reference's.
+
+        A new array, which is then written to.
+        """
         ...
 
     def unpack(self, vectors: np.ndarray, like: P) -> P:

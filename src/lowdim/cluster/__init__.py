@@ -1,0 +1,6 @@
+"""Clusters around centroids."""
+
+from lowdim.cluster.kmeans import KMeans
+from lowdim.cluster.soft_kmeans import SoftKMeans
+
+__all__ = ["KMeans", "SoftKMeans"]

@@ -1,0 +1,80 @@
+"""From rows to the best of several sets of centroids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lowdim._progress import progress
+from lowdim.cluster._family import CentroidFamily, Centroids
+from lowdim.cluster._fused import nearest_labels
+from lowdim.cluster._seeding import sample_block, seed
+from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._em import EMOptions, EMResult, run_em
+
+
+@dataclass(frozen=True)
+class ClusterFit:
+    """The kept restart, in standardised units.
+
+    Attributes
+    ----------
+    means : ndarray of shape (K, D)
+    result : EMResult
+        Of all restarts.
+    best : int
+        Which of them was kept.
+    """
+
+    means: np.ndarray
+    result: EMResult[Centroids]
+    best: int
+
+
+def starts(
+    data: StandardizedRows, n_clusters: int, methods: list[str], rng: np.random.Generator
+) -> np.ndarray:
+    """Centroids for every method, (R, K, D), in standardised units."""
+    block = sample_block(data, n_clusters, rng)
+    made = [seed(block, n_clusters, method, rng) for method in methods]
+    return torch.stack(made).cpu().numpy()
+
+
+def run(
+    family: CentroidFamily,
+    data: StandardizedRows,
+    means: np.ndarray,
+    options: EMOptions,
+    *,
+    verbose: int = 0,
+) -> ClusterFit:
+    """EM from all starts, (R, K, D)."""
+    start = Centroids(
+        weights=torch.ones(means.shape[:2], dtype=torch.float64, device=data.device),
+        means=torch.from_numpy(np.ascontiguousarray(means, dtype=np.float64)).to(data.device),
+    )
+    with progress(options.max_iter, description="k-means", enabled=verbose > 0) as bar:
+        result = run_em(family, data, start, options, _report(bar) if verbose > 0 else None)
+    best = result.best()
+    return ClusterFit(result.parameters.means[best].cpu().numpy(), result, best)
+
+
+def _report(bar: Any) -> Callable[[int, float], None]:
+    def report(_: int, objective: float) -> None:
+        bar.update()
+        bar.set_postfix_str(f"objective {objective:.6g}")
+
+    return report
+
+
+def labels_of(data: StandardizedRows, means: np.ndarray) -> np.ndarray:
+    """The nearest centroid of every row, (N,), int32."""
+    centroids = torch.from_numpy(means[None]).to(data.device)
+    labels = np.empty(data.n_rows, np.int32)
+    for block in data:
+        labels[block.start : block.start + block.n_rows] = nearest_labels(block, centroids)[0]
+    return labels

@@ -1,0 +1,127 @@
+"""The E-step of k-means, compiled: each row is fetched from memory once.
+
+Import on first use only: numba is slow to load.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lowdim._compile import compiled_fast
+
+#: Rows per chunk.
+CHUNK = 256
+
+
+@compiled_fast
+def nearest_dense(rows, norms, weights, directions, offsets, n_components, labels):
+    """Assign dense rows to centroids, and sum them up.
+
+    Parameters
+    ----------
+    rows : (n, D)
+    norms, weights : (n,)
+        Squared lengths, and weights, of the rows.
+    directions : (D, R K), as the type of the rows
+        -2 mu.
+    offsets : (R K,), as the type of the rows
+        ``||mu||^2``.
+    n_components : int
+        K.
+    labels : (R, n), int32
+        Where the nearest centroids are written to.
+
+    Returns
+    -------
+    counts : (R, K)
+    sums : (R, K, D)
+    objective : (R,)
+        Minus the summed squared distances.
+    """
+    n, n_columns = rows.shape
+    width, n_restarts = directions.shape[1], len(labels)
+    counts = np.zeros((n_restarts, n_components))
+    sums = np.zeros((n_restarts, n_components, n_columns))
+    objective = np.zeros(n_restarts)
+    products, columns = np.empty((CHUNK, width), rows.dtype), np.empty((width, CHUNK), rows.dtype)
+    best, where = np.empty(CHUNK, rows.dtype), np.empty(CHUNK, np.int64)
+    for start in range(0, n, CHUNK):
+        size = min(CHUNK, n - start)
+        np.dot(rows[start : start + size], directions, products[:size])
+        for i in range(size):
+            for j in range(width):
+                columns[j, i] = products[i, j]
+        for r in range(n_restarts):
+            for k in range(n_components):
+                own, offset = columns[r * n_components + k], offsets[r * n_components + k]
+                for i in range(size):
+                    value = own[i] + offset
+                    closer = k == 0 or value < best[i]
+                    best[i] = value if closer else best[i]
+                    where[i] = k if closer else where[i]
+            for i in range(size):
+                row, weight, k = rows[start + i], weights[start + i], where[i]
+                labels[r, start + i] = k
+                counts[r, k] += weight
+                objective[r] -= weight * max(best[i] + norms[start + i], 0.0)
+                total = sums[r, k]
+                if weight == 1.0:
+                    for a in range(n_columns):
+                        total[a] += row[a]
+                else:
+                    for a in range(n_columns):
+                        total[a] += weight * row[a]
+    return counts, sums, objective
+
+
+@compiled_fast
+def nearest_sparse(stored, norms, weights, directions, offsets, n_components, labels):
+    """The same for CSR rows, ``stored = (indptr, indices, data)``; sums are of what is stored.
+
+    Directions are laid out (D, R K): one stored value meets numbers that lie side by side.
+    """
+    indptr, indices, data = stored
+    n, (n_columns, width) = len(norms), directions.shape
+    n_restarts = len(labels)
+    counts = np.zeros((n_restarts, n_components))
+    sums = np.zeros((n_restarts, n_components, n_columns))
+    objective = np.zeros(n_restarts)
+    own = np.empty(width, directions.dtype)
+    for i in range(n):
+        weight = weights[i]
+        for j in range(width):
+            own[j] = 0.0
+        position, end = indptr[i], indptr[i + 1]
+        while position + 4 <= end:  # four at a time, so that the sums are fetched less often
+            v0, d0 = data[position], directions[indices[position]]
+            v1, d1 = data[position + 1], directions[indices[position + 1]]
+            v2, d2 = data[position + 2], directions[indices[position + 2]]
+            v3, d3 = data[position + 3], directions[indices[position + 3]]
+            for j in range(width):
+                own[j] += v0 * d0[j] + v1 * d1[j] + v2 * d2[j] + v3 * d3[j]
+            position += 4
+        while position < end:
+            value, direction = data[position], directions[indices[position]]
+            for j in range(width):
+                own[j] += value * direction[j]
+            position += 1
+        for r in range(n_restarts):
+            best, k = nearest(own, offsets, r * n_components, n_components)
+            labels[r, i] = k
+            counts[r, k] += weight
+            objective[r] -= weight * max(best + norms[i], 0.0)
+            total = sums[r, k]
+            for position in range(indptr[i], indptr[i + 1]):
+                total[indices[position]] += weight * data[position]
+    return counts, sums, objective
+
+
+@compiled_fast
+def nearest(products, offsets, first, n_components):
+    """The least of products + offsets among `n_components` from `first` on, and where it is."""
+    best, where = products[first] + offsets[first], 0
+    for k in range(1, n_components):
+        value = products[first + k] + offsets[first + k]
+        if value < best:
+            best, where = value, k
+    return best, where

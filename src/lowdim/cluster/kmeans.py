@@ -1,0 +1,191 @@
+"""Hard k-means."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from lowdim._random import generator
+from lowdim._threads import threads_for
+from lowdim._validation import check_interval, check_sample_weight
+from lowdim.cluster._base import Centroid
+from lowdim.cluster._family import CentroidFamily, Centroids
+from lowdim.cluster._fit import labels_of, run
+from lowdim.data.estimator_rows import read_rows
+from lowdim.mixture._em import EMOptions, expectation
+
+
+class KMeans(Centroid):
+    """k-means clustering: every row belongs to the nearest of K centroids.
+
+    Lloyd's algorithm lowers the inertia ``J = sum_i w_i min_k ||x_i - mu_k||^2``: rows go to
+    their nearest centroid, and centroids to the mean of their rows. It is the limit of a mixture
+    of spherical Gaussians of equal weights whose variance goes to zero.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        K.
+    init : {"greedy-k-means++", "k-means++", "random", "random-partition"} or array of shape \
+(K, D), default="greedy-k-means++"
+        Where to begin: at rows drawn far from each other, keeping the best of ``2 + log K``
+        candidates (what scikit-learn calls "k-means++") or the first; at random rows; at the
+        means of random parts; or at given centroids.
+    n_init : int or "auto", default="auto"
+        Number of restarts, of which the one of least inertia is kept. "auto" is 10 for the
+        random kinds and 1 for others. All share each pass over the data.
+    max_iter : int, default=300
+        Passes over the data at most.
+    tol : float, default=1e-4
+        Stop when the centroids move by no more than this: their summed squared distances,
+        relative to the data's mean variance per column. 0 waits until no row changes its cluster.
+    empty : {"farthest", "random", "split"}, default="farthest"
+        Where a cluster goes that has lost all rows: to the row farthest from its centroid, to a
+        random row, or beside the centroid of the cluster with the most rows.
+    batch_size : int, optional
+        Rows held in memory at once; by default chosen to suit the data and the device.
+    device : str or torch.device, default="auto"
+        Where the products run.
+    dtype : {"float32", "float64"} or None
+        Precision of the large products; by default that of the data. Sums are in float64.
+    random_state : int, Generator or RandomState, optional
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (K, D)
+    labels_ : ndarray of shape (N,), int32
+        The nearest centroid of each row of the fit.
+    inertia_ : float
+        J, in squared units of the data.
+    inertia_trace_ : ndarray
+        J after every accepted step of the kept restart; it never rises.
+    restart_inertias_ : ndarray of shape (n_init,)
+        J of every restart; one that another had left far behind stopped early.
+    n_iter_ : int
+    converged_ : bool
+    stop_reason_ : str
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import lowdim as ld
+    >>> X = [[0.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 1.0]]
+    >>> ld.KMeans(n_clusters=2, random_state=0).fit(X).inertia_
+    1.0
+
+    References
+    ----------
+    Lloyd (1982), Least squares quantization in PCM. Arthur and Vassilvitskii (2007), k-means++:
+    the advantages of careful seeding.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: Any = "greedy-k-means++",
+        n_init: int | str = "auto",
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        empty: str = "farthest",
+        batch_size: int | None = None,
+        device: Any = "auto",
+        dtype: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.empty = empty
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the centroids.
+
+        Parameters
+        ----------
+        X : array-like, sparse, DataFrame, tensor, AnnData, row source or path, shape (N, D)
+        y : ignored
+        sample_weight : array-like of shape (N,), optional
+            Nonnegative row weights; a weight of 2 counts as the row twice.
+
+        Returns
+        -------
+        The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument or the data cannot be used; nothing has been computed by then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            It was still moving after `max_iter` passes, or a cluster stayed empty.
+        """
+        source = read_rows(self, X)
+        start, weight = self._check(source, sample_weight)
+        options = EMOptions(
+            assignment="closest",
+            max_iter=int(self.max_iter),
+            movement=check_interval(self.tol, "tol", low=0.0),
+        )
+        rng = generator(self.random_state)
+        with threads_for(source.n_rows * source.n_cols):
+            data = self._rows(source, weight)
+            means = start.centroids(data, int(self.n_clusters), rng)
+            family = CentroidFamily(data, self.empty, rng)
+            fit = run(family, data, means, options, verbose=int(self.verbose))
+            self._set(fit, data)
+        units = -data.total_weight * data.scale**2
+        self.inertia_trace_ = fit.result.traces[fit.best] * units
+        self.restart_inertias_ = fit.result.objective * units
+        self.inertia_ = float(self.restart_inertias_[fit.best])
+        self._owned = fit.result.parameters.weights[fit.best].cpu().numpy()
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Move the centroids to the means of all rows that were ever assigned to them.
+
+        The first call fits its rows as `fit` does; later ones make one pass over theirs, so an
+        early piece should represent the data. `labels_` and `inertia_` are those of the latest
+        piece.
+        """
+        if not hasattr(self, "cluster_centers_"):
+            return self.fit(X, sample_weight=sample_weight)
+        source = read_rows(self, X, reset=False)
+        weight = check_sample_weight(sample_weight, source.n_rows)
+        with threads_for(source.n_rows * source.n_cols):
+            data = self._rows(source, weight, self._units())
+            means = (self.cluster_centers_ - data.mean) / data.scale
+            before = torch.from_numpy(means[None]).to(data.device)
+            family = CentroidFamily(data, self.empty, np.random.default_rng(0))
+            parameters = Centroids(torch.ones(before.shape[:2], dtype=torch.float64), before)
+            statistics, objective = expectation(family, data, parameters, "closest")
+            counts = statistics["counts"][0].cpu().numpy()
+            sums = statistics["sums"][0].cpu().numpy()
+            owned = self._owned + counts
+            moved = (self._owned[:, None] * means + sums) / np.maximum(owned, 1e-300)[:, None]
+            moved = np.where(owned[:, None] > 0, moved, means)
+            self.labels_ = labels_of(data, moved)
+        self._owned = owned
+        self.cluster_centers_ = moved * data.scale + data.mean
+        self.inertia_ = -float(objective[0]) * data.total_weight * data.scale**2
+        return self
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Minus the inertia of the rows."""
+        squares = np.square(self.transform(X)).min(1)
+        weight = check_sample_weight(sample_weight, len(squares))
+        return -float(squares.sum() if weight is None else squares @ weight)

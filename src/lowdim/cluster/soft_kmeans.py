@@ -1,0 +1,259 @@
+"""Soft k-means."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from lowdim._random import generator
+from lowdim._threads import threads_for
+from lowdim._validation import check_in, check_interval
+from lowdim.cluster._base import Centroid
+from lowdim.cluster._family import CentroidFamily, Centroids
+from lowdim.cluster._fit import run
+from lowdim.data.estimator_rows import read_rows
+from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._em import EMOptions
+from lowdim.mixture._family import responsibilities
+
+#: With at most this many columns the covariance is formed; beyond, only products with it.
+FORMED_COLUMNS = 64
+#: Annealing begins at this share of the critical stiffness's distance above it.
+ABOVE_CRITICAL = 1.1
+
+
+class SoftKMeans(Centroid):
+    """Soft k-means: every row belongs to all centroids, to near ones more.
+
+    Responsibilities are ``r_ik = exp(-beta ||x_i - mu_k||^2) / sum_l exp(-beta ||x_i - mu_l||^2)``
+    and centroids the means of the rows weighted by them. Each step lowers the free energy
+    ``F = -(1 / beta) sum_i w_i log sum_k exp(-beta ||x_i - mu_k||^2)``. This is EM for a mixture
+    of spherical Gaussians of equal weights and the variance ``1 / (2 beta)`` per column. For
+    ``beta -> inf`` it is k-means; below the critical stiffness ``1 / (2 lambda_max)``, with
+    lambda_max the largest variance of the data along any direction, all centroids merge.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        K.
+    beta : float or "auto", default="auto"
+        Stiffness, > 0, in inverse squared units of the data. "auto" takes ``1 / (2 s^2)`` with
+        s^2 the variance per column within the clusters of hard k-means.
+    annealing : (float, float) or "auto", optional
+        Begin at the first number for beta and multiply it by the second, > 1, whenever the free
+        energy has settled, up to beta. "auto" begins a little above the critical stiffness.
+    init, n_init, max_iter, empty, batch_size, device, dtype, random_state, verbose
+        As in `KMeans`; a cluster is empty where no row has a share in it.
+    tol : float, default=1e-6
+        Stop when a step lowers ``beta F`` per row by less than this.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (K, D)
+    labels_ : ndarray of shape (N,), int32
+        The nearest centroid of each row of the fit.
+    free_energy_ : float
+        F, in squared units of the data.
+    free_energy_trace_ : ndarray
+        F after every accepted step of the kept restart at the final beta; it never rises.
+    beta_ : float
+        The stiffness used.
+    critical_beta_ : float
+        Below it the centroids merge.
+    restart_free_energies_ : ndarray of shape (n_init,)
+    n_iter_ : int
+    converged_ : bool
+    stop_reason_ : str
+    n_features_in_ : int
+
+    References
+    ----------
+    MacKay (2003), Information Theory, Inference, and Learning Algorithms, chapters 20 and 22.
+    Rose, Gurewitz and Fox (1990), Statistical mechanics and phase transitions in clustering.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        beta: float | str = "auto",
+        annealing: tuple[float, float] | str | None = None,
+        init: Any = "greedy-k-means++",
+        n_init: int | str = "auto",
+        max_iter: int = 1000,
+        tol: float = 1e-6,
+        empty: str = "farthest",
+        batch_size: int | None = None,
+        device: Any = "auto",
+        dtype: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.beta = beta
+        self.annealing = annealing
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.empty = empty
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the centroids.
+
+        Parameters
+        ----------
+        X : array-like, sparse, DataFrame, tensor, AnnData, row source or path, shape (N, D)
+        y : ignored
+        sample_weight : array-like of shape (N,), optional
+            Nonnegative row weights; a weight of 2 counts as the row twice.
+
+        Returns
+        -------
+        The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument or the data cannot be used; nothing has been computed by then.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Beta is below the critical stiffness, or the fit had not settled after `max_iter`
+            passes.
+        """
+        source = read_rows(self, X)
+        start, weight = self._check(source, sample_weight)
+        options = EMOptions(
+            max_iter=int(self.max_iter), tol=check_interval(self.tol, "tol", low=0.0)
+        )
+        self._check_stiffness()
+        rng = generator(self.random_state)
+        with threads_for(source.n_rows * source.n_cols):
+            data = self._rows(source, weight)
+            means = start.centroids(data, int(self.n_clusters), rng)
+            critical = _critical(data)
+            hard = CentroidFamily(data, self.empty, rng)
+            beta = self._stiffness(hard, data, means)
+            options = replace(options, annealing=self._schedule(beta, critical, data.scale))
+            family = replace(hard, beta=beta)
+            fit = run(family, data, means, options, verbose=int(self.verbose))
+            self._set(fit, data)
+        self.beta_, self.critical_beta_ = beta / data.scale**2, critical / data.scale**2
+        units = -data.total_weight / self.beta_
+        self.free_energy_trace_ = fit.result.traces[fit.best] * units
+        self.restart_free_energies_ = fit.result.objective * units
+        self.free_energy_ = float(self.restart_free_energies_[fit.best])
+        if self.beta_ < self.critical_beta_:
+            warnings.warn(
+                f"beta={self.beta_:g} is below the critical stiffness {self.critical_beta_:g}, "
+                "where all centroids merge; pass a larger one.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Responsibilities of the centroids for every row, (N, K)."""
+        check_is_fitted(self)
+        data, means = self._new_rows(X)
+        family = CentroidFamily(
+            data, self.empty, np.random.default_rng(0), self.beta_ * data.scale**2
+        )
+        parameters = _alone(means, data)
+        shares = [
+            responsibilities(family.log_joint(block, parameters), "soft")[1][0].T.cpu().numpy()
+            for block in data
+        ]
+        return np.concatenate(shares)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the free energy of the rows."""
+        data, means = self._new_rows(X)
+        family = CentroidFamily(
+            data, self.empty, np.random.default_rng(0), self.beta_ * data.scale**2
+        )
+        parameters = _alone(means, data)
+        total = sum(float(family.log_joint(block, parameters).logsumexp(1).sum()) for block in data)
+        return total / self.beta_
+
+    # Stiffness ------------------------------------------------------------------------------
+
+    def _check_stiffness(self) -> None:
+        if isinstance(self.beta, str):
+            check_in(self.beta, "beta", ("auto",))
+        else:
+            check_interval(self.beta, "beta", low=0.0, closed="neither")
+        if self.annealing is None:
+            return
+        if isinstance(self.annealing, str):
+            check_in(self.annealing, "annealing", ("auto",))
+            return
+        if not isinstance(self.annealing, (tuple, list)) or len(self.annealing) != 2:
+            raise ValueError(
+                f"annealing={self.annealing!r} is no pair; pass (first beta, factor), or 'auto'."
+            )
+        check_interval(self.annealing[0], "annealing[0]", low=0.0, closed="neither")
+        check_interval(self.annealing[1], "annealing[1]", low=1.0, closed="neither")
+
+    def _stiffness(
+        self, family: CentroidFamily, data: StandardizedRows, means: np.ndarray
+    ) -> float:
+        """Beta in standardised units."""
+        if not isinstance(self.beta, str):
+            return float(self.beta) * data.scale**2
+        options = EMOptions(assignment="closest", max_iter=100, movement=1e-4)
+        result = run(family, data, means, options).result
+        within = -float(np.nanmax(result.objective)) / data.n_columns
+        return 0.5 / max(within, 1e-12)
+
+    def _schedule(self, beta: float, critical: float, scale: float) -> tuple[float, float] | None:
+        """First beta relative to the last, and its factor."""
+        if self.annealing is None:
+            return None
+        if isinstance(self.annealing, str):
+            first, rate = ABOVE_CRITICAL * critical, 1.2
+        else:
+            first, rate = float(self.annealing[0]) * scale**2, float(self.annealing[1])
+        return (first / beta, rate) if first < beta else None
+
+
+def _alone(means: np.ndarray, data: StandardizedRows) -> Centroids:
+    """One set of centroids as a batch."""
+    own = torch.from_numpy(means[None]).to(data.device)
+    return Centroids(torch.ones(own.shape[:2], dtype=torch.float64, device=data.device), own)
+
+
+def _critical(data: StandardizedRows) -> float:
+    """1 / (2 lambda_max) in standardised units."""
+    d = data.n_columns
+
+    def covariance(vectors: np.ndarray) -> np.ndarray:
+        directions = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(data.device)
+        total = np.zeros(vectors.T.shape)
+        for block in data:
+            along = block.project(directions).double()
+            own = along if block.weights is None else along * block.weights
+            total += block.accumulate(own).cpu().numpy()
+        return total.T / data.total_weight
+
+    if d <= FORMED_COLUMNS:
+        largest = np.linalg.eigvalsh(covariance(np.eye(d)))[-1]
+    else:
+        operator = LinearOperator((d, d), matvec=lambda v: covariance(v.reshape(-1, 1))[:, 0])
+        first = np.random.default_rng(0).normal(size=d)
+        largest = eigsh(operator, k=1, v0=first, tol=1e-6, return_eigenvectors=False)[0]
+    return 0.5 / max(float(largest), 1e-12)
