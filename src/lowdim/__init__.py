@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.io import load
     from lowdim.mixture import (
+        GaussianMixture,
         SubspaceMixture,
         bootstrap_subspaces,
         consensus_subspaces,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "GaussianMixture",
     "KMeans",
     "SoftKMeans",
     "SubspaceMixture",
@@ -43,6 +45,7 @@ __all__ = [
 
 _MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
 _HOMES = {
+    "GaussianMixture": "lowdim.mixture",
     "KMeans": "lowdim.cluster",
     "SoftKMeans": "lowdim.cluster",
     "SubspaceMixture": "lowdim.mixture",

@@ -13,6 +13,7 @@ from lowdim._progress import progress
 from lowdim.cluster._family import CentroidFamily, Centroids
 from lowdim.cluster._fused import nearest_labels
 from lowdim.cluster._seeding import sample_block, seed
+from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult, run_em
 
@@ -46,7 +47,7 @@ def starts(
 
 def run(
     family: CentroidFamily,
-    data: StandardizedRows,
+    data: Rows,
     means: np.ndarray,
     options: EMOptions,
     *,

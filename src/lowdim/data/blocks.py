@@ -45,6 +45,14 @@ class Block(Protocol):
         """``coefficients @ rows``, (w, D), float64."""
         ...
 
+    def project_squares(self, directions: Tensor) -> Tensor:
+        """``directions @ (rows * rows).T``, (w, n)."""
+        ...
+
+    def accumulate_squares(self, coefficients: Tensor) -> Tensor:
+        """``coefficients @ (rows * rows)``, (w, D), float64."""
+        ...
+
     def second_moments(self, coefficients: Tensor) -> Tensor:
         """``sum_i c_i x_i x_i'`` for every row of coefficients, (w, D, D), float64."""
         ...
@@ -135,6 +143,17 @@ class DenseBlock:
 
     def accumulate(self, coefficients: Tensor) -> Tensor:
         return (coefficients.to(self.values.dtype) @ self.values).double()
+
+    @cached_property
+    def squares(self) -> Tensor:
+        """The rows' entries squared."""
+        return self.values.square()
+
+    def project_squares(self, directions: Tensor) -> Tensor:
+        return (self.squares @ directions.to(self.values.dtype).T.contiguous()).T.contiguous()
+
+    def accumulate_squares(self, coefficients: Tensor) -> Tensor:
+        return (coefficients.to(self.values.dtype) @ self.squares).double()
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         if self.values.device.type == "cpu":
@@ -235,6 +254,29 @@ class SparseBlock:
         out = np.zeros((self.rows.shape[1], len(c)))
         accumulate(*self._stored, np.ascontiguousarray(c.T), out)
         return torch.from_numpy((out.T - c.sum(1)[:, None] * self.mean) / self.scale)
+
+    @cached_property
+    def _squared(self) -> SparseBlock:
+        """What is stored, squared, in the data's units and not centred."""
+        rows = sp.csr_matrix(
+            (np.square(self.rows.data), self.rows.indices, self.rows.indptr), self.rows.shape
+        )
+        return SparseBlock(rows, np.zeros_like(self.mean), 1.0)
+
+    def project_squares(self, directions: Tensor) -> Tensor:
+        # (x - m)^2 = x^2 - 2 m (x - m) - m^2, and x - m is what `project` sees.
+        p = directions.double() / self.scale**2
+        mean = torch.from_numpy(self.mean)
+        stored = self._squared.project(p).double()
+        along = self.project(p * mean).double() * self.scale
+        return stored - 2 * along - (p @ mean.square())[:, None]
+
+    def accumulate_squares(self, coefficients: Tensor) -> Tensor:
+        mean = torch.from_numpy(self.mean)
+        stored = self._squared.accumulate(coefficients)
+        along = self.accumulate(coefficients) * self.scale * mean
+        total = coefficients.double().sum(1)[:, None] * mean.square()
+        return (stored - 2 * along - total) / self.scale**2
 
     def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
         from lowdim.data.csr import moments_along

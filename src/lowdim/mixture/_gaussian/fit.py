@@ -1,0 +1,135 @@
+"""From rows to the best of several Gaussian mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from lowdim._progress import progress
+from lowdim.cluster._seeding import sample_block
+from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._em import EMResult, run_em
+from lowdim.mixture._family import add_statistics, concatenate
+from lowdim.mixture._gaussian.arguments import Arguments
+from lowdim.mixture._gaussian.family import GaussianFamily, GaussianParameters
+from lowdim.mixture._gaussian.starts import Starter
+
+
+@dataclass(frozen=True)
+class GaussianFit:
+    """All restarts, and which of them was kept."""
+
+    result: EMResult[GaussianParameters]
+    best: int
+
+    @property
+    def parameters(self) -> GaussianParameters:
+        """Those of the kept restart, as a batch of one."""
+        device = self.result.parameters.weights.device
+        return self.result.parameters.select(torch.tensor([self.best], device=device))
+
+
+def make_family(
+    kind: str, arguments: Arguments, data: StandardizedRows, rng: np.random.Generator
+) -> GaussianFamily:
+    """The family that the arguments ask for."""
+    starter = Starter(
+        sample=sample_block(data, arguments.n_components, rng),
+        n_rows=data.n_rows,
+        n_columns=data.n_columns,
+        rng=rng,
+    )
+    total = _second_moments(data) if kind == "tied" else None
+    return GaussianFamily(kind, arguments.reg, starter, data.total_weight, total)
+
+
+def _second_moments(data: StandardizedRows) -> torch.Tensor:
+    """Sum of w x x' over all rows, (D, D)."""
+    total = torch.zeros((data.n_columns, data.n_columns), dtype=torch.float64, device=data.device)
+    for block in data:
+        weights = torch.ones_like(block.squared_norms) if block.weights is None else block.weights
+        total += block.second_moments(weights[None])[0]
+    return total
+
+
+def first_parameters(
+    family: GaussianFamily, arguments: Arguments, data: StandardizedRows
+) -> GaussianParameters:
+    """Where all restarts begin."""
+    k = arguments.n_components
+    if arguments.shares is not None:
+        start = _from_shares(family, data, arguments.shares)
+    else:
+        start = concatenate([family.starter.start(family, k, kind) for kind in arguments.kinds])
+    return _with_given(start, arguments, data)
+
+
+def _from_shares(
+    family: GaussianFamily, data: StandardizedRows, shares: np.ndarray
+) -> GaussianParameters:
+    """The M-step of given responsibilities, (N, K)."""
+    total = None
+    for block in data:
+        own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T.copy())[None]
+        own = own.to(data.device)
+        if block.weights is not None:
+            own = own * block.weights
+        total = add_statistics(total, family.moments(block, own))
+    assert total is not None
+    return family.maximize(total, None)
+
+
+def _with_given(
+    start: GaussianParameters, arguments: Arguments, data: StandardizedRows
+) -> GaussianParameters:
+    """What the user gave in place of what was found."""
+
+    def tensor(value: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(value)).to(data.device)
+
+    changes: dict[str, Any] = {}
+    if arguments.weights is not None:
+        changes["weights"] = tensor(arguments.weights).expand_as(start.weights).clone()
+    if arguments.means is not None:
+        means = (arguments.means - data.mean) / data.scale
+        changes["means"] = tensor(means).expand_as(start.means).clone()
+    if arguments.precisions is not None:
+        given = arguments.precisions * data.scale**2
+        matrices = start.kind in ("full", "tied")
+        covariances = np.linalg.inv(given) if matrices else 1 / given
+        changes["covariances"] = tensor(covariances).expand_as(start.covariances).clone()
+    return replace(start, **changes)
+
+
+def fit_rows(
+    kind: str,
+    arguments: Arguments,
+    data: StandardizedRows,
+    rng: np.random.Generator,
+    *,
+    start: GaussianParameters | None = None,
+    verbose: int = 0,
+) -> GaussianFit:
+    """The best of all restarts, or of a single one from given parameters."""
+    family = make_family(kind, arguments, data, rng)
+    if start is None:
+        start = first_parameters(family, arguments, data)
+    limit = arguments.options.max_iter
+    with progress(limit, description="EM", enabled=verbose > 0) as bar:
+        result = run_em(family, data, start, arguments.options, _report(bar, verbose))
+    return GaussianFit(result, result.best())
+
+
+def _report(bar: Any, verbose: int) -> Callable[[int, float], None] | None:
+    if verbose <= 0:
+        return None
+
+    def report(_: int, objective: float) -> None:
+        bar.update()
+        bar.set_postfix_str(f"objective {objective:.6g}")
+
+    return report

@@ -1,0 +1,303 @@
+"""Mixtures of Gaussians."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from lowdim._device import resolve_device, resolve_dtype
+from lowdim._random import generator
+from lowdim._results import StopReason
+from lowdim._threads import threads_for
+from lowdim._validation import check_positive_int, check_sample_weight
+from lowdim.data.estimator_rows import read_new_rows, read_rows
+from lowdim.data.sources import RowSource
+from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._gaussian.arguments import check_arguments
+from lowdim.mixture._gaussian.attributes import (
+    log_joint,
+    parameters_of,
+    set_fitted,
+    units_of,
+)
+from lowdim.mixture._gaussian.covariance import SHAPES, matrices
+from lowdim.mixture._gaussian.fit import fit_rows
+from lowdim.mixture._gaussian.pieces import Past, update
+
+
+class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """Mixture of Gaussians ``p(x) = sum_k w_k N(x; mu_k, Sigma_k)``, fitted by EM.
+
+    Names and meanings are scikit-learn's. Beyond it: weights of rows, pieces of rows, ICL, sparse
+    rows, accelerators, several kinds of starts, and a regularisation in units of the data.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        K.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        A covariance matrix for each component, one for all, a variance for each component and
+        column, or one for each component.
+    tol : float, default=1e-3
+        Stop when a step raises the mean log-likelihood per row by less than this.
+    reg_covar : float, default=1e-6
+        Added to every variance, relative to the data's mean variance per column, so that the fit
+        does not depend on units.
+    max_iter : int, default=100
+        Passes over the data at most.
+    n_init : int or "auto", default="auto"
+        Number of restarts, of which the likeliest is kept. "auto" is one of each kind.
+    init_params : str, or array of shape (N,) or (N, K), default="auto"
+        Kind of start: "kmeans" (covariances of the clusters that k-means finds), "whitened" (of
+        those in the leading 20 directions, each scaled to variance one, for clusters that are
+        long in the same direction), "random_from_data" and "k-means++" (rows, with the covariance
+        of all), "random" (responsibilities), "auto" (the first three in turn); or labels or
+        responsibilities of all rows.
+    weights_init : array-like of shape (K,), optional
+    means_init : array-like of shape (K, D), optional
+    precisions_init : array-like, optional
+        Inverse covariances, shaped as `covariances_`. What is given replaces what a start found.
+    accelerate : bool, default=True
+        Extrapolate where EM is slow (SQUAREM), never at the cost of likelihood. Without it, steps
+        are those of plain EM.
+    warm_start : bool, default=False
+        Begin where the last fit ended, if there was one with as many components and columns.
+    batch_size : int, optional
+        Rows held in memory at once; by default chosen to suit the data and the device.
+    device : str or torch.device, default="auto"
+    dtype : {"float32", "float64"} or None
+        Precision of the large products; by default that of the data. Sums are in float64.
+    random_state : int, Generator or RandomState, optional
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (K,)
+    means_ : ndarray of shape (K, D)
+    covariances_ : ndarray of shape (K, D, D), (D, D), (K, D) or (K,)
+    precisions_ : ndarray
+        Inverse covariances, shaped as they are.
+    lower_bound_ : float
+        Mean log-likelihood per row.
+    lower_bounds_ : ndarray
+        The same after every accepted step of the kept restart; it never falls.
+    restart_lower_bounds_ : ndarray of shape (n_init,)
+        Of all restarts: how much they differ tells how far the result can be trusted. One that
+        another had left far behind stopped early; nan for one that failed.
+    n_iter_ : int
+    converged_ : bool
+    stop_reason_ : str
+    degenerate_ : bool
+        Whether even the kept restart has a component that has shrunk onto `reg_covar`.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> import lowdim as ld
+    >>> X = [[0.0], [0.1], [0.2], [5.0], [5.1], [5.3]]
+    >>> ld.GaussianMixture(n_components=2, random_state=0).fit(X).predict(X).tolist()
+    [0, 0, 0, 1, 1, 1]
+
+    References
+    ----------
+    Dempster, Laird and Rubin (1977), Maximum likelihood from incomplete data via the EM
+    algorithm. Varadhan and Roland (2008), Simple and globally convergent methods for accelerating
+    the convergence of any EM algorithm.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int | str = "auto",
+        init_params: Any = "auto",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        accelerate: bool = True,
+        warm_start: bool = False,
+        batch_size: int | None = None,
+        device: Any = "auto",
+        dtype: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.accelerate = accelerate
+        self.warm_start = warm_start
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the mixture.
+
+        Parameters
+        ----------
+        X : array-like, sparse, DataFrame, tensor, AnnData, row source or path, shape (N, D)
+        y : ignored
+        sample_weight : array-like of shape (N,), optional
+            Nonnegative row weights; a weight of 2 counts as the row twice.
+
+        Returns
+        -------
+        The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument or the data cannot be used; nothing has been computed by then.
+        ValueError
+            The covariance of a component was singular in every restart.
+
+        Warns
+        -----
+        ConvergenceWarning
+            The kept restart had not settled after `max_iter` passes.
+        """
+        source = read_rows(self, X)
+        weight = check_sample_weight(sample_weight, source.n_rows)
+        arguments = check_arguments(self, source)
+        rng = generator(self.random_state)
+        with threads_for(source.n_rows * source.n_cols):
+            data = self._rows(source, weight)
+            start = None
+            shape = (arguments.n_components, source.n_cols)
+            if self.warm_start and getattr(self, "means_", np.empty(0)).shape == shape:
+                start = parameters_of(self, data)
+            fit = fit_rows(
+                self.covariance_type, arguments, data, rng, start=start, verbose=int(self.verbose)
+            )
+            set_fitted(self, fit, data)
+        self._past: Past | None = None
+        if not self.converged_:
+            warnings.warn(
+                f"GaussianMixture did not converge: {StopReason(self.stop_reason_).sentence}",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Update the mixture with more rows (stepwise EM with decaying steps).
+
+        The first call fits its rows as `fit` does; later ones make one pass over theirs, so an
+        early piece should represent the data. `lower_bound_` is that of the latest piece before
+        its step.
+        """
+        if not hasattr(self, "means_"):
+            return self.fit(X, sample_weight=sample_weight)
+        source = read_rows(self, X, reset=False)
+        weight = check_sample_weight(sample_weight, source.n_rows)
+        arguments = check_arguments(self, source)
+        with threads_for(source.n_rows * source.n_cols):
+            units = units_of(self) if self._past is None else self._past.units
+            data = self._rows(source, weight, units)
+            self._past = update(self, arguments, data, self._past)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable component of every row, (N,)."""
+        return self._log_joint(X).argmax(1)
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
+        """Fit, then the most probable component of every row, (N,)."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Posterior probability of every component, (N, K)."""
+        scores = self._log_joint(X)
+        return np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Log-likelihood of every row, (N,)."""
+        return logsumexp(self._log_joint(X), axis=1)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log-likelihood per row."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows, (n, D), and their components, (n,), from the mixture.
+
+        `random_state` defaults to the estimator's own.
+        """
+        check_is_fitted(self)
+        n_samples = check_positive_int(n_samples, "n_samples")
+        rng = generator(self.random_state if random_state is None else random_state)
+        k, d = self.means_.shape
+        labels = rng.choice(k, n_samples, p=self.weights_ / self.weights_.sum())
+        rows = rng.normal(size=(n_samples, d))
+        factors = np.linalg.cholesky(matrices(self.covariances_, self.covariance_type, k, d))
+        for j in range(k):
+            own = labels == j
+            rows[own] = rows[own] @ factors[j].T + self.means_[j]
+        return rows, labels
+
+    def n_parameters(self) -> int:
+        """Number of free parameters: means, covariances, and K - 1 weights."""
+        check_is_fitted(self)
+        k, d = self.means_.shape
+        return k * d + k - 1 + SHAPES[self.covariance_type].n_parameters(k, d)
+
+    def bic(self, X: Any) -> float:
+        """Bayesian information criterion, n_parameters log N - 2 log-likelihood: low is good."""
+        rows = self.score_samples(X)
+        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum())
+
+    def aic(self, X: Any) -> float:
+        """Akaike information criterion, 2 n_parameters - 2 log-likelihood: low is good."""
+        return float(2 * self.n_parameters() - 2 * self.score_samples(X).sum())
+
+    def icl(self, X: Any) -> float:
+        """Integrated completed likelihood, BIC + 2 sum of the rows' assignment entropies."""
+        scores = self._log_joint(X)
+        rows = logsumexp(scores, axis=1, keepdims=True)
+        log_r = np.maximum(scores - rows, -745.0)
+        entropy = -(np.exp(log_r) * log_r).sum()
+        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum() + 2 * entropy)
+
+    def _rows(
+        self, source: RowSource, weight: np.ndarray | None, moments: Any = None
+    ) -> StandardizedRows:
+        return StandardizedRows(
+            source,
+            device=resolve_device(self.device),
+            dtype=resolve_dtype(self.dtype, source.dtype),
+            sample_weight=weight,
+            block_rows=self.batch_size,
+            moments=moments,
+        )
+
+    def _log_joint(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        data = read_new_rows(self, X, units_of(self))
+        return log_joint(parameters_of(self, data), data)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
