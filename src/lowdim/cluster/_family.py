@@ -87,9 +87,10 @@ class CentroidFamily:
     ) -> Centroids:
         """Mu = sum r x / sum r; a cluster without rows stays where it is."""
         counts = statistics["counts"]
-        means = statistics["sums"] / counts.clamp(min=1e-300)[..., None]
-        means = torch.where(counts[..., None] > 0, means, parameters.means)
-        return replace(parameters, weights=counts, means=means)
+        means = statistics["sums"] / counts[..., None]
+        if not bool(counts.all()):
+            means = torch.where(counts[..., None] > 0, means, parameters.means)
+        return Centroids(weights=counts, means=means)
 
     def starved(self, statistics: Statistics, parameters: Centroids) -> Tensor:
         return (statistics["counts"] <= 0).cpu()

@@ -59,19 +59,73 @@ def nearest_dense(rows, norms, weights, directions, offsets, n_components, label
                     closer = k == 0 or value < best[i]
                     best[i] = value if closer else best[i]
                     where[i] = k if closer else where[i]
+            total = 0.0
             for i in range(size):
-                row, weight, k = rows[start + i], weights[start + i], where[i]
+                total += weights[start + i] * max(best[i] + norms[start + i], 0.0)
+                labels[r, start + i] = where[i]
+            objective[r] -= total
+            for i in range(size):
+                weight, k = weights[start + i], where[i]
+                counts[r, k] += weight
+                for a in range(n_columns):
+                    sums[r, k, a] += weight * rows[start + i, a]
+    return counts, sums, objective
+
+
+@compiled_fast
+def nearest_few(rows, columns, first, last, weights, centres, n_components, labels):
+    """The same for rows `first` to `last` of few columns; loops are then faster than products.
+
+    ``columns``, (D, n), float64, are the rows laid out columns first; ``centres``, (R K, D), the
+    mu.
+    """
+    n_columns, n_restarts = len(columns), len(labels)
+    counts = np.zeros((n_restarts, n_components))
+    sums = np.zeros((n_restarts, n_components, n_columns))
+    objective = np.zeros(n_restarts)
+    distance, best, where = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
+    for start in range(first, last, CHUNK):
+        size = min(CHUNK, last - start)
+        for r in range(n_restarts):
+            for k in range(n_components):
+                squared_distances(columns, start, size, centres[r * n_components + k], distance)
+                for i in range(size):
+                    closer = k == 0 or distance[i] < best[i]
+                    best[i] = distance[i] if closer else best[i]
+                    where[i] = k if closer else where[i]
+            total = 0.0
+            for i in range(size):
+                weight, k = weights[start + i], int(where[i])
+                total += weight * best[i]
                 labels[r, start + i] = k
                 counts[r, k] += weight
-                objective[r] -= weight * max(best[i] + norms[start + i], 0.0)
-                total = sums[r, k]
-                if weight == 1.0:
-                    for a in range(n_columns):
-                        total[a] += row[a]
-                else:
-                    for a in range(n_columns):
-                        total[a] += weight * row[a]
+                for a in range(n_columns):
+                    sums[r, k, a] += weight * rows[start + i, a]
+            objective[r] -= total
     return counts, sums, objective
+
+
+@compiled_fast
+def squared_distances(columns, start, size, centre, out):
+    """Write the squared distances of a chunk of rows to a point into out."""
+    n_columns = len(columns)
+    for i in range(size):
+        out[i] = 0.0
+    a = 0
+    while a + 4 <= n_columns:  # four at a time, so that the sums are fetched less often
+        x0, c0 = columns[a, start : start + size], centre[a]
+        x1, c1 = columns[a + 1, start : start + size], centre[a + 1]
+        x2, c2 = columns[a + 2, start : start + size], centre[a + 2]
+        x3, c3 = columns[a + 3, start : start + size], centre[a + 3]
+        for i in range(size):
+            out[i] += (x0[i] - c0) * (x0[i] - c0) + (x1[i] - c1) * (x1[i] - c1)
+            out[i] += (x2[i] - c2) * (x2[i] - c2) + (x3[i] - c3) * (x3[i] - c3)
+        a += 4
+    while a < n_columns:
+        x0, c0 = columns[a, start : start + size], centre[a]
+        for i in range(size):
+            out[i] += (x0[i] - c0) * (x0[i] - c0)
+        a += 1
 
 
 @compiled_fast

@@ -1,0 +1,180 @@
+"""k-means and Gaussian mixtures against scikit-learn: the same start, the same steps.
+
+python benchmarks/mixtures.py [gaussian] [kmeans] [--quick] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from _machine import description, one_thread
+from _tables import Table, ratio, seconds, write
+from sklearn.cluster import KMeans as ReferenceKMeans
+from sklearn.mixture import GaussianMixture as Reference
+
+import lowdim as ld
+
+#: Times that everything is measured.
+REPEATS = 3
+
+
+def blobs(n: int, d: int, k: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in clusters, each longer in some directions than in others, and their labels."""
+    rng = np.random.default_rng(0)
+    centres = spread * rng.normal(size=(k, d))
+    turns = rng.normal(size=(k, d, d)) / np.sqrt(d) + 0.3 * np.eye(d)
+    labels = rng.integers(k, size=n)
+    rows = rng.normal(size=(n, d))
+    for j in range(k):
+        rows[labels == j] = rows[labels == j] @ turns[j] + centres[j]
+    return rows, labels
+
+
+def counts(n: int, d: int, k: int, density: float) -> sp.csr_matrix:
+    """Sparse rows of small counts whose sizes differ by cluster."""
+    rng = np.random.default_rng(0)
+    rows = sp.random(n, d, density=density, random_state=0, format="csr")
+    profiles, labels = rng.gamma(1.0, 1.0, size=(k, d)), rng.integers(k, size=n)
+    size = profiles[np.repeat(labels, np.diff(rows.indptr)), rows.indices]
+    rows.data = 1.0 + rng.poisson(3 * size)
+    return rows
+
+
+def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+    """A result, and the wall time it took."""
+    begin = time.perf_counter()
+    result = function()
+    return result, time.perf_counter() - begin
+
+
+def gaussian(options: argparse.Namespace) -> Table:
+    """All shapes of covariances."""
+    table = Table(
+        "gaussian",
+        "GaussianMixture against scikit-learn's",
+        [
+            *("problem", "shape", "steps", "scikit-learn", "lowdim", "ratio per step"),
+            *("scikit-learn bound", "lowdim bound"),
+        ],
+        "Plain EM from the M-step of the same k-means labels, no regularisation, one thread; at "
+        "most 15 steps, median of ratios of the time per step (range). The spread is that of the "
+        "centres, in units of about the clusters' own. Bounds after as many steps.",
+    )
+    table.begin([34, 10, 8, 12, 10, 18, 14, 14])
+    problems = [(100_000, 50, 20, 3.0), (100_000, 50, 20, 1.0), (100_000, 50, 20, 0.5)]
+    problems = [(10_000, 10, 10, 1.0), *([] if options.quick else problems)]
+    for n, d, k, spread in problems:
+        X, _ = blobs(n, d, k, spread)
+        labels = ReferenceKMeans(k, n_init=1, random_state=0, max_iter=20).fit(X).labels_
+        for shape in ("full", "tied", "diag", "spherical"):
+            settings = {"covariance_type": shape, "reg_covar": 0.0, "tol": 0.0}
+            first = ld.GaussianMixture(
+                k, init_params=labels, max_iter=1, accelerate=False, **settings
+            ).fit(X)
+            start = {
+                "means_init": first.means_,
+                "weights_init": first.weights_,
+                "precisions_init": first.precisions_,
+            }
+            theirs, ours = [], []
+            for _ in range(1 if n > 10_000 and shape == "full" else REPEATS):
+                peer = Reference(
+                    k, max_iter=15, init_params="random_from_data", random_state=0, **start,
+                    **settings,
+                )  # fmt: skip
+                own = ld.GaussianMixture(
+                    k, max_iter=15, accelerate=False, init_params="random_from_data", **start,
+                    **settings,
+                )  # fmt: skip
+                theirs.append(timed(partial(peer.fit, X))[1] / 15)
+                ours.append(timed(partial(own.fit, X))[1] / own.n_iter_)
+            table.add(
+                f"{n} x {d}, K = {k}, spread {spread}",
+                shape,
+                f"{len(peer.lower_bounds_)}",
+                seconds(float(np.median(theirs))),
+                seconds(float(np.median(ours))),
+                ratio([a / b for a, b in zip(theirs, ours, strict=True)]),
+                f"{peer.lower_bounds_[-1]:.6f}",
+                f"{own.lower_bounds_[len(peer.lower_bounds_) - 1]:.6f}",
+            )
+    return table
+
+
+def kmeans(options: argparse.Namespace) -> Table:
+    """Dense and sparse rows."""
+    table = Table(
+        "kmeans",
+        "KMeans against scikit-learn's",
+        [
+            *("problem", "steps, both", "scikit-learn", "lowdim", "ratio"),
+            *("scikit-learn inertia", "lowdim inertia"),
+        ],
+        "The same centroids to begin with, until no row changes its cluster or 60 steps, one "
+        "thread; median of ratios of whole fits (range).",
+    )
+    table.begin([40, 12, 12, 10, 18, 18, 18])
+    problems: list[tuple[str, Any, int]] = [
+        ("10000 x 10", blobs(10_000, 10, 10, 1.0)[0], 10),
+    ]
+    if not options.quick:
+        dense = blobs(100_000, 50, 20, 1.0)[0]
+        sparse = counts(100_000, 2_000, 20, 0.08)
+        problems += [
+            ("100000 x 50", dense, 20),
+            ("100000 x 50 float32", dense.astype(np.float32), 20),
+            ("100000 x 2000 sparse, 8%", sparse, 20),
+            ("100000 x 2000 sparse, 8%, float32", sparse.astype(np.float32), 20),
+        ]
+    for name, X, k in problems:
+        start = X[:k].toarray() if sp.issparse(X) else X[:k]
+        settings = {"init": start, "tol": 0.0, "max_iter": 60, "n_init": 1}
+        ld.KMeans(k, **{**settings, "max_iter": 2}).fit(X)
+        theirs, ours = [], []
+        for _ in range(REPEATS):
+            peer, own = ReferenceKMeans(k, **settings), ld.KMeans(k, **settings)
+            theirs.append(timed(partial(peer.fit, X))[1])
+            ours.append(timed(partial(own.fit, X))[1])
+        table.add(
+            f"{name}, K = {k}",
+            f"{peer.n_iter_}, {own.n_iter_}",
+            seconds(float(np.median(theirs))),
+            seconds(float(np.median(ours))),
+            ratio([a / b for a, b in zip(theirs, ours, strict=True)]),
+            f"{peer.inertia_:.8g}",
+            f"{own.inertia_:.8g}",
+        )
+    return table
+
+
+def main() -> None:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help="gaussian, kmeans; default both")
+    parser.add_argument("--quick", action="store_true", help="small problems only")
+    parser.add_argument("--write", action="store_true", help="renew sections of RESULTS.md")
+    options = parser.parse_args()
+    parts = {"gaussian": gaussian, "kmeans": kmeans}
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
+    warnings.simplefilter("ignore")
+    how = " ".join(["python benchmarks/mixtures.py", *sys.argv[1:]])
+    with one_thread():
+        machine = description()
+        print(machine)
+        for name in options.parts or parts:
+            table = parts[name](options)
+            if options.write:
+                write(table, machine, how)
+
+
+if __name__ == "__main__":
+    main()
