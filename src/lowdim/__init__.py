@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         SubspaceMixture,
         bootstrap_subspaces,
         consensus_subspaces,
+        select_mixture,
         select_subspaces,
     )
 
@@ -39,6 +40,7 @@ __all__ = [
     "load",
     "pl",
     "report",
+    "select_mixture",
     "select_subspaces",
     "tl",
 ]
@@ -52,6 +54,7 @@ _HOMES = {
     "bootstrap_subspaces": "lowdim.mixture",
     "consensus_subspaces": "lowdim.mixture",
     "load": "lowdim.io",
+    "select_mixture": "lowdim.mixture",
     "select_subspaces": "lowdim.mixture",
 }
 

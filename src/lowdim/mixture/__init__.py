@@ -7,30 +7,35 @@ if TYPE_CHECKING:
     from lowdim.mixture.bootstrap import Estimate, SubspaceBootstrap, bootstrap_subspaces
     from lowdim.mixture.consensus import SubspaceConsensus, consensus_subspaces
     from lowdim.mixture.gaussian import GaussianMixture
+    from lowdim.mixture.select_mixture import MixtureSelection, select_mixture
     from lowdim.mixture.selection import SubspaceSelection, select_subspaces
     from lowdim.mixture.subspace import SubspaceMixture
 
 __all__ = [
     "Estimate",
     "GaussianMixture",
+    "MixtureSelection",
     "SubspaceBootstrap",
     "SubspaceConsensus",
     "SubspaceMixture",
     "SubspaceSelection",
     "bootstrap_subspaces",
     "consensus_subspaces",
+    "select_mixture",
     "select_subspaces",
 ]
 
 _HOMES = {
     "Estimate": "lowdim.mixture.bootstrap",
     "GaussianMixture": "lowdim.mixture.gaussian",
+    "MixtureSelection": "lowdim.mixture.select_mixture",
     "SubspaceBootstrap": "lowdim.mixture.bootstrap",
     "SubspaceConsensus": "lowdim.mixture.consensus",
     "SubspaceMixture": "lowdim.mixture.subspace",
     "SubspaceSelection": "lowdim.mixture.selection",
     "bootstrap_subspaces": "lowdim.mixture.bootstrap",
     "consensus_subspaces": "lowdim.mixture.consensus",
+    "select_mixture": "lowdim.mixture.select_mixture",
     "select_subspaces": "lowdim.mixture.selection",
 }
 

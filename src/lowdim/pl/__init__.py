@@ -8,6 +8,7 @@ from lowdim.pl._bootstrap import bootstrap
 from lowdim.pl._composition import composition
 from lowdim.pl._consensus import consensus
 from lowdim.pl._convergence import convergence
+from lowdim.pl._elbow import elbow
 from lowdim.pl._loadings import loadings
 from lowdim.pl._responsibilities import responsibilities
 from lowdim.pl._selection import selection
@@ -18,6 +19,7 @@ __all__ = [
     "composition",
     "consensus",
     "convergence",
+    "elbow",
     "loadings",
     "responsibilities",
     "selection",
