@@ -70,7 +70,7 @@ def _dense_work(block: DenseBlock, means: Tensor, labels: np.ndarray) -> Work:
 
     rows, norms, weights = block.host_rows, block.squared_norms.numpy(), block.host_weights
     flat = means.flatten(0, 1).numpy()
-    directions = np.ascontiguousarray(-2 * flat.T, dtype=rows.dtype)
+    directions = np.ascontiguousarray(-2 * flat, dtype=rows.dtype)
     offsets, k = np.square(flat).sum(1).astype(rows.dtype), means.shape[1]
 
     def work(part: slice) -> Any:

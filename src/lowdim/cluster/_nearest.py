@@ -9,8 +9,8 @@ import numpy as np
 
 from lowdim._compile import compiled_fast
 
-#: Rows per chunk.
-CHUNK = 256
+#: Rows per chunk, and per chunk of matrix products, which are slow with few rows.
+CHUNK, MANY = 256, 1024
 
 
 @compiled_fast
@@ -22,7 +22,7 @@ def nearest_dense(rows, norms, weights, directions, offsets, n_components, label
     rows : (n, D)
     norms, weights : (n,)
         Squared lengths, and weights, of the rows.
-    directions : (D, R K), as the type of the rows
+    directions : (R K, D), as the type of the rows
         -2 mu.
     offsets : (R K,), as the type of the rows
         ``||mu||^2``.
@@ -39,21 +39,20 @@ def nearest_dense(rows, norms, weights, directions, offsets, n_components, label
         Minus the summed squared distances.
     """
     n, n_columns = rows.shape
-    width, n_restarts = directions.shape[1], len(labels)
+    width, n_restarts = len(directions), len(labels)
     counts = np.zeros((n_restarts, n_components))
     sums = np.zeros((n_restarts, n_components, n_columns))
     objective = np.zeros(n_restarts)
-    products, columns = np.empty((CHUNK, width), rows.dtype), np.empty((width, CHUNK), rows.dtype)
-    best, where = np.empty(CHUNK, rows.dtype), np.empty(CHUNK, np.int64)
-    for start in range(0, n, CHUNK):
-        size = min(CHUNK, n - start)
-        np.dot(rows[start : start + size], directions, products[:size])
-        for i in range(size):
-            for j in range(width):
-                columns[j, i] = products[i, j]
+    products = np.empty((width, MANY), rows.dtype)
+    best, where = np.empty(MANY, rows.dtype), np.empty(MANY, np.int64)
+    for start in range(0, n, MANY):
+        size = min(MANY, n - start)
+        if size < MANY:
+            products = np.empty((width, size), rows.dtype)
+        np.dot(directions, rows[start : start + size].T, products)
         for r in range(n_restarts):
             for k in range(n_components):
-                own, offset = columns[r * n_components + k], offsets[r * n_components + k]
+                own, offset = products[r * n_components + k], offsets[r * n_components + k]
                 for i in range(size):
                     value = own[i] + offset
                     closer = k == 0 or value < best[i]
