@@ -25,6 +25,7 @@ LAYERS = [
         "_progress",
         "_random",
         "_results",
+        "_saving",
         "_storage",
         "_threads",
         "_typing",

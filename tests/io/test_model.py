@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 
 import lowdim
-from lowdim import SubspaceMixture
+from lowdim import GaussianMixture, KMeans, SoftKMeans, SubspaceMixture
 from lowdim.io import load
 
 RNG = np.random.default_rng(0)
@@ -29,6 +30,38 @@ def same(one: object, two: object) -> bool:
     if isinstance(one, np.ndarray) and one.dtype.kind == "f":
         return one.dtype == two.dtype and one.tobytes() == np.ascontiguousarray(two).tobytes()
     return bool(np.all(one == two)) and np.shape(one) == np.shape(two)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        KMeans(2, random_state=0),
+        KMeans(2, init=X[:2]),
+        SoftKMeans(2, annealing="auto", random_state=0),
+        *(
+            GaussianMixture(2, covariance_type=kind, random_state=0)
+            for kind in ("full", "tied", "diag", "spherical")
+        ),
+        GaussianMixture(2, means_init=X[[0, 100]], init_params=np.arange(120) // 60),
+    ],
+    ids=str,
+)
+def test_other_models_come_back_bit_for_bit(model: BaseEstimator, tmp_path: Path) -> None:
+    model.fit(pd.DataFrame(X, columns=list("abcde")))
+    model.save(tmp_path / "model.h5")
+    again = lowdim.load(tmp_path / "model.h5")
+    assert type(again) is type(model)
+    fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    assert {name for name in vars(again) if name.endswith("_")} == fitted
+    for name in fitted:
+        assert same(getattr(model, name), getattr(again, name)), name
+    assert same(model.predict(X), again.predict(X))
+    if hasattr(model, "partial_fit"):
+        rows = pd.DataFrame(X[:50], columns=list("abcde"))
+        one, two = model.partial_fit(rows), again.partial_fit(rows)
+        assert same(one.predict(X), two.predict(X))
+    with pytest.raises(ValueError, match="not a SubspaceMixture"):
+        SubspaceMixture.load(tmp_path / "model.h5")
 
 
 @pytest.mark.parametrize(

@@ -495,3 +495,14 @@ def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
     X = np.random.default_rng(0).normal(size=(20, 2))
     with pytest.raises(ValueError, match=message):
         GaussianMixture(**{"n_components": 2, **options}).fit(X)
+
+
+def test_a_single_row_is_a_piece() -> None:
+    X, labels = blobs()
+    for kind in KINDS:
+        model = GaussianMixture(3, covariance_type=kind, init_params=labels).fit(X)
+        before = model.score(X)
+        model.partial_fit(X[:1]).partial_fit(X[1:3])
+        assert np.isfinite(model.means_).all()
+        if kind in ("tied", "spherical"):
+            assert model.score(X) > before - 5

@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim._device import resolve_device, resolve_dtype
 from lowdim._results import StopReason
+from lowdim._saving import Saved
 from lowdim._validation import check_in, check_positive_int, check_sample_weight
 from lowdim.cluster._family import squared_distances
 from lowdim.cluster._fit import ClusterFit, labels_of, starts
@@ -48,7 +49,9 @@ class Start:
         return starts(data, n_clusters, self.methods, rng)
 
 
-class Centroid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class Centroid(
+    Saved, ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator
+):  # type: ignore[misc]
     """Clusters around centroids: what is asked of them once they are fitted."""
 
     n_clusters: Any

@@ -83,6 +83,8 @@ class KMeans(Centroid):
     the advantages of careful seeding.
     """
 
+    _also = ("_owned",)
+
     def __init__(
         self,
         n_clusters: int = 8,

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lowdim import _storage
-from lowdim.mixture import SubspaceMixture
+from lowdim.cluster import KMeans, SoftKMeans
+from lowdim.mixture import GaussianMixture, SubspaceMixture
 
-_CLASSES: dict[str, Any] = {"SubspaceMixture": SubspaceMixture}
+_CLASSES: dict[str, Any] = {
+    kind.__name__: kind for kind in (GaussianMixture, KMeans, SoftKMeans, SubspaceMixture)
+}
 
 
 def load(path: str | Path) -> Any:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from lowdim._device import resolve_device, resolve_dtype
 from lowdim._random import generator
 from lowdim._results import StopReason
+from lowdim._saving import Saved
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_new_rows, read_rows
@@ -32,7 +33,7 @@ from lowdim.mixture._gaussian.fit import fit_rows
 from lowdim.mixture._gaussian.pieces import Past, update
 
 
-class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Mixture of Gaussians ``p(x) = sum_k w_k N(x; mu_k, Sigma_k)``, fitted by EM.
 
     Names and meanings are scikit-learn's. Beyond it: weights of rows, pieces of rows, ICL, sparse
@@ -212,11 +213,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return self.fit(X, sample_weight=sample_weight)
         source = read_rows(self, X, reset=False)
         weight = check_sample_weight(sample_weight, source.n_rows)
-        arguments = check_arguments(self, source)
+        arguments = check_arguments(self, source, fitted=True)
         with threads_for(source.n_rows * source.n_cols):
-            units = units_of(self) if self._past is None else self._past.units
-            data = self._rows(source, weight, units)
-            self._past = update(self, arguments, data, self._past)
+            past = getattr(self, "_past", None)  # not kept in files
+            data = self._rows(source, weight, past.units if past else units_of(self))
+            self._past = update(self, arguments, data, past)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -35,18 +35,20 @@ class Arguments:
     precisions: np.ndarray | None
 
 
-def check_arguments(model: GaussianMixture, source: RowSource) -> Arguments:
-    """Check all arguments of ``model`` for rows of ``source``."""
+def check_arguments(
+    model: GaussianMixture, source: RowSource, *, fitted: bool = False
+) -> Arguments:
+    """Check all arguments of ``model`` for rows of ``source``; a fitted one needs no start."""
     k = check_positive_int(model.n_components, "n_components")
     check_in(model.covariance_type, "covariance_type", tuple(SHAPES))
-    if source.n_rows < max(k, 2):
+    if source.n_rows < max(k, 2) and not fitted:
         raise ValueError(
             f"X has {source.n_rows} sample(s), but n_components={k} needs at least {max(k, 2)}; "
             "pass more rows or ask for fewer components."
         )
     if model.batch_size is not None:
         check_positive_int(model.batch_size, "batch_size")
-    kinds, shares = _check_init(model, source.n_rows, k)
+    kinds, shares = ([], None) if fitted else _check_init(model, source.n_rows, k)
     weights = _given(model.weights_init, "weights_init", (k,))
     if weights is not None and ((weights < 0).any() or abs(weights.sum() - 1) > 1e-6):
         raise ValueError(

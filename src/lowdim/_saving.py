@@ -1,0 +1,46 @@
+"""Estimators that keep all they have learned in attributes, in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from lowdim import _storage
+
+
+class Saved:
+    """Saving and loading for an estimator whose fit is its attributes that end in "_"."""
+
+    #: Private attributes that belong to the fit as well.
+    _also: ClassVar[tuple[str, ...]] = ()
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one HDF5 file; `lowdim.load` reads it. Never a pickle."""
+        check_is_fitted(self)
+        state = {
+            name: value
+            for name, value in vars(self).items()
+            if (name.endswith("_") and not name.startswith("_")) or name in self._also
+        }
+        arrays = {n: value for n, value in state.items() if isinstance(value, np.ndarray)}
+        header: dict[str, Any] = {
+            "class": type(self).__name__,
+            "params": _storage.plain(self.get_params()),  # type: ignore[attr-defined]
+            "fitted": {
+                name: _storage.plain(value) for name, value in state.items() if name not in arrays
+            },
+        }
+        _storage.write(path, header, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model that `save` wrote."""
+        header, arrays = _storage.read(path, expected=cls.__name__)
+        model = cls()
+        model.set_params(**header["params"])  # type: ignore[attr-defined]
+        for name, value in {**header["fitted"], **arrays}.items():
+            setattr(model, name, value)
+        return model
