@@ -16,8 +16,8 @@ PCA_LOADINGS = {"X_pca": "PCs", "pca": "pca"}
 
 
 @dataclass(frozen=True)
-class SubspaceKeys:
-    """Where `ld.tl.subspaces` and `ld.tl.select_subspaces` write.
+class MixtureKeys:
+    """Where `ld.tl.mixture` writes.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class SubspaceKeys:
         `key` is empty or has a "/", which a file would read as a group.
     """
 
-    key: str = "subspaces"
+    key: str = "mixture"
 
     def __post_init__(self) -> None:
         if not isinstance(self.key, str):
@@ -49,19 +49,9 @@ class SubspaceKeys:
         return self.key
 
     @property
-    def coordinates(self) -> str:
-        """`obsm`: latent coordinates in the assigned component, (N, max d)."""
-        return self.key
-
-    @property
     def probabilities(self) -> str:
         """`obsm`: the probability of each component, (N, K)."""
         return f"{self.key}_proba"
-
-    @property
-    def loadings(self) -> str:
-        """`varm`: the axes of all components, component by component, (n_vars, sum d)."""
-        return self.key
 
     @property
     def means(self) -> str:
@@ -70,13 +60,33 @@ class SubspaceKeys:
 
     @property
     def record(self) -> str:
-        """`uns`: the fit, a `SubspaceRecord`."""
+        """`uns`: the fit."""
         return self.key
 
     @property
     def selection(self) -> str:
-        """`uns`: the ranked table of a search, a `SelectionRecord`."""
+        """`uns`: the table of a search."""
         return f"{self.key}_selection"
+
+
+@dataclass(frozen=True)
+class SubspaceKeys(MixtureKeys):
+    """Where `ld.tl.subspaces` and `ld.tl.select_subspaces` write; see `MixtureKeys`.
+
+    The record is a `SubspaceRecord`, the table of a search a `SelectionRecord`.
+    """
+
+    key: str = "subspaces"
+
+    @property
+    def coordinates(self) -> str:
+        """`obsm`: latent coordinates in the assigned component, (N, max d)."""
+        return self.key
+
+    @property
+    def loadings(self) -> str:
+        """`varm`: the axes of all components, component by component, (n_vars, sum d)."""
+        return self.key
 
 
 class CriteriaRecord(TypedDict):

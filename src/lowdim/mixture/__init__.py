@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from lowdim.mixture.bootstrap import Estimate, SubspaceBootstrap, bootstrap_subspaces
     from lowdim.mixture.consensus import SubspaceConsensus, consensus_subspaces
     from lowdim.mixture.gaussian import GaussianMixture
-    from lowdim.mixture.select_mixture import MixtureSelection, select_mixture
     from lowdim.mixture.selection import SubspaceSelection, select_subspaces
+    from lowdim.mixture.sizes import MixtureSelection, select_mixture
     from lowdim.mixture.subspace import SubspaceMixture
 
 __all__ = [
@@ -28,14 +28,14 @@ __all__ = [
 _HOMES = {
     "Estimate": "lowdim.mixture.bootstrap",
     "GaussianMixture": "lowdim.mixture.gaussian",
-    "MixtureSelection": "lowdim.mixture.select_mixture",
+    "MixtureSelection": "lowdim.mixture.sizes",
     "SubspaceBootstrap": "lowdim.mixture.bootstrap",
     "SubspaceConsensus": "lowdim.mixture.consensus",
     "SubspaceMixture": "lowdim.mixture.subspace",
     "SubspaceSelection": "lowdim.mixture.selection",
     "bootstrap_subspaces": "lowdim.mixture.bootstrap",
     "consensus_subspaces": "lowdim.mixture.consensus",
-    "select_mixture": "lowdim.mixture.select_mixture",
+    "select_mixture": "lowdim.mixture.sizes",
     "select_subspaces": "lowdim.mixture.selection",
 }
 

@@ -1,6 +1,7 @@
 """Tools: models fitted to an AnnData, their results written into it."""
 
+from lowdim.tl._mixture import mixture
 from lowdim.tl._select_subspaces import select_subspaces
 from lowdim.tl._subspaces import subspaces
 
-__all__ = ["select_subspaces", "subspaces"]
+__all__ = ["mixture", "select_subspaces", "subspaces"]

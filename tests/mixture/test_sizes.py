@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from sklearn.metrics import adjusted_rand_score
 
 from lowdim import GaussianMixture, KMeans, SoftKMeans, SubspaceMixture, select_mixture
-from lowdim.mixture.select_mixture import elbow_of
+from lowdim.mixture.sizes import elbow_of
 
 
 def clusters(k: int = 4, n: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

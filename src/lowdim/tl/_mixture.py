@@ -1,0 +1,191 @@
+"""Clusters and mixtures of an AnnData."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowdim._keys import MixtureKeys
+from lowdim._validation import check_in
+from lowdim._version import __version__
+from lowdim.cluster import KMeans, SoftKMeans
+from lowdim.mixture import GaussianMixture, MixtureSelection, select_mixture
+from lowdim.mixture._sizing import kind_of
+from lowdim.tl._genes import gene_space
+from lowdim.tl._input import open_rows, warn_of_counts
+from lowdim.tl._params import to_uns
+from lowdim.tl._results import Results
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from lowdim.data.sources import RowSource
+
+FAMILIES = {"kmeans": KMeans, "soft_kmeans": SoftKMeans, "gaussian": GaussianMixture}
+#: Sizes that "auto" tries.
+AUTO = range(1, 11)
+#: Fitted attributes that stand elsewhere in the AnnData, or that it has itself.
+ELSEWHERE = ("labels_", "feature_names_in_")
+
+
+def mixture(
+    adata: AnnData,
+    family: Any = "gaussian",
+    *,
+    n_components: int | str | Iterable[int] = "auto",
+    criterion: str = "auto",
+    use_rep: str | None = None,
+    layer: str | None = None,
+    key_added: str = "mixture",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Cluster the rows of an AnnData by k-means or a mixture.
+
+    Parameters
+    ----------
+    adata
+        The AnnData.
+    family : {"gaussian", "kmeans", "soft_kmeans"} or an estimator
+        With a name, an estimator with its defaults; for other settings pass an unfitted
+        `lowdim.GaussianMixture`, `lowdim.KMeans` or `lowdim.SoftKMeans`, whose size and seed are
+        replaced by those here.
+    n_components : int, "auto" or iterable of int, default="auto"
+        Number of components, or those to choose from; "auto" is 1 to 10.
+    criterion : {"auto", "bic", "aic", "icl", "heldout", "elbow"}, default="auto"
+        What to choose by; see `lowdim.select_mixture`.
+    use_rep
+        Key of `obsm` to fit, such as "X_pca".
+    layer
+        Key of `layers` to fit. With neither, `X` is fitted.
+    key_added
+        Where results go. What an earlier call left there is replaced.
+    random_state
+        Seed; the same seed gives the same result on the same machine.
+    n_jobs
+        Sizes that are fitted at the same time.
+    copy
+        Return a copy with the results and leave `adata` as it is.
+
+    Returns
+    -------
+    None, or with `copy` the copy. It has:
+
+    ``obs[key_added]``
+        The component of each row, categorical: "0", "1", ...
+    ``obsm[f"{key_added}_proba"]``
+        The probability of each component, (N, K); not for "kmeans".
+    ``varm[f"{key_added}_means"]``
+        The centre of each component, (n_vars, K), where columns are genes, or principal components
+        whose axes over the genes are known; see `lowdim.tl.subspaces`.
+    ``uns[key_added]``
+        The fit: ``family``, ``params``, ``objective``, ``version`` and the estimator's fitted
+        attributes without their underscore.
+    ``uns[f"{key_added}_selection"]``
+        If sizes were chosen from: the ``table`` of them and the ``criterion``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument or the data cannot be used. `adata` is then as it was.
+
+    Examples
+    --------
+    >>> import lowdim as ld
+    >>> adata = ld.data.pbmc68k()  # doctest: +SKIP
+    >>> ld.tl.mixture(adata, n_components=8, use_rep="X_pca")  # doctest: +SKIP
+    """
+    keys = MixtureKeys(key_added)
+    estimator = _estimator(family, random_state)
+    kind = kind_of(estimator)
+    source = open_rows(
+        adata, layer=layer, use_rep=use_rep, written=(keys.probabilities,), copy=copy
+    )
+    warn_of_counts(source, layer=layer, use_rep=use_rep)
+    chosen: MixtureSelection | None = None
+    if isinstance(n_components, str):
+        check_in(n_components, "n_components", ("auto",))
+        n_components = AUTO
+    if np.iterable(n_components):
+        chosen = select_mixture(
+            source,
+            estimator,
+            n_components=n_components,
+            criterion=criterion,
+            n_jobs=n_jobs,
+            random_state=random_state,
+        )
+        model = chosen.best_estimator_
+    else:
+        model = kind.sized(estimator, n_components).fit(source)
+    results = _results(adata, source, model, keys, chosen, layer=layer, use_rep=use_rep)
+    target = adata.copy() if copy else adata
+    results.write(target)
+    if chosen is None and keys.selection in target.uns:
+        del target.uns[keys.selection]
+    return target if copy else None
+
+
+def _estimator(family: Any, random_state: Any) -> Any:
+    if isinstance(family, str):
+        check_in(family, "family", tuple(FAMILIES))
+        return FAMILIES[family](random_state=random_state)
+    kind_of(family)
+    if type(family) not in FAMILIES.values():
+        raise TypeError(
+            f"family is of type {type(family).__name__}; for mixtures of subspaces use "
+            "lowdim.tl.subspaces."
+        )
+    from sklearn.base import clone
+
+    return clone(family).set_params(random_state=random_state)
+
+
+def _results(
+    adata: AnnData,
+    source: RowSource,
+    model: Any,
+    keys: MixtureKeys,
+    chosen: MixtureSelection | None,
+    *,
+    layer: str | None,
+    use_rep: str | None,
+) -> Results:
+    """Everything that a fit says about its rows."""
+    import pandas as pd
+
+    kind = kind_of(model)
+    centres = model.cluster_centers_ if kind.clusters else model.means_
+    names = pd.Index([str(k) for k in range(len(centres))])
+    labels = model.predict(source)
+    genes = gene_space(adata, source, layer=layer, use_rep=use_rep)
+    state = {
+        name.rstrip("_"): value
+        for name, value in vars(model).items()
+        if name.endswith("_") and not name.startswith("_") and name not in ELSEWHERE
+    }
+    matrix = {"layer": layer, "use_rep": use_rep, "gene_means": genes and genes.means_are}
+    record = {
+        **state,
+        "family": next(name for name, own in FAMILIES.items() if type(model) is own),
+        "params": to_uns({**model.get_params(), **matrix}),
+        "objective": float(getattr(model, kind.objective)),
+        "version": __version__,
+    }
+    uns: dict[str, Any] = {keys.record: record}
+    if chosen is not None:
+        table = {str(name): chosen.table[name].to_numpy() for name in chosen.table}
+        uns[keys.selection] = {"table": table, "criterion": chosen.criterion}
+    obsm = {}
+    if hasattr(model, "predict_proba"):
+        obsm[keys.probabilities] = model.predict_proba(source)
+    return Results(
+        obs={keys.labels: pd.Categorical.from_codes(labels.tolist(), categories=names)},
+        obsm=obsm,
+        varm={} if genes is None else {keys.means: genes.means(centres)},
+        uns=uns,
+        stale=[keys.means],
+    )
