@@ -5,6 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class FitFailed(ValueError):
+    """No restart of a fit succeeded; the message says why, and what to do about it."""
+
+
 class StopReason(StrEnum):
     """Why an iterative fit stopped. The value is short, for tables; `sentence` is for people."""
 

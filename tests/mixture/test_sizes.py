@@ -103,6 +103,18 @@ def test_weights_jobs_and_seeds() -> None:
     assert (other.table["heldout"] != one.table["heldout"]).any()
 
 
+def test_a_size_that_fails_does_not_stop_the_others() -> None:
+    X = np.repeat(np.random.default_rng(0).normal(size=(5, 2)), 8, axis=0)
+    strict = GaussianMixture(reg_covar=0.0, random_state=0)
+    found = select_mixture(X, strict, n_components=6)
+    failed = [size for size, model in found.estimators_.items() if model is None]
+    assert failed
+    assert found.table.set_index("n_components").loc[failed, "bic"].isna().all()
+    assert found.n_components_ not in failed
+    with pytest.raises(ValueError, match="Every size failed"):
+        select_mixture(X, strict, n_components=failed[-1:], warm_start=False)
+
+
 def test_the_elbow_is_where_the_curve_bends() -> None:
     sizes = np.arange(1.0, 9)
     assert elbow_of(sizes, np.array([100, 70, 40, 10, 9, 8, 7, 6.0])) == 3

@@ -27,15 +27,17 @@ def read_rows(model: Any, X: Any, *, reset: bool = True) -> RowSource:
     return source
 
 
-def read_new_rows(model: Any, X: Any, moments: tuple[np.ndarray, float]) -> StandardizedRows:
-    """New rows in a fitted model's units."""
+def read_new_rows(
+    model: Any, X: Any, moments: tuple[np.ndarray, float], *, dtype: Any = None
+) -> StandardizedRows:
+    """New rows in a fitted model's units, in its precision or, where it says none, in `dtype`."""
     source = as_rows(X)
     check_source(source)
     _check_columns(model, source)
     return StandardizedRows(
         source,
         device=resolve_device(model.device),
-        dtype=resolve_dtype(model.dtype, source.dtype),
+        dtype=resolve_dtype(dtype if model.dtype is None else model.dtype, source.dtype),
         block_rows=model.batch_size,
         moments=moments,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from lowdim._results import FitFailed
 from lowdim.data.sources import RowSource
 from lowdim.data.subset import SubsetRows
 
@@ -46,7 +47,9 @@ class Kind:
         return clone(estimator).set_params(**{self.size: size})
 
     def better(self, first: Any, second: Any) -> Any:
-        """The better of two fits to the same rows."""
+        """The better of two fits to the same rows; None is a fit that failed."""
+        if first is None or second is None:
+            return second if first is None else first
         values = [getattr(model, self.objective) for model in (first, second)]
         return first if (values[0] <= values[1]) == self.clusters else second
 
@@ -69,10 +72,13 @@ def kind_of(estimator: Any) -> Kind:
 
 
 def fit_quietly(model: Any, rows: Any, weight: np.ndarray | None) -> Any:
-    """The fitted model; that it has not converged is for the table to tell."""
+    """The fitted model, or None if it failed; whether it converged is for the table to tell."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(rows, sample_weight=weight)
+        try:
+            return model.fit(rows, sample_weight=weight)
+        except FitFailed:
+            return None
 
 
 def grown(
@@ -90,6 +96,8 @@ def grown(
         part = SubsetRows(source, rows)
         own = None if weight is None else weight[rows]
         halves = fit_quietly(kind.sized(estimator, 2), part, own)
+        if halves is None:
+            continue
         if kind.clusters:
             centroids = smaller.cluster_centers_.copy()
             centroids[k] = halves.cluster_centers_[0]

@@ -32,6 +32,9 @@ from lowdim.mixture._gaussian.covariance import SHAPES, matrices
 from lowdim.mixture._gaussian.fit import fit_rows
 from lowdim.mixture._gaussian.pieces import Past, update
 
+#: Precision unless the user asks for another.
+DTYPE = "float64"
+
 
 class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Mixture of Gaussians ``p(x) = sum_k w_k N(x; mu_k, Sigma_k)``, fitted by EM.
@@ -74,7 +77,8 @@ class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
         Rows held in memory at once; by default chosen to suit the data and the device.
     device : str or torch.device, default="auto"
     dtype : {"float32", "float64"} or None
-        Precision of the large products; by default that of the data. Sums are in float64.
+        Precision of the large products; by default float64, whatever the data's, since small
+        covariances are differences of large numbers. Sums are in float64.
     random_state : int, Generator or RandomState, optional
     verbose : int, default=0
         1 shows a progress bar.
@@ -287,7 +291,7 @@ class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
         return StandardizedRows(
             source,
             device=resolve_device(self.device),
-            dtype=resolve_dtype(self.dtype, source.dtype),
+            dtype=resolve_dtype(DTYPE if self.dtype is None else self.dtype, source.dtype),
             sample_weight=weight,
             block_rows=self.batch_size,
             moments=moments,
@@ -295,7 +299,7 @@ class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _log_joint(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        data = read_new_rows(self, X, units_of(self))
+        data = read_new_rows(self, X, units_of(self), dtype=DTYPE)
         return log_joint(parameters_of(self, data), data)
 
     def __sklearn_tags__(self) -> Tags:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lowdim._random import generator
+from lowdim._results import FitFailed
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.subset import SubsetRows
@@ -31,7 +32,7 @@ class MixtureSelection:
         (total, nats), ``n_parameters``, ``aic``, ``bic`` and ``icl``; for k-means ``inertia``, for
         soft k-means ``free_energy``; ``heldout`` (mean log-likelihood of the rows held out, for
         k-means minus their mean squared distance) if it was asked for; ``from_smaller`` (whether
-        the best fit began with the next smaller one); ``converged``.
+        the best fit began with the next smaller one); ``converged``. A fit that failed has nan.
     criterion : str
         What decided: "bic", "aic", "icl", "heldout" or "elbow".
     n_components_ : int
@@ -39,7 +40,7 @@ class MixtureSelection:
     best_estimator_
         The fit of that size.
     estimators_ : dict of int to estimator
-        All fits by size.
+        All fits by size; None for one that failed.
     """
 
     table: pd.DataFrame
@@ -125,16 +126,19 @@ def select_mixture(
     models = dict(zip(sizes, fits, strict=False))
     warm = dict.fromkeys(sizes, False)
     for size in sizes if warm_start else []:
-        if size - 1 in models:
+        if models.get(size - 1) is not None:
             for model in grown(kind, estimator, models[size - 1], source, weight):
-                if kind.better(models[size], model) is model:
+                if model is not None and kind.better(models[size], model) is model:
                     models[size], warm[size] = model, True
-    table = pd.DataFrame([_row(kind, models[size], source) for size in sizes])
+    if all(model is None for model in models.values()):
+        raise FitFailed("Every size failed; fit the estimator alone to see why.")
+    table = pd.DataFrame([_row(kind, size, models[size], source) for size in sizes])
     if criterion == "heldout":
         held, per = SubsetRows(source, test), len(test) if kind.clusters else 1
-        table["heldout"] = [model.score(held) / per for model in fits[len(sizes) :]]
+        scores = [np.nan if model is None else model.score(held) for model in fits[len(sizes) :]]
+        table["heldout"] = np.array(scores) / per
     table["from_smaller"] = [warm[size] for size in sizes]
-    table["converged"] = [bool(models[size].converged_) for size in sizes]
+    table["converged"] = [models[size] is not None and models[size].converged_ for size in sizes]
     best = sizes[_best(table, criterion, kind)]
     return MixtureSelection(table, criterion, best, models[best], models)
 
@@ -174,8 +178,10 @@ def _split(n_rows: int, test_size: float, random_state: Any) -> tuple[np.ndarray
     return np.sort(order[n_test:]), np.sort(order[:n_test])
 
 
-def _row(kind: Kind, model: Any, source: RowSource) -> dict[str, Any]:
-    size = {"n_components": getattr(model, kind.size)}
+def _row(kind: Kind, n_components: int, model: Any, source: RowSource) -> dict[str, Any]:
+    size = {"n_components": n_components}
+    if model is None:
+        return size  # what is not known of it becomes nan
     if kind.clusters:
         return {**size, kind.objective.rstrip("_"): getattr(model, kind.objective)}
     total = float(model.score_samples(source).sum())
@@ -190,12 +196,13 @@ def _row(kind: Kind, model: Any, source: RowSource) -> dict[str, Any]:
 def _best(table: pd.DataFrame, criterion: str, kind: Kind) -> int:
     """Which row of the table is chosen."""
     if criterion == "heldout":
-        return int(table["heldout"].argmax())
+        return int(np.nanargmax(table["heldout"]))
     if criterion in INFORMATION:
-        return int(table[criterion].argmin())
+        return int(np.nanargmin(table[criterion]))
     column = kind.objective.rstrip("_") if kind.clusters else "log_likelihood"
     values = table[column].to_numpy(float) * (1 if kind.clusters else -1)
-    return elbow_of(table["n_components"].to_numpy(float), values)
+    known = np.flatnonzero(np.isfinite(values))
+    return int(known[elbow_of(table["n_components"].to_numpy(float)[known], values[known])])
 
 
 def elbow_of(sizes: np.ndarray, values: np.ndarray) -> int:

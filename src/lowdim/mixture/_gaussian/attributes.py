@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lowdim._results import StopReason
+from lowdim._results import FitFailed, StopReason
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._gaussian.family import GaussianParameters
 
@@ -20,7 +20,7 @@ def set_fitted(model: GaussianMixture, fit: GaussianFit, data: StandardizedRows)
     """Store a fit on the estimator."""
     result, best = fit.result, fit.best
     if not np.isfinite(result.objective[best]):
-        raise ValueError(_failure(fit, data))
+        raise FitFailed(_failure(fit, data))
     shift = data.n_columns * np.log(data.scale)
     set_parameters(model, fit.parameters, data)
     model.lower_bounds_ = result.traces[best] - shift

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: The logarithm of a weight is that of at least this.
 TINY_WEIGHT = 1e-300
 LOG_2_PI = float(np.log(2 * np.pi))
+#: Rows in float32 that are summed up in float64 at a time.
+EXACT_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class GaussianFamily:
         flat = responsibilities.flatten(0, 1)
         statistics = {
             "counts": responsibilities.sum(2),
-            "sums": block.accumulate(flat).unflatten(0, responsibilities.shape[:2]),
+            "sums": _sums(block, flat).unflatten(0, responsibilities.shape[:2]),
         }
         second = self.shape.moments(block, responsibilities)
         return statistics if second is None else {**statistics, "second": second}
@@ -178,3 +180,14 @@ class GaussianFamily:
             means=values[:, k : k + k * d].reshape(like.means.shape),
             covariances=covariances,
         )
+
+
+def _sums(block: Block, shares: Tensor) -> Tensor:
+    """Sum r x in float64 also for rows in float32: second moments about it must not be negative."""
+    if not isinstance(block, DenseBlock) or block.values.dtype == torch.float64:
+        return block.accumulate(shares)
+    total = shares.new_zeros((len(shares), block.values.shape[1]))
+    for start in range(0, block.n_rows, EXACT_ROWS):
+        part = slice(start, start + EXACT_ROWS)
+        total += shares[:, part] @ block.values[part].double()
+    return total
