@@ -6,7 +6,6 @@ import warnings
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
@@ -31,12 +30,13 @@ from lowdim.mixture._gaussian.attributes import (
 from lowdim.mixture._gaussian.covariance import SHAPES, matrices
 from lowdim.mixture._gaussian.fit import fit_rows
 from lowdim.mixture._gaussian.pieces import Past, update
+from lowdim.mixture._scores import MixtureScores
 
 #: Precision unless the user asks for another.
 DTYPE = "float64"
 
 
-class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Mixture of Gaussians ``p(x) = sum_k w_k N(x; mu_k, Sigma_k)``, fitted by EM.
 
     Names and meanings are scikit-learn's. Beyond it: weights of rows, pieces of rows, ICL, sparse
@@ -232,19 +232,6 @@ class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Fit, then the most probable component of every row, (N,)."""
         return self.fit(X, sample_weight=sample_weight).predict(X)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Posterior probability of every component, (N, K)."""
-        scores = self._log_joint(X)
-        return np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Log-likelihood of every row, (N,)."""
-        return logsumexp(self._log_joint(X), axis=1)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log-likelihood per row."""
-        return float(self.score_samples(X).mean())
-
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows, (n, D), and their components, (n,), from the mixture.
 
@@ -267,23 +254,6 @@ class GaussianMixture(Saved, DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         k, d = self.means_.shape
         return k * d + k - 1 + SHAPES[self.covariance_type].n_parameters(k, d)
-
-    def bic(self, X: Any) -> float:
-        """Bayesian information criterion, n_parameters log N - 2 log-likelihood: low is good."""
-        rows = self.score_samples(X)
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum())
-
-    def aic(self, X: Any) -> float:
-        """Akaike information criterion, 2 n_parameters - 2 log-likelihood: low is good."""
-        return float(2 * self.n_parameters() - 2 * self.score_samples(X).sum())
-
-    def icl(self, X: Any) -> float:
-        """Integrated completed likelihood, BIC + 2 sum of the rows' assignment entropies."""
-        scores = self._log_joint(X)
-        rows = logsumexp(scores, axis=1, keepdims=True)
-        log_r = np.maximum(scores - rows, -745.0)
-        entropy = -(np.exp(log_r) * log_r).sum()
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum() + 2 * entropy)
 
     def _rows(
         self, source: RowSource, weight: np.ndarray | None, moments: Any = None

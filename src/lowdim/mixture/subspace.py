@@ -6,7 +6,6 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -21,6 +20,7 @@ from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_new_rows, read_rows
 from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._scores import MixtureScores
 from lowdim.mixture._subspace import infer
 from lowdim.mixture._subspace.arguments import Arguments, check_arguments
 from lowdim.mixture._subspace.attributes import (
@@ -30,7 +30,7 @@ from lowdim.mixture._subspace.attributes import (
     standard_units,
     write_model,
 )
-from lowdim.mixture._subspace.criteria import InformationCriteria
+from lowdim.mixture._subspace.criteria import ParameterCount
 from lowdim.mixture._subspace.fit import SubspaceFit
 from lowdim.mixture._subspace.pieces import OnlineState, update_rows
 from lowdim.mixture._subspace.train import fit_rows
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 
 class SubspaceMixture(
-    InformationCriteria,
+    ParameterCount,
+    MixtureScores,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     DensityMixin,
@@ -271,19 +272,6 @@ class SubspaceMixture(
         if self.assignment == "closest":
             return infer.squared_distances(data, parameters).argmin(1)
         return infer.log_joint(data, parameters).argmax(1)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Posterior probability of every component, (N, K)."""
-        scores = self._log_joint(X)
-        return np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Log-likelihood of every row, (N,)."""
-        return logsumexp(self._log_joint(X), axis=1)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log-likelihood per row."""
-        return float(self.score_samples(X).mean())
 
     def transform(self, X: Any, component: int | None = None) -> np.ndarray:
         """Posterior mean of the latent coordinates.

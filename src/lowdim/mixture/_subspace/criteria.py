@@ -1,16 +1,15 @@
-"""How many parameters a mixture of subspaces has, and the criteria that count them."""
+"""How many parameters a mixture of subspaces has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 
-class InformationCriteria:
-    """The criteria of a fitted mixture, for `SubspaceMixture`."""
+class ParameterCount:
+    """The count of parameters of a fitted mixture, for `SubspaceMixture`."""
 
     if TYPE_CHECKING:
         n_features_in_: int
@@ -19,10 +18,6 @@ class InformationCriteria:
         weights_: np.ndarray
         dims_: np.ndarray
         _held: list[int]
-
-        def score_samples(self, X: Any) -> np.ndarray: ...
-
-        def _log_joint(self, X: Any) -> np.ndarray: ...
 
     def n_parameters(self) -> int:
         """Number of free parameters.
@@ -44,20 +39,3 @@ class InformationCriteria:
     @property
     def _noise_is_shared(self) -> bool:
         return bool(self.shared_noise) or self.assignment == "closest"
-
-    def bic(self, X: Any) -> float:
-        """Bayesian information criterion, n_parameters log N - 2 log-likelihood: low is good."""
-        rows = self.score_samples(X)
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum())
-
-    def aic(self, X: Any) -> float:
-        """Akaike information criterion, 2 n_parameters - 2 log-likelihood: low is good."""
-        return float(2 * self.n_parameters() - 2 * self.score_samples(X).sum())
-
-    def icl(self, X: Any) -> float:
-        """Integrated completed likelihood, BIC + 2 sum of the rows' assignment entropies."""
-        scores = self._log_joint(X)
-        rows = logsumexp(scores, axis=1, keepdims=True)
-        log_r = np.maximum(scores - rows, -745.0)
-        entropy = -(np.exp(log_r) * log_r).sum()
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum() + 2 * entropy)
