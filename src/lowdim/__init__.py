@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.io import load
     from lowdim.mixture import (
+        NegativeBinomialMixture,
         SubspaceMixture,
         bootstrap_subspaces,
         consensus_subspaces,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KMeans",
+    "NegativeBinomialMixture",
     "SoftKMeans",
     "SubspaceMixture",
     "__version__",
@@ -44,6 +46,7 @@ __all__ = [
 _MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
 _HOMES = {
     "KMeans": "lowdim.cluster",
+    "NegativeBinomialMixture": "lowdim.mixture",
     "SoftKMeans": "lowdim.cluster",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lowdim.mixture.bootstrap import Estimate, SubspaceBootstrap, bootstrap_subspaces
     from lowdim.mixture.consensus import SubspaceConsensus, consensus_subspaces
+    from lowdim.mixture.negative_binomial import NegativeBinomialMixture
     from lowdim.mixture.selection import SubspaceSelection, select_subspaces
     from lowdim.mixture.subspace import SubspaceMixture
 
 __all__ = [
     "Estimate",
+    "NegativeBinomialMixture",
     "SubspaceBootstrap",
     "SubspaceConsensus",
     "SubspaceMixture",
@@ -22,6 +24,7 @@ __all__ = [
 
 _HOMES = {
     "Estimate": "lowdim.mixture.bootstrap",
+    "NegativeBinomialMixture": "lowdim.mixture.negative_binomial",
     "SubspaceBootstrap": "lowdim.mixture.bootstrap",
     "SubspaceConsensus": "lowdim.mixture.consensus",
     "SubspaceMixture": "lowdim.mixture.subspace",
