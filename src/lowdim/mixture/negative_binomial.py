@@ -55,8 +55,9 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
     n_init : int, default=3
         Restarts, of which the one with the highest objective is kept.
     init : {"kmeans", "random"} or array-like of shape (N,) or (N, K), default="kmeans"
-        Where to begin: at k-means of log-normalised rows in their 20 leading directions (restarts
-        differ in its seeds), at random parts, at labels 0 to K - 1, or at responsibilities. Given
+        Where to begin: at k-means of log-normalised rows in their 20 leading directions, with twice
+        as many clusters, of which the closest are merged after a few iterations (restarts differ in
+        the seeds of k-means); at random parts; at labels 0 to K - 1, or at responsibilities. Given
         ones start a single run.
     max_iter : int, default=200
         Iterations at most, per restart.
@@ -104,8 +105,8 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
 
     Notes
     -----
-    The objective adds ``-prior / 2`` times the deviance of every mean from the gene's mean, and, with
-    shrinkage, the log density of log phi. Sums over genes or rows without counts are smooth
+    The objective adds ``-prior / 2`` times the deviance of every mean from the gene's, and with
+    shrinkage the log density of log phi. Sums over genes or rows without counts are smooth
     functions of the size factor; they are taken at Chebyshev nodes and are exact to about 1e-13.
 
     References
@@ -169,7 +170,7 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            An argument cannot be used, or the data are not counts; nothing has been computed by then.
+            An argument cannot be used, or the data are not counts; nothing is computed then.
 
         Warns
         -----

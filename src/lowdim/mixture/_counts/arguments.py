@@ -49,8 +49,8 @@ def check_arguments(model: Any, n_rows: int, weight: np.ndarray | None) -> Argum
     n_usable = n_rows if weight is None else int(np.count_nonzero(weight))
     if n_usable < k:
         raise ValueError(
-            f"X has {n_usable} sample(s) with a weight, but n_components={k}; pass more rows or ask "
-            "for fewer components."
+            f"X has {n_usable} sample(s) with a weight, but n_components={k}; pass more rows or "
+            "ask for fewer components."
         )
     given = None
     if isinstance(model.size_factors, str):
@@ -100,8 +100,8 @@ def check_start(init: Any, n_rows: int, n_components: int) -> np.ndarray:
     start = np.asarray(init)
     if start.dtype.kind not in "biuf":
         raise TypeError(
-            f"init has dtype {start.dtype}; pass {', '.join(map(repr, INITS))}, integer labels (N,) "
-            "or responsibilities (N, K)."
+            f"init has dtype {start.dtype}; pass {', '.join(map(repr, INITS))}, integer labels "
+            "(N,) or responsibilities (N, K)."
         )
     if start.shape == (n_rows,):
         labels = start.astype(np.int64)

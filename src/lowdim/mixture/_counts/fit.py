@@ -21,6 +21,7 @@ from lowdim.mixture._counts.loop import (
 )
 from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.maximize import MStep, Prior, curvatures
+from lowdim.mixture._counts.merge import information, merged_shares, n_parts
 from lowdim.mixture._counts.model import Mixture, Sizes
 from lowdim.mixture._counts.size_factors import SizeRule
 from lowdim.mixture._counts.starts import Starter
@@ -59,7 +60,9 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
     options = LoopOptions(
         arguments.dispersion, arguments.max_iter, arguments.tol, rule.kind == "estimate"
     )
-    starter = Starter(counts, sizes.values, arguments.n_components, arguments.init, rng)
+    k = arguments.n_components
+    parts = n_parts(k, counts.shape[0]) if arguments.init == "kmeans" else k
+    starter = Starter(counts, sizes.values, parts, arguments.init, rng)
     n_starts = 1 if arguments.responsibilities is not None else arguments.n_init
     runs: list[Restart] = []
     total = arguments.max_iter * n_starts
@@ -67,7 +70,7 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
         for _ in range(n_starts):
             shares, smoothing = arguments.responsibilities, 0.0
             if shares is None:
-                shares = np.eye(arguments.n_components)[starter.labels()]
+                shares = merged_shares(counts, sizes, starter.labels(), prior, options, k)
                 smoothing = SMOOTHING
             model = first_model(counts, sizes, shares, prior, options.kind, smoothing)
             if not runs:
@@ -78,7 +81,7 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
     if options.estimate_sizes:
         kept = rescaled(kept, counts)
     objectives = np.array([run.objective for run in runs])
-    return Fit(kept, prior, rule, objectives, information(kept, counts, prior))
+    return Fit(kept, prior, rule, objectives, information(kept, counts, prior.strength))
 
 
 def shrinking(
@@ -112,15 +115,6 @@ def rescaled(run: Restart, counts: Counts) -> Restart:
     nodes = replace(run.sizes.nodes, nodes=run.sizes.nodes.nodes / scale)
     sizes = Sizes(run.sizes.values / scale, nodes)
     return replace(run, sizes=sizes, model=replace(run.model, mean=run.model.mean * scale))
-
-
-def information(run: Restart, counts: Counts, prior: Prior) -> np.ndarray:
-    """``mu sum_i r_ik s_i / (1 + s_i phi mu)`` with the pseudo-cells, (D, K)."""
-    _, nodes, weights = MStep.of(counts, run.sizes, run.shares, prior).zeros
-    rate, total = run.model.mean * run.model.noise, np.zeros_like(run.model.mean)
-    for node, weight in zip(nodes, weights.T, strict=True):
-        total += weight * node / (1.0 + node * rate)
-    return run.model.mean * total
 
 
 def _report(bar: Any) -> Callable[[float], None]:

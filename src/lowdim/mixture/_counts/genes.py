@@ -12,7 +12,7 @@ from lowdim._compile import compiled_fast
 from lowdim.mixture._counts.special import log, log1p, zero_slopes
 
 #: Newton steps on the dispersion per M-step, and how often each is shortened if it leads down.
-NOISE_STEPS, SHORTER = 2, 4
+NOISE_STEPS, SHORTER = 1, 4
 #: The longest step in log phi.
 LONGEST = 1.5
 #: A mean is not allowed to be smaller: log mu must be finite for counts that are seen later.
@@ -47,8 +47,8 @@ def gather(rows, counts, active, sizes, pseudo, starts, share, size):
 
 
 @compiled_fast
-def tail_weights(rows, active, per_component, rank, weight, out):
-    """Write to out, (q, K) or (q, 1), the weight of rows with more than m counts, at nodes m.
+def tail_weights(rows, active, rank, weight, out):
+    """Write to out, (q, K), the weight of a component's rows with more than m counts, at nodes m.
 
     Entries come by descending count, and the first `rank` of them have more than m.
     """
@@ -58,7 +58,7 @@ def tail_weights(rows, active, per_component, rank, weight, out):
     for q in range(len(rank) - 1, -1, -1):
         while e < rank[q]:
             for a in range(pointer[rows[e]], pointer[rows[e] + 1]):
-                total[component[a] if per_component else 0] += owned[a]
+                total[component[a]] += owned[a]
             e += 1
         for k in range(out.shape[1]):
             out[q, k] = total[k] * weight[q]
@@ -87,10 +87,11 @@ def likelihood(share, size, nodes, weights, mean, phi):
     for e in range(len(share)):
         y = size[e] * rate
         a = size[e] * mean / (1.0 + y)
+        lost = share[e] * a
         total += share[e]
         value -= share[e] * log1p(y)
-        first -= share[e] * a
-        second += share[e] * a * a
+        first -= lost
+        second += lost * a
     value += total * log(mean)
     if phi == 0.0:
         for j in range(len(nodes)):
@@ -99,9 +100,10 @@ def likelihood(share, size, nodes, weights, mean, phi):
     for j in range(len(nodes)):
         a = nodes[j] * mean
         cost, slope, bend = zero_slopes(a * phi)
+        owned = weights[j] * a * a
         value -= weights[j] * cost / phi
-        first += weights[j] * a * a * slope
-        second += weights[j] * a * a * a * bend
+        first += owned * slope
+        second += owned * a * bend
     return value, first, second
 
 
@@ -216,8 +218,8 @@ def update_genes(span, columns, tail, active, zeros, priors, mean, noise, plan, 
         The first gene, and the one after the last.
     columns : (pointer, rows, counts)
         CSC; each gene's entries by descending count.
-    tail : (pointer, m, weight, rank)
-        Nodes of the sums over m < x, gene by gene.
+    tail : (pointer, m, weight, rank, owned)
+        Nodes of the sums over m < x, gene by gene, and the sums' weights over all rows.
     active : (pointer, component, share)
         Responsibilities times row weights that are not negligible, row by row.
     zeros : (sizes, nodes, weights)
@@ -230,7 +232,7 @@ def update_genes(span, columns, tail, active, zeros, priors, mean, noise, plan, 
     bends : (D, K)
         Second derivatives in log phi are written here.
     width : int
-        The most entries of a gene, counted once per component.
+        No gene has more entries, counted once per active component.
 
     Returns
     -------
@@ -249,7 +251,10 @@ def update_genes(span, columns, tail, active, zeros, priors, mean, noise, plan, 
         gather(rows, columns[2][entries], active, sizes, prior[0] * prior[1], starts, share, size)
         stored = (starts, share, size)
         above = np.empty((n_components if own else 1, knots.stop - knots.start)).T
-        tail_weights(rows, active, own, tail[3][knots], tail[2][knots], above)
+        if own:
+            tail_weights(rows, active, tail[3][knots], tail[2][knots], above)
+        else:
+            above[:, 0] = tail[4][knots]
         for k in range(n_components if own else 1):
             part = (k, k + 1) if own else (0, n_components)
             more = (tail[1][knots], above[:, k])

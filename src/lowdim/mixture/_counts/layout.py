@@ -92,18 +92,6 @@ def tail_nodes(pointer, counts, shapes, weights, write, m, weight, rank, ends):
 
 
 @compiled
-def widest(pointer, rows, active):
-    """The most entries of a column, counted once per active component of their row."""
-    most = 0
-    for g in range(len(pointer) - 1):
-        width = 0
-        for e in range(pointer[g], pointer[g + 1]):
-            width += active[rows[e] + 1] - active[rows[e]]
-        most = max(most, width)
-    return most
-
-
-@compiled
 def list_active(shares, weights, least, pointer, component, kept):
     """The components of each row whose share is not below `least`; returns how many there are."""
     at = 0

@@ -39,6 +39,7 @@ class LoopOptions:
     max_iter: int
     tol: float
     estimate_sizes: bool
+    reseed: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def run_restart(
         owned = counts.weights @ shares
         starved = owned < STARVED
         gain = trace[-1] - trace[-2] if len(trace) > 1 else np.inf
-        again = bool(starved.any()) and reseeds < MAX_RESEEDS and iteration < options.max_iter
+        again = bool(starved.any()) and options.reseed and reseeds < MAX_RESEEDS
+        again = again and iteration < options.max_iter
         if not np.isfinite(trace[-1]):
             reason = StopReason.NOT_FINITE
             break

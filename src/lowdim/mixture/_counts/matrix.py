@@ -81,19 +81,26 @@ class Counts:
 
     @cached_property
     def tails(self) -> Arrays:
-        """(pointer, m, weight, rank): nodes of the sums over m < x, gene by gene."""
+        """(pointer, m, weight, rank, owned): nodes of the sums over m < x, gene by gene.
+
+        `rank` entries of the gene have more than m counts; `owned` is their weight by the node's.
+        """
         from lowdim.mixture._counts.layout import EVERY, LONGEST_PIECE, PIECE, tail_nodes
 
         shapes = -np.cos(np.pi * np.arange(PIECE) / (PIECE - 1))
         levels = int(np.log2(LONGEST_PIECE // EVERY)) + 1
         weights = np.stack([piece_weights(shapes, EVERY * 2**level) for level in range(levels)])
-        pointer, _, counts = self.columns
+        pointer, rows, counts = self.columns
         ends = np.empty(len(pointer), np.int64)
         empty = np.empty(0), np.empty(0), np.empty(0, np.int64)
         n = tail_nodes(pointer, counts, shapes, weights, False, *empty, ends)
         nodes = np.empty(n), np.empty(n), np.empty(n, np.int64)
         tail_nodes(pointer, counts, shapes, weights, True, *nodes, ends)
-        return ends, *nodes
+        # The weight of a gene's first entries: a difference of running sums.
+        running = np.append(0.0, np.cumsum(self.weights[rows]))
+        begin = np.repeat(pointer[:-1], np.diff(ends))
+        owned = nodes[1] * (running[begin + nodes[2]] - running[begin])
+        return ends, *nodes, owned
 
 
 def active_shares(responsibilities: np.ndarray, weights: np.ndarray) -> Any:

@@ -102,11 +102,10 @@ class MStep:
         second derivatives for every gene and component, (D, K), flattened.
         """
         from lowdim.mixture._counts.genes import update_genes
-        from lowdim.mixture._counts.layout import widest
 
-        pointer, rows, _ = self.counts.columns
+        pointer = self.counts.columns[0]
         n_genes, n_components = model.mean.shape
-        width = widest(pointer, rows, self.active[0]) + n_components
+        width = int(np.diff(pointer).max() * np.diff(self.active[0]).max()) + n_components
         prior = self.prior.strength, self.prior.counts, self.prior.centres, self.prior.precision
         plan = (model.per_component, means, noise, LEAST_NOISE, MOST_NOISE)
         bends = np.empty((n_genes, n_components))

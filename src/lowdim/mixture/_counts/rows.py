@@ -10,9 +10,9 @@ import numpy as np
 from lowdim._compile import compiled_fast
 from lowdim.mixture._counts.special import log, log1p, log_rising
 
-#: Counts whose factors are multiplied before a logarithm is taken: one for about eight counts.
-#: The product of eight cannot leave the range of a float64 for means down to 1e-10.
-FOLD = 8
+#: Larger counts take a logarithm each. Of smaller ones, the factors are multiplied first, until
+#: they stand for so many counts; products then stay in the range of a float64.
+PLAIN, FOLD = 2, 8
 
 
 @compiled_fast
@@ -40,34 +40,36 @@ def score_entries(rows, sizes, mean, rate, noise, per_component, scores, constan
     n_components = mean.shape[1]
     above, below = np.ones(n_components), np.ones(n_components)
     for i in range(len(sizes)):
-        s, out, held, constant = sizes[i], scores[i], 0.0, 0.0
+        s, held, risen = sizes[i], 0.0, 1.0
         for k in range(n_components):
-            out[k] = 0.0
+            scores[i, k] = 0.0
         for p in range(indptr[i], indptr[i + 1]):
-            x, g = data[p], indices[p]
-            own, slope = mean[g], rate[g]
-            if not per_component:
-                constant += log_rising(x, noise[g, 0])
-            if x > FOLD:
+            x, g = data[p], np.uint64(indices[p])
+            if x > PLAIN:
                 for k in range(n_components):
-                    out[k] += x * (log(own[k]) - log1p(s * slope[k]))
+                    scores[i, k] += x * log(mean[g, k] / (1.0 + s * rate[g, k]))
                 if per_component:
                     for k in range(n_components):
-                        out[k] += log_rising(x, noise[g, k])
+                        scores[i, k] += log_rising(x, noise[g, k])
+                else:
+                    constants[i] += log_rising(x, noise[g, 0])
                 continue
             if held + x > FOLD:
-                fold(out, above, below)
-                held = 0.0
+                fold(scores[i], above, below)
+                constants[i] += log(risen)
+                held, risen = 0.0, 1.0
             held += x
-            for m in range(int(x)):
+            for _ in range(int(x)):
                 for k in range(n_components):
-                    above[k] *= own[k]
-                    below[k] *= 1.0 + s * slope[k]
-                if per_component and m > 0:
-                    for k in range(n_components):
-                        above[k] *= 1.0 + m * noise[g, k]
-        fold(out, above, below)
-        constants[i] += constant
+                    above[k] *= mean[g, k]
+                    below[k] *= 1.0 + s * rate[g, k]
+            if x == 2.0 and not per_component:
+                risen *= 1.0 + noise[g, 0]
+            elif x == 2.0:
+                for k in range(n_components):
+                    above[k] *= 1.0 + noise[g, k]
+        fold(scores[i], above, below)
+        constants[i] += log(risen)
 
 
 @compiled_fast

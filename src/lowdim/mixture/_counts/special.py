@@ -84,11 +84,12 @@ def zero_slopes(y):
     ``a^3 c_2(y)``; returns log(1 + y), c_1 and c_2. Near y = 0 the closed forms cancel, so a series
     takes their place.
     """
-    value, u = log1p(y), 1.0 / (1.0 + y)
-    first = 0.5 - y * (2 / 3 - y * (3 / 4 - y * (4 / 5 - y * (5 / 6 - y * (6 / 7 - y * 7 / 8)))))
-    second = -2 / 3 + y * (3 / 2 - y * (12 / 5 - y * (10 / 3 - y * (30 / 7 - y * 21 / 4))))
-    if y > 0.02:
-        yu = y * u
-        first = (value - yu) / (y * y)
-        second = (-2.0 * value + 2.0 * yu + yu * yu) / (y * y * y)
-    return value, first, second
+    value, small, large = log1p(y), min(y, 0.02), max(y, 0.02)
+    u = small
+    first = 0.5 - u * (2 / 3 - u * (3 / 4 - u * (4 / 5 - u * (5 / 6 - u * (6 / 7 - u * 7 / 8)))))
+    second = -2 / 3 + u * (3 / 2 - u * (12 / 5 - u * (10 / 3 - u * (30 / 7 - u * 21 / 4))))
+    shrunk, inverse = large / (1.0 + large), 1.0 / large  # without a branch, several at once
+    closed = (value - shrunk) * inverse * inverse
+    bend = (shrunk * shrunk - 2.0 * (value - shrunk)) * inverse * inverse * inverse
+    near = y < 0.02
+    return value, first if near else closed, second if near else bend

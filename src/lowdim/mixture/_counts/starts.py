@@ -25,20 +25,20 @@ class Starter:
     counts : Counts
     sizes : ndarray of shape (N,)
         Size factors.
-    n_components : int
+    n_parts : int
     kind : {"kmeans", "random"}
     rng : numpy.random.Generator
     """
 
     counts: Counts
     sizes: np.ndarray
-    n_components: int
+    n_parts: int
     kind: str
     rng: np.random.Generator
 
     def labels(self) -> np.ndarray:
-        """Labels 0 to K - 1; those of k-means differ from call to call by its seeds only."""
-        n, k = self.counts.shape[0], self.n_components
+        """Labels of the parts, from 0 on; k-means draws new seeds at every call."""
+        n, k = self.counts.shape[0], self.n_parts
         if self.kind == "random" or k == 1:
             return self.rng.permutation(np.arange(n) % k)
         from lowdim.cluster import KMeans
@@ -73,5 +73,5 @@ def leading_coordinates(
         along = (rows @ axes - mean @ axes) * weights[:, None]
         axes = np.linalg.qr(rows.T @ along - np.outer(mean, along.sum(0)))[0]
     along = rows @ axes - mean @ axes
-    values, vectors = np.linalg.eigh((along * weights[:, None]).T @ along)
+    _, vectors = np.linalg.eigh((along * weights[:, None]).T @ along)
     return np.asarray(along @ vectors[:, ::-1][:, :d])
