@@ -30,7 +30,7 @@ SIMULATED: dict[str, dict[str, float]] = {
     "depth 500": {"depth": 500, "change": 1.0, "n_changed": 60, "phi": 0.3},
     "small changes": {"depth": 1500, "change": 0.6, "n_changed": 150, "phi": 0.3},
     "overdispersed": {"depth": 1500, "change": 1.0, "n_changed": 60, "phi": 2.0},
-    "depth 300": {"depth": 300, "change": 1.2, "n_changed": 60, "phi": 0.3},
+    "depth 300": {"depth": 300, "change": 1.5, "n_changed": 60, "phi": 0.3},
 }
 REAL = {
     "worm_neuron": "cell_type",
@@ -47,7 +47,7 @@ def umi(
     k: int = 6,
     *,
     depth: float = 300,
-    change: float = 1.2,
+    change: float = 1.5,
     n_changed: int = 60,
     phi: float = 0.3,
     seed: int = 0,
