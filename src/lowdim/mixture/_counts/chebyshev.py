@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Interpolation goes on until its error is below exp(-PRECISION).
+#: Interpolation goes on until its error is below exp(-PRECISION) of the largest value.
 PRECISION = 32.0
 
 
