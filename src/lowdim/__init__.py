@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lowdim.io import load
     from lowdim.mixture import (
         GaussianMixture,
+        NegativeBinomialMixture,
         SubspaceMixture,
         bootstrap_subspaces,
         consensus_subspaces,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GaussianMixture",
     "KMeans",
+    "NegativeBinomialMixture",
     "SoftKMeans",
     "SubspaceMixture",
     "__version__",
@@ -49,6 +51,7 @@ _MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
 _HOMES = {
     "GaussianMixture": "lowdim.mixture",
     "KMeans": "lowdim.cluster",
+    "NegativeBinomialMixture": "lowdim.mixture",
     "SoftKMeans": "lowdim.cluster",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",

@@ -54,6 +54,14 @@ def compiled(function: Callable[..., Any]) -> Any:
     return _compiled(function)
 
 
+def compiled_exact(function: Callable[..., Any]) -> Any:
+    """A function whose rounding matters: its sums stay as written, whatever calls it.
+
+    Without a setting of its own it would take over that of the compiled function which calls it.
+    """
+    return _compiled(function, fastmath={"contract"})
+
+
 def compiled_fast(function: Callable[..., Any]) -> Any:
     """A function whose sums may be rearranged."""
     return _compiled(function, fastmath=REARRANGED)

@@ -11,7 +11,14 @@ import pytest
 import scipy.sparse as sp
 from sklearn.metrics import adjusted_rand_score
 
-from lowdim import GaussianMixture, KMeans, SoftKMeans, SubspaceMixture, select_mixture
+from lowdim import (
+    GaussianMixture,
+    KMeans,
+    NegativeBinomialMixture,
+    SoftKMeans,
+    SubspaceMixture,
+    select_mixture,
+)
 from lowdim.mixture.sizes import elbow_of
 
 
@@ -101,6 +108,20 @@ def test_weights_jobs_and_seeds() -> None:
     pd.testing.assert_frame_equal(one.table, two.table)
     other = select_mixture(X, estimator, sample_weight=weight, **{**options, "random_state": 4})
     assert (other.table["heldout"] != one.table["heldout"]).any()
+
+
+def test_mixtures_of_counts_are_chosen_by_rows_held_out() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=400)
+    means = rng.gamma(1.0, 3.0, size=(3, 40))
+    X = sp.csr_matrix(rng.poisson(means[labels]))
+    estimator = NegativeBinomialMixture(dispersion="poisson", n_init=1, random_state=0)
+    found = select_mixture(X, estimator, n_components=5)
+    assert found.criterion == "heldout"
+    assert abs(found.n_components_ - 3) <= 1
+    assert adjusted_rand_score(labels, found.estimators_[3].predict(X)) > 0.95
+    with pytest.warns(UserWarning, match="prefer 'heldout'"):
+        select_mixture(X, estimator, n_components=[2], criterion="bic")
 
 
 def test_a_size_that_fails_does_not_stop_the_others() -> None:

@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.metrics import adjusted_rand_score
 
 import lowdim as ld
 
@@ -75,6 +76,24 @@ def test_layers_representations_and_estimators() -> None:
     ld.tl.mixture(adata, n_components=4, use_rep="X_own")
     assert adata.uns["mixture"]["means"].shape == (4, 2)
     assert "mixture_means" not in adata.varm  # those columns are no genes
+
+
+def test_counts_are_taken_from_a_layer() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=200)
+    means = rng.gamma(2.0, 2.0, size=(2, 30))
+    adata = ad.AnnData(np.log1p(means[labels]))
+    adata.layers["counts"] = sp.csr_matrix(rng.poisson(means[labels]))
+    ld.tl.mixture(adata, "negative_binomial", n_components=2, layer="counts")
+    assert adjusted_rand_score(labels, adata.obs["mixture"]) > 0.95
+    assert adata.varm["mixture_means"].shape == (30, 2)
+    assert adata.uns["mixture"]["dispersions"].shape == (30,)
+    few = ld.NegativeBinomialMixture(dispersion="poisson", n_init=1)
+    ld.tl.mixture(adata, few, n_components=[1, 2], layer="counts", key_added="chosen")
+    assert adata.uns["chosen_selection"]["criterion"] == "heldout"
+    assert len(adata.obs["chosen"].cat.categories) == 2
+    with pytest.raises(ValueError, match=r"count|integer|whole"):
+        ld.tl.mixture(adata, "negative_binomial", n_components=2)
 
 
 @pytest.mark.parametrize(

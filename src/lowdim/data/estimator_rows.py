@@ -12,8 +12,11 @@ from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.standardized import StandardizedRows
 
 
-def read_rows(model: Any, X: Any, *, reset: bool = True) -> RowSource:
-    """The checked rows of a fit; remembers the number and names of the columns."""
+def read_rows(model: Any, X: Any, *, reset: bool = True, counts: bool = False) -> RowSource:
+    """The checked rows of a fit; remembers the number and names of the columns.
+
+    With `counts`, values other than nonnegative whole numbers are refused.
+    """
     source = as_rows(X)
     if reset:
         model.n_features_in_ = source.n_cols
@@ -21,7 +24,7 @@ def read_rows(model: Any, X: Any, *, reset: bool = True) -> RowSource:
             model.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
         elif hasattr(model, "feature_names_in_"):
             del model.feature_names_in_
-    check_source(source)
+    check_source(source, nonnegative=counts, integer=counts)
     if not reset:
         _check_columns(model, source)
     return source

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from lowdim.mixture.bootstrap import Estimate, SubspaceBootstrap, bootstrap_subspaces
     from lowdim.mixture.consensus import SubspaceConsensus, consensus_subspaces
     from lowdim.mixture.gaussian import GaussianMixture
+    from lowdim.mixture.negative_binomial import NegativeBinomialMixture
     from lowdim.mixture.selection import SubspaceSelection, select_subspaces
     from lowdim.mixture.sizes import MixtureSelection, select_mixture
     from lowdim.mixture.subspace import SubspaceMixture
@@ -15,6 +16,7 @@ __all__ = [
     "Estimate",
     "GaussianMixture",
     "MixtureSelection",
+    "NegativeBinomialMixture",
     "SubspaceBootstrap",
     "SubspaceConsensus",
     "SubspaceMixture",
@@ -29,6 +31,7 @@ _HOMES = {
     "Estimate": "lowdim.mixture.bootstrap",
     "GaussianMixture": "lowdim.mixture.gaussian",
     "MixtureSelection": "lowdim.mixture.sizes",
+    "NegativeBinomialMixture": "lowdim.mixture.negative_binomial",
     "SubspaceBootstrap": "lowdim.mixture.bootstrap",
     "SubspaceConsensus": "lowdim.mixture.consensus",
     "SubspaceMixture": "lowdim.mixture.subspace",

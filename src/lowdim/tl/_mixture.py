@@ -11,7 +11,12 @@ from lowdim._keys import MixtureKeys
 from lowdim._validation import check_in
 from lowdim._version import __version__
 from lowdim.cluster import KMeans, SoftKMeans
-from lowdim.mixture import GaussianMixture, MixtureSelection, select_mixture
+from lowdim.mixture import (
+    GaussianMixture,
+    MixtureSelection,
+    NegativeBinomialMixture,
+    select_mixture,
+)
 from lowdim.mixture._sizing import kind_of
 from lowdim.tl._genes import gene_space
 from lowdim.tl._input import open_rows, warn_of_counts
@@ -23,7 +28,12 @@ if TYPE_CHECKING:
 
     from lowdim.data.sources import RowSource
 
-FAMILIES = {"kmeans": KMeans, "soft_kmeans": SoftKMeans, "gaussian": GaussianMixture}
+FAMILIES = {
+    "kmeans": KMeans,
+    "soft_kmeans": SoftKMeans,
+    "gaussian": GaussianMixture,
+    "negative_binomial": NegativeBinomialMixture,
+}
 #: Sizes that "auto" tries.
 AUTO = range(1, 11)
 #: Fitted attributes that stand elsewhere in the AnnData, or that it has itself.
@@ -49,10 +59,11 @@ def mixture(
     ----------
     adata
         The AnnData.
-    family : {"gaussian", "kmeans", "soft_kmeans"} or an estimator
+    family : {"gaussian", "negative_binomial", "kmeans", "soft_kmeans"} or an estimator
         With a name, an estimator with its defaults; for other settings pass an unfitted
-        `lowdim.GaussianMixture`, `lowdim.KMeans` or `lowdim.SoftKMeans`, whose size and seed are
-        replaced by those here.
+        `lowdim.GaussianMixture`, `lowdim.NegativeBinomialMixture`, `lowdim.KMeans` or
+        `lowdim.SoftKMeans`, whose size and seed are replaced by those here. The negative binomial
+        is for raw counts.
     n_components : int, "auto" or iterable of int, default="auto"
         Number of components, or those to choose from; "auto" is 1 to 10.
     criterion : {"auto", "bic", "aic", "icl", "heldout", "elbow"}, default="auto"
@@ -104,7 +115,8 @@ def mixture(
     source = open_rows(
         adata, layer=layer, use_rep=use_rep, written=(keys.probabilities,), copy=copy
     )
-    warn_of_counts(source, layer=layer, use_rep=use_rep)
+    if not kind.counts:
+        warn_of_counts(source, layer=layer, use_rep=use_rep)
     chosen: MixtureSelection | None = None
     if isinstance(n_components, str):
         check_in(n_components, "n_components", ("auto",))

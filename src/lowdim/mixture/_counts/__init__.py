@@ -1,0 +1,1 @@
+"""Mixtures of negative binomial and Poisson distributions for count matrices."""

@@ -1,0 +1,125 @@
+"""The arguments of a count mixture, checked before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim.mixture._counts.maximize import KINDS
+from lowdim.mixture._counts.size_factors import RULES, check_size_factors
+
+INITS = ("kmeans", "random")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of `NegativeBinomialMixture`, usable as they are.
+
+    Attributes
+    ----------
+    given_sizes : ndarray of shape (N,) or None
+        Size factors that the user gave.
+    responsibilities : ndarray of shape (N, K) or None
+        Where to begin, if the user says.
+    init : str
+        Otherwise, how.
+    shrinkage : float, "auto" or None
+    """
+
+    n_components: int
+    dispersion: str
+    size_factors: Any
+    given_sizes: np.ndarray | None
+    n_init: int
+    init: str
+    responsibilities: np.ndarray | None
+    max_iter: int
+    tol: float
+    prior: float
+    shrinkage: float | str | None
+    verbose: int
+
+
+def check_arguments(model: Any, n_rows: int, weight: np.ndarray | None) -> Arguments:
+    """Check what an estimator was given against the number of rows."""
+    k = check_positive_int(model.n_components, "n_components")
+    n_usable = n_rows if weight is None else int(np.count_nonzero(weight))
+    if n_usable < k:
+        raise ValueError(
+            f"X has {n_usable} sample(s) with a weight, but n_components={k}; pass more rows or "
+            "ask for fewer components."
+        )
+    given = None
+    if isinstance(model.size_factors, str):
+        check_in(model.size_factors, "size_factors", RULES)
+    elif model.size_factors is not None:
+        given = check_size_factors(model.size_factors, n_rows)
+    shares = None
+    if isinstance(model.init, str):
+        check_in(model.init, "init", INITS)
+    else:
+        shares = check_start(model.init, n_rows, k)
+    return Arguments(
+        n_components=k,
+        dispersion=check_in(model.dispersion, "dispersion", KINDS),
+        size_factors=model.size_factors,
+        given_sizes=given,
+        n_init=check_positive_int(model.n_init, "n_init"),
+        init=model.init if shares is None else "given",
+        responsibilities=shares,
+        max_iter=check_positive_int(model.max_iter, "max_iter"),
+        tol=check_interval(model.tol, "tol", low=0.0),
+        prior=check_interval(model.prior, "prior", low=0.0),
+        shrinkage=check_shrinkage(model.shrinkage),
+        verbose=int(model.verbose),
+    )
+
+
+def check_shrinkage(value: Any) -> float | str | None:
+    """None, "auto", or a positive standard deviation."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return check_in(value, "shrinkage", ("auto",))
+    return check_interval(value, "shrinkage", low=0.0, closed="neither")
+
+
+def check_start(init: Any, n_rows: int, n_components: int) -> np.ndarray:
+    """Responsibilities, (N, K), from labels (N,) or responsibilities (N, K).
+
+    Raises
+    ------
+    TypeError
+        They are not numbers, or labels are not integers.
+    ValueError
+        They have another shape, or values that labels or shares cannot have.
+    """
+    start = np.asarray(init)
+    if start.dtype.kind not in "biuf":
+        raise TypeError(
+            f"init has dtype {start.dtype}; pass {', '.join(map(repr, INITS))}, integer labels "
+            "(N,) or responsibilities (N, K)."
+        )
+    if start.shape == (n_rows,):
+        labels = start.astype(np.int64)
+        if (labels != start).any() or labels.min() < 0 or labels.max() >= n_components:
+            raise ValueError(
+                f"init holds labels other than 0 to {n_components - 1}; number the components of "
+                "the rows from 0 on."
+            )
+        return np.eye(n_components)[labels]
+    if start.shape != (n_rows, n_components):
+        raise ValueError(
+            f"init has shape {start.shape}, expected ({n_rows},) for labels or "
+            f"({n_rows}, {n_components}) for responsibilities."
+        )
+    shares = start.astype(np.float64)
+    sums = shares.sum(1)
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and (sums > 0).all()):
+        raise ValueError(
+            "init holds responsibilities that are negative, not finite, or all zero in a row."
+        )
+    return np.asarray(shares / sums[:, None])

@@ -1,0 +1,125 @@
+"""From counts to the best of several mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lowdim._progress import progress
+from lowdim.mixture._counts.arguments import Arguments
+from lowdim.mixture._counts.loop import (
+    SMOOTHING,
+    LoopOptions,
+    Restart,
+    first_model,
+    gene_means,
+    least_prior,
+    run_restart,
+)
+from lowdim.mixture._counts.matrix import Counts
+from lowdim.mixture._counts.maximize import MStep, Prior, curvatures
+from lowdim.mixture._counts.merge import information, merged_shares, n_parts
+from lowdim.mixture._counts.model import Mixture, Sizes
+from lowdim.mixture._counts.size_factors import SizeRule
+from lowdim.mixture._counts.starts import Starter
+from lowdim.mixture._counts.trend import dispersion_trend
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The kept restart, and what is told of the others.
+
+    Attributes
+    ----------
+    best : Restart
+    prior : Prior
+    rule : SizeRule
+        For new rows.
+    objectives : ndarray of shape (n_init,)
+        The last objective of every restart.
+    information : ndarray of shape (D, K)
+        Expected information about log mu.
+    """
+
+    best: Restart
+    prior: Prior
+    rule: SizeRule
+    objectives: np.ndarray
+    information: np.ndarray
+
+
+def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -> Fit:
+    """EM from several starts."""
+    rule = SizeRule.of(arguments.size_factors, counts)
+    given = arguments.given_sizes
+    sizes = rule.start(counts) if given is None else Sizes.of(given)
+    prior = least_prior(gene_means(counts, sizes), arguments.prior)
+    options = LoopOptions(
+        arguments.dispersion, arguments.max_iter, arguments.tol, rule.kind == "estimate"
+    )
+    k = arguments.n_components
+    parts = n_parts(k, counts.shape[0]) if arguments.init == "kmeans" else k
+    starter = Starter(counts, sizes.values, parts, arguments.init, rng)
+    n_starts = 1 if arguments.responsibilities is not None else arguments.n_init
+    runs: list[Restart] = []
+    total = arguments.max_iter * n_starts
+    with progress(total, description="counts", enabled=arguments.verbose > 0) as bar:
+        for _ in range(n_starts):
+            shares, smoothing = arguments.responsibilities, 0.0
+            if shares is None:
+                shares = merged_shares(counts, sizes, starter.labels(), prior, options, k)
+                smoothing = SMOOTHING
+            model = first_model(counts, sizes, shares, prior, options.kind, smoothing)
+            if not runs:
+                prior = shrinking(arguments, counts, sizes, shares, prior, model)
+            best = max((run.objective for run in runs if not run.starved), default=-np.inf)
+            runs.append(run_restart(counts, sizes, model, prior, options, best, _report(bar)))
+    kept = max(runs, key=lambda run: (not run.starved, run.objective))
+    if options.estimate_sizes:
+        kept = rescaled(kept, counts)
+    objectives = np.array([run.objective for run in runs])
+    return Fit(kept, prior, rule, objectives, information(kept, counts, prior.strength))
+
+
+def shrinking(
+    arguments: Arguments,
+    counts: Counts,
+    sizes: Sizes,
+    shares: np.ndarray,
+    prior: Prior,
+    model: Mixture,
+) -> Prior:
+    """The prior with the trend of the dispersions of the first start.
+
+    It is the same for all restarts, whose objectives could not be compared otherwise.
+    """
+    if arguments.shrinkage is None or arguments.dispersion not in ("gene", "component"):
+        return prior
+    step = MStep.of(counts, sizes, shares, prior)
+    curvature = curvatures(step, model)
+    noise, weight = model.noise, np.maximum(curvature, 1e-6)
+    pooled = np.exp((np.log(noise) * weight).sum(1) / weight.sum(1))
+    known = curvature.sum(1) if model.per_component else curvature[:, 0]
+    centres, width = dispersion_trend(prior.counts, pooled, known)
+    if not isinstance(arguments.shrinkage, str):
+        width = arguments.shrinkage
+    return replace(prior, centres=centres, precision=1.0 / width**2)
+
+
+def rescaled(run: Restart, counts: Counts) -> Restart:
+    """Estimated size factors brought to the mean one; the likelihood stays what it is."""
+    scale = float(counts.weights @ run.sizes.values / counts.weights.sum())
+    nodes = replace(run.sizes.nodes, nodes=run.sizes.nodes.nodes / scale)
+    sizes = Sizes(run.sizes.values / scale, nodes)
+    return replace(run, sizes=sizes, model=replace(run.model, mean=run.model.mean * scale))
+
+
+def _report(bar: Any) -> Callable[[float], None]:
+    def report(objective: float) -> None:
+        bar.update()
+        bar.set_postfix_str(f"objective {objective:.6g}")
+
+    return report

@@ -1,0 +1,111 @@
+"""The parameters of a mixture of count distributions, and what rows score under them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import logsumexp
+
+from lowdim._threads import in_threads, row_parts
+from lowdim.mixture._counts.chebyshev import SizeNodes
+from lowdim.mixture._counts.matrix import Counts
+
+#: Stored counts times components that are worth a thread.
+THREAD_WORK = 500_000
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Parameters, genes first: the loops over stored counts go from gene to components.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K,)
+        pi.
+    mean : ndarray of shape (D, K)
+        mu, at size factor 1.
+    noise : ndarray of shape (D, K)
+        phi; equal columns where components share it, zero for Poisson.
+    per_component : bool
+        Whether components have dispersions of their own.
+    """
+
+    weights: np.ndarray
+    mean: np.ndarray
+    noise: np.ndarray
+    per_component: bool
+
+    def copy(self) -> Mixture:
+        """Parameters that can be written to."""
+        return replace(self, mean=self.mean.copy(), noise=self.noise.copy())
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Size factors of rows, (N,), and the nodes among which they lie."""
+
+    values: np.ndarray
+    nodes: SizeNodes
+
+    @classmethod
+    def of(cls, values: np.ndarray, reach: float = 1.0) -> Sizes:
+        """With nodes that fit them, and those up to `reach` times outside."""
+        return cls(values, SizeNodes.of(values, reach))
+
+    def moved(self, values: np.ndarray) -> Sizes:
+        """Other values within the span of the same nodes."""
+        return Sizes(values, self.nodes.moved(values))
+
+
+def log_joint(counts: Counts, sizes: Sizes, model: Mixture) -> np.ndarray:
+    """``log pi_k + log p(x_i | k)``, (N, K), with all constants."""
+    from lowdim.mixture._counts.rows import score_entries, zero_parts
+
+    n, k = counts.shape[0], len(model.weights)
+    scores, constants = np.empty((n, k)), -counts.factorials
+    constants += counts.totals * np.log(sizes.values)
+    rate = model.mean * model.noise
+
+    def work(part: slice) -> None:
+        score_entries(
+            *(counts.part(part), sizes.values[part], model.mean, rate, model.noise),
+            *(model.per_component, scores[part], constants[part]),
+        )
+
+    in_threads(work, row_parts(n, counts.rows.nnz * k // THREAD_WORK))
+    costs, exposures = np.empty((2, len(sizes.nodes.nodes), k))
+    zero_parts(sizes.nodes.nodes, model.mean, model.noise, costs, exposures)
+    scores -= sizes.nodes.matrix @ costs
+    scores += constants[:, None]
+    with np.errstate(divide="ignore"):
+        scores += np.log(model.weights)
+    return scores
+
+
+def responsibilities(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-likelihood of rows, (N,), and the posterior of their components, (N, K)."""
+    rows = logsumexp(scores, axis=1)
+    return rows, np.exp(scores - rows[:, None])
+
+
+def next_sizes(
+    counts: Counts, sizes: Sizes, model: Mixture, shares: np.ndarray, power: float
+) -> np.ndarray:
+    """Size factors closer to the most likely ones, within the span of the nodes, (N,).
+
+    Fisher's fixed point of s is that of a mean with rows and genes exchanged. The geometric mean
+    of it and the old value (`power` 1/2) can never lower the expected log-likelihood.
+    """
+    from lowdim.mixture._counts.matrix import active_shares
+    from lowdim.mixture._counts.rows import discounted_counts, zero_parts
+
+    nodes = sizes.nodes.nodes
+    costs, exposures = np.empty((2, len(nodes), len(model.weights)))
+    zero_parts(nodes, model.mean, model.noise, costs, exposures)
+    below = ((sizes.nodes.matrix @ exposures) * shares).sum(1)
+    above = np.empty(len(shares))
+    active = active_shares(shares, np.ones(len(shares)))
+    discounted_counts(counts.stored, active, sizes.values, model.mean * model.noise, above)
+    fixed = above / np.maximum(below, 1e-300)
+    return np.clip(sizes.values ** (1 - power) * fixed**power, *sizes.nodes.span)
