@@ -99,6 +99,35 @@ def test_workers_share_the_starts_with_one_thread_each(
     assert len(seen) == min(joblib.cpu_count(), 3)
 
 
+def test_threads_are_not_split_where_one_batch_keeps_them_busy(
+    planted: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    real = parallel._work
+
+    def spy(*task: Any) -> Any:
+        calls.append(1)
+        return real(*task)
+
+    monkeypatch.setattr(parallel, "_work", spy)
+    monkeypatch.setattr(parallel, "BUSY_VALUES", 600 * 5 - 1)
+    X = planted(0).X
+    split = model(n_jobs=2).fit(X)
+    assert not calls
+    assert bits(split) == bits(model().fit(X))
+    with joblib.parallel_config(backend="loky"):
+        assert parallel.worth_splitting(10**9, model_start(X))
+
+
+def model_start(X: np.ndarray) -> Any:
+    """Parameters of two restarts."""
+    from lowdim.mixture._subspace.parameters import SubspaceParameters
+
+    one = torch.ones((2, 1), dtype=torch.float64)
+    means = torch.zeros((2, 1, X.shape[1]), dtype=torch.float64)
+    return SubspaceParameters(one, means, means[:, :, None], one[..., None], one, one.long())
+
+
 def test_pieces_and_given_starts_take_workers_too(planted: Callable) -> None:
     planted_rows = planted(0)
     X = planted_rows.X

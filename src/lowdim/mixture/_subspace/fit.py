@@ -18,7 +18,7 @@ from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood,
 from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.initialize import Starter, sample_index
-from lowdim.mixture._subspace.parallel import Run, in_workers
+from lowdim.mixture._subspace.parallel import Run, in_workers, worth_splitting
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Restarts are batched as long as their parameters and statistics stay below this.
@@ -130,7 +130,7 @@ def in_batches(
     """
     start = concatenate(starts)
     starts.clear()
-    if n_workers > 1 and start.n_restarts > 1:
+    if n_workers > 1 and worth_splitting(family.n_rows, start):
         return _joined(in_workers(partial(_in_memory, run), family, data, start, n_workers))
     return _in_memory(run, family, data, start)
 

@@ -15,8 +15,24 @@ from lowdim.mixture._em import EMResult
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
+#: With more values than this a batch of restarts already keeps all cores busy.
+BUSY_VALUES = 1_000_000
+
 #: Runs a batch of restarts; a function that can be sent to another process.
 Run = Callable[[SubspaceFamily, Rows, SubspaceParameters], EMResult[SubspaceParameters]]
+
+
+def worth_splitting(n_rows: int, start: SubspaceParameters) -> bool:
+    """Whether workers would be faster than one batch of restarts whose rows threads share.
+
+    Threads that take a share of the restarts each would have to read all rows each. Processes or
+    machines that joblib was told to use are taken in any case.
+    """
+    from joblib.parallel import get_active_backend
+
+    backend, _ = get_active_backend(prefer="threads")
+    few = n_rows * start.means.shape[-1] <= BUSY_VALUES
+    return start.n_restarts > 1 and (few or not getattr(backend, "supports_sharedmem", False))
 
 
 def in_workers(
