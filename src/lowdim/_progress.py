@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 T = TypeVar("T")
+Report = Callable[[int, float], None]
+"""Takes the number of an iteration and the objective."""
 
 
 @overload
@@ -41,3 +44,18 @@ def progress(
     if isinstance(iterable_or_total, int):
         return tqdm(total=iterable_or_total, desc=description or None, disable=not enabled)
     return tqdm(iterable_or_total, desc=description or None, disable=not enabled)
+
+
+@contextmanager
+def reports(total: int, *, description: str, enabled: bool) -> Iterator[Report | None]:
+    """A function that moves a bar by an iteration and shows the objective; None if not enabled."""
+    if not enabled:
+        yield None
+        return
+    with progress(total, description=description, enabled=True) as bar:
+
+        def report(_: int, objective: float) -> None:
+            bar.update()
+            bar.set_postfix_str(f"objective {objective:.6g}")
+
+        yield report

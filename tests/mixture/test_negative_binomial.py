@@ -475,8 +475,8 @@ class OfAnything(NegativeBinomialMixture):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         return super().fit(whole(X), y, sample_weight)
 
-    def _log_joint(self, X: Any, size_factors: Any) -> Any:
-        return super()._log_joint(whole(X), size_factors)
+    def _scored(self, X: Any, size_factors: Any) -> Any:
+        return super()._scored(whole(X), size_factors)
 
 
 def whole(X: Any) -> Any:

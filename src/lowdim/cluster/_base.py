@@ -18,7 +18,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from lowdim._device import resolve_device, resolve_dtype
 from lowdim._results import StopReason
 from lowdim._saving import Saved
 from lowdim._validation import check_in, check_positive_int, check_sample_weight
@@ -123,18 +122,6 @@ class Centroid(
         if not np.isfinite(given).all():
             raise ValueError("init contains NaN or infinity; pass finite centroids.")
         return Start(given, [])
-
-    def _rows(
-        self, source: RowSource, weight: np.ndarray | None, moments: Any = None
-    ) -> StandardizedRows:
-        return StandardizedRows(
-            source,
-            device=resolve_device(self.device),
-            dtype=resolve_dtype(self.dtype, source.dtype),
-            sample_weight=weight,
-            block_rows=self.batch_size,
-            moments=moments,
-        )
 
     def _set(self, fit: ClusterFit, data: StandardizedRows) -> None:
         """Store what all of these estimators have, in the data's units."""

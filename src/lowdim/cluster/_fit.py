@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from lowdim._progress import progress
+from lowdim._progress import reports
 from lowdim.cluster._family import CentroidFamily, Centroids
 from lowdim.cluster._fused import nearest_labels
 from lowdim.cluster._seeding import sample_block, seed
@@ -58,18 +56,10 @@ def run(
         weights=torch.ones(means.shape[:2], dtype=torch.float64, device=data.device),
         means=torch.from_numpy(np.ascontiguousarray(means, dtype=np.float64)).to(data.device),
     )
-    with progress(options.max_iter, description="k-means", enabled=verbose > 0) as bar:
-        result = run_em(family, data, start, options, _report(bar) if verbose > 0 else None)
+    with reports(options.max_iter, description="k-means", enabled=verbose > 0) as report:
+        result = run_em(family, data, start, options, report)
     best = result.best()
     return ClusterFit(result.parameters.means[best].cpu().numpy(), result, best)
-
-
-def _report(bar: Any) -> Callable[[int, float], None]:
-    def report(_: int, objective: float) -> None:
-        bar.update()
-        bar.set_postfix_str(f"objective {objective:.6g}")
-
-    return report
 
 
 def labels_of(data: StandardizedRows, means: np.ndarray) -> np.ndarray:

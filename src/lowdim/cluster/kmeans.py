@@ -13,7 +13,7 @@ from lowdim._validation import check_interval, check_sample_weight
 from lowdim.cluster._base import Centroid
 from lowdim.cluster._family import CentroidFamily, Centroids
 from lowdim.cluster._fit import labels_of, run
-from lowdim.data.estimator_rows import read_rows
+from lowdim.data.estimator_rows import read_rows, standardized
 from lowdim.mixture._em import EMOptions, expectation
 
 
@@ -145,7 +145,7 @@ class KMeans(Centroid):
         )
         rng = generator(self.random_state)
         with threads_for(source.n_rows * source.n_cols):
-            data = self._rows(source, weight)
+            data = standardized(self, source, weight)
             means = start.centroids(data, int(self.n_clusters), rng)
             family = CentroidFamily(data, self.empty, rng)
             fit = run(family, data, means, options, verbose=int(self.verbose))
@@ -169,7 +169,7 @@ class KMeans(Centroid):
         source = read_rows(self, X, reset=False)
         weight = check_sample_weight(sample_weight, source.n_rows)
         with threads_for(source.n_rows * source.n_cols):
-            data = self._rows(source, weight, self._units())
+            data = standardized(self, source, weight, moments=self._units())
             means = (self.cluster_centers_ - data.mean) / data.scale
             before = torch.from_numpy(means[None]).to(data.device)
             family = CentroidFamily(data, self.empty, np.random.default_rng(0))

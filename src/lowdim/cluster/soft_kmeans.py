@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -10,22 +11,21 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval
 from lowdim.cluster._base import Centroid
-from lowdim.cluster._family import CentroidFamily, Centroids
+from lowdim.cluster._family import CentroidFamily, squared_distances
 from lowdim.cluster._fit import run
-from lowdim.data.estimator_rows import read_rows
+from lowdim.data.estimator_rows import read_rows, standardized
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._family import responsibilities
 
 #: With at most this many columns the covariance is formed; beyond, only products with it.
 FORMED_COLUMNS = 64
-#: Annealing begins at this share of the critical stiffness's distance above it.
+#: Annealing begins at the critical stiffness times this.
 ABOVE_CRITICAL = 1.1
 
 
@@ -143,7 +143,7 @@ class SoftKMeans(Centroid):
         self._check_stiffness()
         rng = generator(self.random_state)
         with threads_for(source.n_rows * source.n_cols):
-            data = self._rows(source, weight)
+            data = standardized(self, source, weight)
             means = start.centroids(data, int(self.n_clusters), rng)
             critical = _critical(data)
             hard = CentroidFamily(data, self.empty, rng)
@@ -168,27 +168,20 @@ class SoftKMeans(Centroid):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Responsibilities of the centroids for every row, (N, K)."""
-        check_is_fitted(self)
-        data, means = self._new_rows(X)
-        family = CentroidFamily(
-            data, self.empty, np.random.default_rng(0), self.beta_ * data.scale**2
-        )
-        parameters = _alone(means, data)
-        shares = [
-            responsibilities(family.log_joint(block, parameters), "soft")[1][0].T.cpu().numpy()
-            for block in data
-        ]
-        return np.concatenate(shares)
+        shares = [responsibilities(scores, "soft")[1][0].T for scores in self._scores(X)]
+        return torch.cat(shares).cpu().numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the free energy of the rows."""
+        return sum(float(scores.logsumexp(1).sum()) for scores in self._scores(X)) / self.beta_
+
+    def _scores(self, X: Any) -> Iterator[torch.Tensor]:
+        """``-beta ||x - mu_k||^2`` of blocks of rows, (1, K, n)."""
         data, means = self._new_rows(X)
-        family = CentroidFamily(
-            data, self.empty, np.random.default_rng(0), self.beta_ * data.scale**2
-        )
-        parameters = _alone(means, data)
-        total = sum(float(family.log_joint(block, parameters).logsumexp(1).sum()) for block in data)
-        return total / self.beta_
+        beta = self.beta_ * data.scale**2
+        centroids = torch.from_numpy(means[None]).to(data.device)
+        for block in data:
+            yield squared_distances(block, centroids).mul_(-beta)
 
     # Stiffness ------------------------------------------------------------------------------
 
@@ -229,12 +222,6 @@ class SoftKMeans(Centroid):
         else:
             first, rate = float(self.annealing[0]) * scale**2, float(self.annealing[1])
         return (first / beta, rate) if first < beta else None
-
-
-def _alone(means: np.ndarray, data: StandardizedRows) -> Centroids:
-    """One set of centroids as a batch."""
-    own = torch.from_numpy(means[None]).to(data.device)
-    return Centroids(torch.ones(own.shape[:2], dtype=torch.float64, device=data.device), own)
 
 
 def _critical(data: StandardizedRows) -> float:

@@ -33,14 +33,27 @@ def read_rows(model: Any, X: Any, *, reset: bool = True, counts: bool = False) -
 def read_new_rows(
     model: Any, X: Any, moments: tuple[np.ndarray, float], *, dtype: Any = None
 ) -> StandardizedRows:
-    """New rows in a fitted model's units, in its precision or, where it says none, in `dtype`."""
+    """New rows in a fitted model's units, checked; see `standardized`."""
     source = as_rows(X)
     check_source(source)
     _check_columns(model, source)
+    return standardized(model, source, moments=moments, dtype=dtype)
+
+
+def standardized(
+    model: Any,
+    source: RowSource,
+    weight: np.ndarray | None = None,
+    *,
+    moments: tuple[np.ndarray, float] | None = None,
+    dtype: Any = None,
+) -> StandardizedRows:
+    """Rows where and as a model computes with them; in `dtype` where it names no precision."""
     return StandardizedRows(
         source,
         device=resolve_device(model.device),
         dtype=resolve_dtype(dtype if model.dtype is None else model.dtype, source.dtype),
+        sample_weight=weight,
         block_rows=model.batch_size,
         moments=moments,
     )

@@ -11,15 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from lowdim._device import resolve_device, resolve_dtype
 from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._saving import Saved
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
-from lowdim.data.estimator_rows import read_new_rows, read_rows
-from lowdim.data.sources import RowSource
-from lowdim.data.standardized import StandardizedRows
+from lowdim.data.estimator_rows import read_new_rows, read_rows, standardized
 from lowdim.mixture._gaussian.arguments import check_arguments
 from lowdim.mixture._gaussian.attributes import (
     log_joint,
@@ -188,7 +185,7 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         arguments = check_arguments(self, source)
         rng = generator(self.random_state)
         with threads_for(source.n_rows * source.n_cols):
-            data = self._rows(source, weight)
+            data = standardized(self, source, weight, dtype=DTYPE)
             start = None
             shape = (arguments.n_components, source.n_cols)
             if self.warm_start and getattr(self, "means_", np.empty(0)).shape == shape:
@@ -220,7 +217,8 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         arguments = check_arguments(self, source, fitted=True)
         with threads_for(source.n_rows * source.n_cols):
             past = getattr(self, "_past", None)  # not kept in files
-            data = self._rows(source, weight, past.units if past else units_of(self))
+            units = past.units if past else units_of(self)
+            data = standardized(self, source, weight, moments=units, dtype=DTYPE)
             self._past = update(self, arguments, data, past)
         return self
 
@@ -254,18 +252,6 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         check_is_fitted(self)
         k, d = self.means_.shape
         return k * d + k - 1 + SHAPES[self.covariance_type].n_parameters(k, d)
-
-    def _rows(
-        self, source: RowSource, weight: np.ndarray | None, moments: Any = None
-    ) -> StandardizedRows:
-        return StandardizedRows(
-            source,
-            device=resolve_device(self.device),
-            dtype=resolve_dtype(DTYPE if self.dtype is None else self.dtype, source.dtype),
-            sample_weight=weight,
-            block_rows=self.batch_size,
-            moments=moments,
-        )
 
     def _log_joint(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

@@ -22,6 +22,7 @@ from lowdim.mixture._counts.fit import Fit, fit_counts
 from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, responsibilities
 from lowdim.mixture._counts.size_factors import check_size_factors
+from lowdim.mixture._scores import MixtureScores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 
-class NegativeBinomialMixture(DensityMixin, BaseEstimator):
+class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
     """A mixture of negative binomial distributions for a matrix of counts.
 
     Given its component k, row i has independent counts of mean ``s_i mu_kg`` and variance
@@ -108,6 +109,7 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
     The objective adds ``-prior / 2`` times the deviance of every mean from the gene's, and with
     shrinkage the log density of log phi. Sums over genes or rows without counts are smooth
     functions of the size factor; they are taken at Chebyshev nodes and are exact to about 1e-13.
+    With all genes free, `bic` picks too few components; prefer the likelihood of held-out rows.
 
     References
     ----------
@@ -193,11 +195,11 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
 
     def predict(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """The most probable component of every row, (N,), int32."""
-        return self._log_joint(X, size_factors)[0].argmax(1).astype(np.int32)
+        return self._scored(X, size_factors)[0].argmax(1).astype(np.int32)
 
     def predict_proba(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Posterior probability of every component, (N, K)."""
-        return responsibilities(self._log_joint(X, size_factors)[0])[1]
+        return responsibilities(self._scored(X, size_factors)[0])[1]
 
     def score_samples(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Log-likelihood of every row, (N,), with all constants.
@@ -209,7 +211,7 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
             Those of the rows. By default they follow from the counts as in the fit; after a fit
             with given ones they must be given.
         """
-        return responsibilities(self._log_joint(X, size_factors)[0])[0]
+        return responsibilities(self._scored(X, size_factors)[0])[0]
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log-likelihood per row."""
@@ -222,7 +224,7 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
         ``sum_k r_k mu_k (1 + phi x) / (1 + phi s mu_k)``: the component's mean, drawn toward x / s
         as far as the gene varies within components.
         """
-        scores, counts, sizes = self._log_joint(X, size_factors)
+        scores, counts, sizes = self._scored(X, size_factors)
         return posterior_means(counts, sizes, self._mixture(), responsibilities(scores)[1])
 
     def markers(self, component: int) -> pd.DataFrame:
@@ -285,24 +287,6 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
         free = 0 if self.dispersion == "poisson" else np.size(self.dispersions_)
         return int(self.means_.size + free + len(self.weights_) - 1)
 
-    def bic(self, X: Any) -> float:
-        """Bayesian information criterion, n_parameters log N - 2 log-likelihood: low is good.
-
-        With all genes free it picks too few components; prefer the likelihood of held-out rows.
-        """
-        rows = self.score_samples(X)
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum())
-
-    def aic(self, X: Any) -> float:
-        """Akaike information criterion, 2 n_parameters - 2 log-likelihood: low is good."""
-        return float(2 * self.n_parameters() - 2 * self.score_samples(X).sum())
-
-    def icl(self, X: Any) -> float:
-        """Integrated completed likelihood, BIC + 2 sum of the rows' assignment entropies."""
-        rows, shares = responsibilities(self._log_joint(X, None)[0])
-        entropy = -(shares * np.log(np.maximum(shares, 1e-300))).sum()
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum() + 2 * entropy)
-
     # Helpers ----------------------------------------------------------------------------------
 
     def _set(self, fit: Fit) -> None:
@@ -349,7 +333,10 @@ class NegativeBinomialMixture(DensityMixin, BaseEstimator):
         full = np.ascontiguousarray(np.broadcast_to(own, mean.shape))
         return Mixture(self.weights_, mean, full, per_component)
 
-    def _log_joint(self, X: Any, size_factors: Any) -> tuple[np.ndarray, Counts, Sizes]:
+    def _log_joint(self, X: Any) -> np.ndarray:
+        return self._scored(X, None)[0]
+
+    def _scored(self, X: Any, size_factors: Any) -> tuple[np.ndarray, Counts, Sizes]:
         """Scores of new rows, (N, K), their counts and size factors."""
         check_is_fitted(self)
         source = read_rows(self, X, reset=False, counts=True)

@@ -10,6 +10,7 @@ import numpy as np
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.mixture._counts.maximize import KINDS
 from lowdim.mixture._counts.size_factors import RULES, check_size_factors
+from lowdim.mixture._given_start import check_start
 
 INITS = ("kmeans", "random")
 
@@ -61,7 +62,7 @@ def check_arguments(model: Any, n_rows: int, weight: np.ndarray | None) -> Argum
     if isinstance(model.init, str):
         check_in(model.init, "init", INITS)
     else:
-        shares = check_start(model.init, n_rows, k)
+        shares = check_start(model.init, "init", INITS, n_rows, k)
     return Arguments(
         n_components=k,
         dispersion=check_in(model.dispersion, "dispersion", KINDS),
@@ -85,41 +86,3 @@ def check_shrinkage(value: Any) -> float | str | None:
     if isinstance(value, str):
         return check_in(value, "shrinkage", ("auto",))
     return check_interval(value, "shrinkage", low=0.0, closed="neither")
-
-
-def check_start(init: Any, n_rows: int, n_components: int) -> np.ndarray:
-    """Responsibilities, (N, K), from labels (N,) or responsibilities (N, K).
-
-    Raises
-    ------
-    TypeError
-        They are not numbers, or labels are not integers.
-    ValueError
-        They have another shape, or values that labels or shares cannot have.
-    """
-    start = np.asarray(init)
-    if start.dtype.kind not in "biuf":
-        raise TypeError(
-            f"init has dtype {start.dtype}; pass {', '.join(map(repr, INITS))}, integer labels "
-            "(N,) or responsibilities (N, K)."
-        )
-    if start.shape == (n_rows,):
-        labels = start.astype(np.int64)
-        if (labels != start).any() or labels.min() < 0 or labels.max() >= n_components:
-            raise ValueError(
-                f"init holds labels other than 0 to {n_components - 1}; number the components of "
-                "the rows from 0 on."
-            )
-        return np.eye(n_components)[labels]
-    if start.shape != (n_rows, n_components):
-        raise ValueError(
-            f"init has shape {start.shape}, expected ({n_rows},) for labels or "
-            f"({n_rows}, {n_components}) for responsibilities."
-        )
-    shares = start.astype(np.float64)
-    sums = shares.sum(1)
-    if not (np.isfinite(shares).all() and (shares >= 0).all() and (sums > 0).all()):
-        raise ValueError(
-            "init holds responsibilities that are negative, not finite, or all zero in a row."
-        )
-    return np.asarray(shares / sums[:, None])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from lowdim._progress import progress
+from lowdim._progress import reports
 from lowdim.mixture._counts.arguments import Arguments
 from lowdim.mixture._counts.loop import (
     SMOOTHING,
@@ -66,7 +64,7 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
     n_starts = 1 if arguments.responsibilities is not None else arguments.n_init
     runs: list[Restart] = []
     total = arguments.max_iter * n_starts
-    with progress(total, description="counts", enabled=arguments.verbose > 0) as bar:
+    with reports(total, description="counts", enabled=arguments.verbose > 0) as report:
         for _ in range(n_starts):
             shares, smoothing = arguments.responsibilities, 0.0
             if shares is None:
@@ -76,7 +74,7 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
             if not runs:
                 prior = shrinking(arguments, counts, sizes, shares, prior, model)
             best = max((run.objective for run in runs if not run.starved), default=-np.inf)
-            runs.append(run_restart(counts, sizes, model, prior, options, best, _report(bar)))
+            runs.append(run_restart(counts, sizes, model, prior, options, best, report))
     kept = max(runs, key=lambda run: (not run.starved, run.objective))
     if options.estimate_sizes:
         kept = rescaled(kept, counts)
@@ -115,11 +113,3 @@ def rescaled(run: Restart, counts: Counts) -> Restart:
     nodes = replace(run.sizes.nodes, nodes=run.sizes.nodes.nodes / scale)
     sizes = Sizes(run.sizes.values / scale, nodes)
     return replace(run, sizes=sizes, model=replace(run.model, mean=run.model.mean * scale))
-
-
-def _report(bar: Any) -> Callable[[float], None]:
-    def report(objective: float) -> None:
-        bar.update()
-        bar.set_postfix_str(f"objective {objective:.6g}")
-
-    return report

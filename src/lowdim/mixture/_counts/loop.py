@@ -8,11 +8,11 @@ and skips the responsibilities that are next to nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lowdim._progress import Report
 from lowdim._results import StopReason
 from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.maximize import LEAST_NOISE, MStep, Prior, maximize, proportions
@@ -100,7 +100,7 @@ def run_restart(
     prior: Prior,
     options: LoopOptions,
     best: float = -np.inf,
-    report: Callable[[float], None] | None = None,
+    report: Report | None = None,
 ) -> Restart:
     """EM until the objective settles; it never falls, but where a component is re-seeded.
 
@@ -128,7 +128,7 @@ def run_restart(
             reason = StopReason.OUTPACED
             break
         if report is not None:
-            report(trace[-1])
+            report(iteration, trace[-1])
         if iteration == options.max_iter:
             break
         if again:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
+from lowdim.data.blocks import SparseBlock
 from lowdim.mixture._counts.matrix import Counts
+from lowdim.mixture._subspace.seeds import leading_coordinates
 
-#: Directions in which k-means looks for clusters, directions beside them, and power iterations.
-DIRECTIONS, BESIDE, POWERS = 20, 10, 5
+#: Directions in which k-means looks for clusters.
+DIRECTIONS = 20
 
 
 @dataclass
@@ -53,25 +54,6 @@ class Starter:
         """Log-normalised rows along their leading directions, (N, d)."""
         rows = self.counts.rows.copy()
         rows.data = np.log1p(rows.data / np.repeat(self.sizes, np.diff(rows.indptr)))
-        return leading_coordinates(rows, self.counts.weights, DIRECTIONS, self.rng)
-
-
-def leading_coordinates(
-    rows: sp.csr_matrix, weights: np.ndarray, n_directions: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Coordinates of centred sparse rows along their leading principal axes, (N, d).
-
-    Subspace iteration from random directions (Halko, Martinsson and Tropp 2011). Nothing of the
-    size of the matrix is made dense: centring is a correction of rank one.
-    """
-    n, n_columns = rows.shape
-    d = min(n_directions, n, n_columns)
-    width = min(d + BESIDE, n, n_columns)
-    mean = (rows.T @ weights) / weights.sum()
-    axes = rng.normal(size=(n_columns, width))
-    for _ in range(POWERS):
-        along = (rows @ axes - mean @ axes) * weights[:, None]
-        axes = np.linalg.qr(rows.T @ along - np.outer(mean, along.sum(0)))[0]
-    along = rows @ axes - mean @ axes
-    _, vectors = np.linalg.eigh((along * weights[:, None]).T @ along)
-    return np.asarray(along @ vectors[:, ::-1][:, :d])
+        mean = np.asarray(rows.mean(0)).ravel()
+        block = SparseBlock(rows, mean, 1.0)
+        return leading_coordinates(block, self.rng, min(DIRECTIONS, rows.shape[1])).host_rows

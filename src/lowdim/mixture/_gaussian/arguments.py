@@ -12,6 +12,7 @@ from lowdim.data.sources import RowSource
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._gaussian.covariance import SHAPES
 from lowdim.mixture._gaussian.starts import ALL_STARTS, STARTS
+from lowdim.mixture._given_start import check_start
 
 if TYPE_CHECKING:
     from lowdim.mixture.gaussian import GaussianMixture
@@ -89,20 +90,7 @@ def _check_init(model: Any, n_rows: int, k: int) -> tuple[list[str], np.ndarray 
             n_init = len(cycle)
         n_init = check_positive_int(n_init, "n_init")
         return [cycle[i % len(cycle)] for i in range(n_init)], None
-    given = np.asarray(init)
-    if given.shape == (n_rows,):
-        if given.dtype.kind not in "iub" or given.min() < 0 or given.max() >= k:
-            raise ValueError(f"init_params as labels must be integers from 0 to {k - 1}.")
-        return ["given"], np.eye(k)[given.astype(np.int64)]
-    if given.shape != (n_rows, k):
-        raise ValueError(
-            f"init_params has shape {given.shape}; pass a kind of start, labels ({n_rows},) or "
-            f"responsibilities ({n_rows}, {k})."
-        )
-    shares = np.asarray(given, dtype=np.float64)
-    if not np.isfinite(shares).all() or (shares < 0).any() or not shares.sum(1).all():
-        raise ValueError("init_params as responsibilities must be finite, >= 0, and not all 0.")
-    return ["given"], shares / shares.sum(1, keepdims=True)
+    return ["given"], check_start(init, "init_params", ("auto", *STARTS), n_rows, k)
 
 
 def _given(value: Any, name: str, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from lowdim._progress import progress
+from lowdim._progress import reports
 from lowdim.cluster._seeding import sample_block
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMResult, run_em
@@ -119,17 +118,6 @@ def fit_rows(
     if start is None:
         start = first_parameters(family, arguments, data)
     limit = arguments.options.max_iter
-    with progress(limit, description="EM", enabled=verbose > 0) as bar:
-        result = run_em(family, data, start, arguments.options, _report(bar, verbose))
+    with reports(limit, description="EM", enabled=verbose > 0) as report:
+        result = run_em(family, data, start, arguments.options, report)
     return GaussianFit(result, result.best())
-
-
-def _report(bar: Any, verbose: int) -> Callable[[int, float], None] | None:
-    if verbose <= 0:
-        return None
-
-    def report(_: int, objective: float) -> None:
-        bar.update()
-        bar.set_postfix_str(f"objective {objective:.6g}")
-
-    return report

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 
-from lowdim._progress import progress
+from lowdim._progress import Report, reports
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._subspace.arguments import Arguments
@@ -30,8 +28,6 @@ from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.minibatch import run_minibatches
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 from lowdim.mixture._subspace.starts import first_parameters, start_at
-
-Report = Callable[[int, float], None]
 
 
 def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) -> SubspaceFamily:
@@ -68,7 +64,8 @@ def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Genera
     family, index = prepare(arguments, data, rng)
     stages: list[Sifted] = []
     trace, rounds = np.zeros(0), 0
-    with _reports(arguments) as report:
+    limit, shown = arguments.options.max_iter, arguments.verbose > 0
+    with reports(limit, description="EM", enabled=shown) as report:
         starts, options = _begin(arguments, data, family, index, stages, report)
         if arguments.minibatches is not None:
             starts, trace, rounds = _step(arguments, starts, options, data, family, stages, report)
@@ -139,18 +136,3 @@ def _step(
     stages.append(Sifted(result.objective, np.where(np.arange(len(result.traces)) == best, 0, -1)))
     kept = result.parameters.select(torch.tensor([best], device=data.device))
     return [kept], result.traces[best], int(result.n_iter[best])
-
-
-@contextmanager
-def _reports(arguments: Arguments) -> Iterator[Report | None]:
-    """What to tell of each iteration, if anything, within a progress bar."""
-    if arguments.verbose <= 0:
-        yield None
-        return
-    with progress(arguments.options.max_iter, description="EM", enabled=True) as bar:
-
-        def report(iteration: int, objective: float) -> None:
-            bar.update()
-            bar.set_postfix_str(f"objective {objective:.6g}")
-
-        yield report
