@@ -448,7 +448,7 @@ OTHER_DRAWS = (
         GaussianMixture(),
         *(
             GaussianMixture(2, covariance_type=kind, n_init=1, init_params="kmeans")
-            for kind in KINDS
+            for kind in (*KINDS, "low_rank")
         ),
     ],
     expected_failed_checks=lambda estimator: {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
@@ -15,7 +15,7 @@ from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._saving import Saved
 from lowdim._threads import threads_for
-from lowdim._validation import check_positive_int, check_sample_weight
+from lowdim._validation import check_in, check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_new_rows, read_rows, standardized
 from lowdim.mixture._gaussian.arguments import check_arguments
 from lowdim.mixture._gaussian.attributes import (
@@ -24,11 +24,22 @@ from lowdim.mixture._gaussian.attributes import (
     set_fitted,
     units_of,
 )
-from lowdim.mixture._gaussian.covariance import SHAPES, matrices
+from lowdim.mixture._gaussian.covariance import SHAPES, covariances_shape, matrices
 from lowdim.mixture._gaussian.fit import fit_rows
+from lowdim.mixture._gaussian.low_rank import (
+    fit_low_rank,
+    fitted_subspaces,
+    low_rank_log_joint,
+    update_low_rank,
+)
 from lowdim.mixture._gaussian.pieces import Past, update
 from lowdim.mixture._scores import MixtureScores
 
+if TYPE_CHECKING:
+    from lowdim.data.sources import RowSource
+    from lowdim.mixture.subspace import SubspaceMixture
+
+KINDS = (*SHAPES, "low_rank")
 #: Precision unless the user asks for another.
 DTYPE = "float64"
 
@@ -43,31 +54,38 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
     ----------
     n_components : int, default=1
         K.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    covariance_type : {"full", "tied", "diag", "spherical", "low_rank"}, default="full"
         A covariance matrix for each component, one for all, a variance for each component and
-        column, or one for each component.
+        column, or one for each component. "low_rank" is ``W_k W_k' + sigma_k^2 I`` for each
+        component: `SubspaceMixture` with equal dimensions, for many columns. No D x D matrix is
+        formed for D > 64.
+    rank : int, default=1
+        Columns of W_k; for "low_rank" only.
     tol : float, default=1e-3
         Stop when a step raises the mean log-likelihood per row by less than this.
     reg_covar : float, default=1e-6
         Added to every variance, relative to the data's mean variance per column, so that the fit
-        does not depend on units.
+        does not depend on units; with "low_rank" a positive floor under all variances.
     max_iter : int, default=100
         Passes over the data at most.
     n_init : int or "auto", default="auto"
-        Number of restarts, of which the likeliest is kept. "auto" is one of each kind.
+        Number of restarts, of which the likeliest is kept. "auto" is one of each kind, or 10 with
+        "low_rank".
     init_params : str, or array of shape (N,) or (N, K), default="auto"
         Kind of start: "kmeans" (covariances of the clusters that k-means finds), "whitened" (of
         those in the leading 20 directions, each scaled to variance one, for clusters that are
         long in the same direction), "random_from_data" and "k-means++" (rows, with the covariance
         of all), "random" (responsibilities), "auto" (the first three in turn); or labels or
-        responsibilities of all rows.
+        responsibilities of all rows. With "low_rank" "kmeans", "random_from_data" (a few rows for
+        each component), "auto" (both, and neighbourhoods of rows), or an array.
     weights_init : array-like of shape (K,), optional
     means_init : array-like of shape (K, D), optional
     precisions_init : array-like, optional
         Inverse covariances, shaped as `covariances_`. What is given replaces what a start found.
+        None of the three with "low_rank".
     accelerate : bool, default=True
         Extrapolate where EM is slow (SQUAREM), never at the cost of likelihood. Without it, steps
-        are those of plain EM.
+        are those of plain EM. Always on with "low_rank".
     warm_start : bool, default=False
         Begin where the last fit ended, if there was one with as many components and columns.
     batch_size : int, optional
@@ -86,7 +104,11 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
     means_ : ndarray of shape (K, D)
     covariances_ : ndarray of shape (K, D, D), (D, D), (K, D) or (K,)
     precisions_ : ndarray
-        Inverse covariances, shaped as they are.
+        Inverse covariances, shaped as they are. Neither is there with "low_rank".
+    loadings_ : ndarray of shape (K, D, rank)
+        With "low_rank": W, its columns orthogonal and by decreasing length.
+    noise_variances_ : ndarray of shape (K,)
+        With "low_rank": sigma^2.
     lower_bound_ : float
         Mean log-likelihood per row.
     lower_bounds_ : ndarray
@@ -120,6 +142,7 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         n_components: int = 1,
         *,
         covariance_type: str = "full",
+        rank: int = 1,
         tol: float = 1e-3,
         reg_covar: float = 1e-6,
         max_iter: int = 100,
@@ -138,6 +161,7 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
+        self.rank = rank
         self.tol = tol
         self.reg_covar = reg_covar
         self.max_iter = max_iter
@@ -182,19 +206,11 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         """
         source = read_rows(self, X)
         weight = check_sample_weight(sample_weight, source.n_rows)
-        arguments = check_arguments(self, source)
-        rng = generator(self.random_state)
-        with threads_for(source.n_rows * source.n_cols):
-            data = standardized(self, source, weight, dtype=DTYPE)
-            start = None
-            shape = (arguments.n_components, source.n_cols)
-            if self.warm_start and getattr(self, "means_", np.empty(0)).shape == shape:
-                start = parameters_of(self, data)
-            fit = fit_rows(
-                self.covariance_type, arguments, data, rng, start=start, verbose=int(self.verbose)
-            )
-            set_fitted(self, fit, data)
-        self._past: Past | None = None
+        self._past: Past | SubspaceMixture | None = None
+        if self._has_low_rank:
+            fit_low_rank(self, source, weight)
+        else:
+            self._fit(source, weight)
         if not self.converged_:
             warnings.warn(
                 f"GaussianMixture did not converge: {StopReason(self.stop_reason_).sentence}",
@@ -202,6 +218,19 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
                 stacklevel=2,
             )
         return self
+
+    def _fit(self, source: RowSource, weight: np.ndarray | None) -> None:
+        arguments = check_arguments(self, source)
+        rng = generator(self.random_state)
+        with threads_for(source.n_rows * source.n_cols):
+            data = standardized(self, source, weight, dtype=DTYPE)
+            start = None
+            if self.warm_start and self._could_go_on(arguments.n_components, source.n_cols):
+                start = parameters_of(self, data)
+            fit = fit_rows(
+                self.covariance_type, arguments, data, rng, start=start, verbose=int(self.verbose)
+            )
+            set_fitted(self, fit, data)
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Update the mixture with more rows (stepwise EM with decaying steps).
@@ -214,9 +243,12 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
             return self.fit(X, sample_weight=sample_weight)
         source = read_rows(self, X, reset=False)
         weight = check_sample_weight(sample_weight, source.n_rows)
+        past: Any = getattr(self, "_past", None)  # not kept in files
+        if self._has_low_rank:
+            self._past = update_low_rank(self, source, weight, past)
+            return self
         arguments = check_arguments(self, source, fitted=True)
         with threads_for(source.n_rows * source.n_cols):
-            past = getattr(self, "_past", None)  # not kept in files
             units = past.units if past else units_of(self)
             data = standardized(self, source, weight, moments=units, dtype=DTYPE)
             self._past = update(self, arguments, data, past)
@@ -238,6 +270,8 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         check_is_fitted(self)
         n_samples = check_positive_int(n_samples, "n_samples")
         rng = generator(self.random_state if random_state is None else random_state)
+        if self._has_low_rank:
+            return fitted_subspaces(self).sample(n_samples, rng)
         k, d = self.means_.shape
         labels = rng.choice(k, n_samples, p=self.weights_ / self.weights_.sum())
         rows = rng.normal(size=(n_samples, d))
@@ -250,13 +284,29 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
     def n_parameters(self) -> int:
         """Number of free parameters: means, covariances, and K - 1 weights."""
         check_is_fitted(self)
+        if self._has_low_rank:
+            return fitted_subspaces(self).n_parameters()
         k, d = self.means_.shape
         return k * d + k - 1 + SHAPES[self.covariance_type].n_parameters(k, d)
 
     def _log_joint(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
+        if self._has_low_rank:
+            return low_rank_log_joint(self, X)
         data = read_new_rows(self, X, units_of(self), dtype=DTYPE)
         return log_joint(parameters_of(self, data), data)
+
+    @property
+    def _has_low_rank(self) -> bool:
+        return check_in(self.covariance_type, "covariance_type", KINDS) == "low_rank"
+
+    def _could_go_on(self, n_components: int, n_columns: int) -> bool:
+        """Whether the last fit is one of this shape."""
+        if not hasattr(self, "covariances_"):
+            return False
+        shape = covariances_shape(self.covariance_type, n_components, n_columns)
+        same_size = self.means_.shape == (n_components, n_columns)
+        return same_size and self.covariances_.shape == shape
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

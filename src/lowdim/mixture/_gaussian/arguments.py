@@ -10,7 +10,7 @@ import numpy as np
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.data.sources import RowSource
 from lowdim.mixture._em import EMOptions
-from lowdim.mixture._gaussian.covariance import SHAPES
+from lowdim.mixture._gaussian.covariance import covariances_shape
 from lowdim.mixture._gaussian.starts import ALL_STARTS, STARTS
 from lowdim.mixture._given_start import check_start
 
@@ -41,7 +41,6 @@ def check_arguments(
 ) -> Arguments:
     """Check all arguments of ``model`` for rows of ``source``; a fitted one needs no start."""
     k = check_positive_int(model.n_components, "n_components")
-    check_in(model.covariance_type, "covariance_type", tuple(SHAPES))
     if source.n_rows < max(k, 2) and not fitted:
         raise ValueError(
             f"X has {source.n_rows} sample(s), but n_components={k} needs at least {max(k, 2)}; "
@@ -56,8 +55,8 @@ def check_arguments(
             f"weights_init must not be negative and must sum to 1, got a sum of {weights.sum():g}."
         )
     d = source.n_cols
-    shapes = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}
-    precisions = _given(model.precisions_init, "precisions_init", shapes[model.covariance_type])
+    shape = covariances_shape(model.covariance_type, k, d)
+    precisions = _given(model.precisions_init, "precisions_init", shape)
     _check_precisions(precisions, model.covariance_type)
     means = _given(model.means_init, "means_init", (k, d))
     if means is not None and weights is not None and precisions is not None:

@@ -36,6 +36,8 @@ def set_parameters(
     model: GaussianMixture, parameters: GaussianParameters, data: StandardizedRows
 ) -> None:
     """Store the parameters of the only restart."""
+    for name in ("loadings_", "noise_variances_"):
+        model.__dict__.pop(name, None)  # of an earlier fit of low rank
     model.weights_ = parameters.weights[0].cpu().numpy()
     model.means_ = parameters.means[0].cpu().numpy() * data.scale + data.mean
     covariances = parameters.covariances[0].cpu().numpy()

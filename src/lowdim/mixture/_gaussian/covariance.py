@@ -264,6 +264,12 @@ SHAPES: dict[str, Covariance] = {
 }
 
 
+def covariances_shape(kind: str, n_components: int, n_columns: int) -> tuple[int, ...]:
+    """The array shape of the covariances of one mixture."""
+    k, d = n_components, n_columns
+    return {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[kind]
+
+
 def matrices(covariances: np.ndarray, kind: str, n_components: int, n_columns: int) -> np.ndarray:
     """Covariances of any shape as one matrix per component, (K, D, D)."""
     eye = np.eye(n_columns)
