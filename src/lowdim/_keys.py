@@ -89,6 +89,19 @@ class SubspaceKeys(MixtureKeys):
         return self.key
 
 
+class MixtureRecord(TypedDict):
+    """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
+
+    family: str  # "kmeans", "soft_kmeans", "gaussian" or "negative_binomial"
+    params: dict[str, Any]
+    objective: float
+    converged: bool
+    stop_reason: str
+    n_iter: int
+    version: str
+    n_features_in: int  # D
+
+
 class CriteriaRecord(TypedDict):
     """How well a model fits and what it costs."""
 

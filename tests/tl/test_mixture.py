@@ -96,6 +96,57 @@ def test_counts_are_taken_from_a_layer() -> None:
         ld.tl.mixture(adata, "negative_binomial", n_components=2)
 
 
+def test_criteria_are_the_estimators() -> None:
+    adata = blobs()
+    ld.tl.mixture(adata, n_components=4)
+    model = ld.GaussianMixture(4, random_state=0).fit(adata.X)
+    criteria = adata.uns["mixture"]["criteria"]
+    for name in ("bic", "aic", "icl"):
+        assert criteria[name] == getattr(model, name)(adata.X)
+    assert criteria["log_likelihood"] == pytest.approx(model.score_samples(adata.X).sum())
+    assert criteria["n_parameters"] == model.n_parameters()
+
+
+def test_nothing_stays_of_an_earlier_fit() -> None:
+    adata = blobs()
+    ld.tl.mixture(adata, n_components=4)
+    ld.tl.mixture(adata, "kmeans", n_components=4, use_rep="X_own")
+    assert "mixture_proba" not in adata.obsm
+    assert "mixture_means" not in adata.varm
+    assert "criteria" not in adata.uns["mixture"]
+
+
+def test_tables_of_any_family() -> None:
+    adata = blobs()
+    rows = np.asarray(adata.X)
+    for family in ("gaussian", "kmeans"):
+        ld.tl.mixture(adata, family, n_components=4)
+        table = ld.get.components(adata, "mixture", labels="mixture")
+        assert table["size"].sum() == 400
+        assert table["weight"].sum() == pytest.approx(1)
+        assert (table["majority"] == table.index).all()
+        assert (table["purity"] == 1).all()
+        assert ("mean_probability" in table) == (family == "gaussian")
+        assert "dim" not in table
+        top = ld.get.top_genes(adata, "mixture", n_genes=1, by="mean")
+        for name, gene in zip(top["component"], top["gene"], strict=True):
+            own = (adata.obs["mixture"] == name).to_numpy()
+            assert int(gene) == (rows[own].mean(0) - rows[~own].mean(0)).argmax()
+    with pytest.raises(ValueError, match="no 'mixture' from lowdim"):
+        ld.get.loadings(adata, "mixture")
+
+
+def test_the_table_of_sizes_comes_back(tmp_path: Path) -> None:
+    adata = blobs()
+    ld.tl.mixture(adata, n_components=range(2, 6))
+    found = ld.select_mixture(adata.X, ld.GaussianMixture(random_state=0), n_components=range(2, 6))
+    adata.write_h5ad(tmp_path / "result.h5ad")
+    table = ld.get.selection(ad.read_h5ad(tmp_path / "result.h5ad"), "mixture")
+    assert list(table) == list(found.table)
+    np.testing.assert_array_equal(table["bic"], found.table["bic"])
+    assert table.attrs["criterion"] == "bic"
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

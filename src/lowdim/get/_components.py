@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from lowdim._keys import SubspaceKeys, SubspaceRecord
-from lowdim.get._record import component_names, find_record
+from lowdim._keys import MixtureKeys, SubspaceRecord
+from lowdim.get._record import component_names, find_fit
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,7 +22,7 @@ def components(adata: AnnData, key: str = "subspaces", labels: str | None = None
     Parameters
     ----------
     adata
-        Data with the results of `ld.tl.subspaces`.
+        Data with the results of `ld.tl.subspaces` or `ld.tl.mixture`.
     key
         Its `key_added`.
     labels
@@ -30,38 +30,40 @@ def components(adata: AnnData, key: str = "subspaces", labels: str | None = None
 
     Returns
     -------
-    Indexed by component ("0", "1", ...): ``dim``; ``size``, the rows assigned to it; ``weight``,
-    its mixing proportion; ``noise_variance``, off the subspace, per direction;
-    ``share_in_subspace``, the part of its variance that lies along its axes (nan for a uniform
-    background); ``mean_probability``, of the component for the rows assigned to it. With
-    `labels` also ``majority``, the most frequent label, and ``purity``, its share among the
-    labelled rows.
+    Indexed by component ("0", "1", ...): ``size``, the rows assigned to it; ``weight``, its mixing
+    proportion, and for k-means the share of the rows; ``mean_probability``, of the component for
+    the rows assigned to it, except for k-means. For subspaces also ``dim``; ``noise_variance``,
+    off the subspace, per direction; ``share_in_subspace``, the part of its variance that lies
+    along its axes (nan for a uniform background). With `labels` also ``majority``, the most
+    frequent label, and ``purity``, its share among the labelled rows.
 
     Raises
     ------
     TypeError, ValueError
         There are no such results, or no such column.
     """
-    record = find_record(adata, key)
+    record: Any = find_fit(adata, key)
     if labels is not None and labels not in adata.obs:
         raise ValueError(
             f"labels={labels!r} is not in adata.obs, which has {sorted(adata.obs.columns)}."
         )
-    keys = SubspaceKeys(key)
+    keys = MixtureKeys(key)
     names = pd.Index(component_names(record), name="component")
     assigned = adata.obs[keys.labels].astype(str)
-    largest = pd.Series(np.asarray(adata.obsm[keys.probabilities]).max(1), index=assigned.index)
-    table = pd.DataFrame(
-        {
+    sizes = assigned.value_counts().reindex(names, fill_value=0)
+    weights = np.asarray(record["weights"]) if "weights" in record else sizes / adata.n_obs
+    columns = {"size": sizes, "weight": weights}
+    if "bases" in record:
+        columns = {
             "dim": np.asarray(record["dims"]),
-            "size": assigned.value_counts().reindex(names, fill_value=0),
-            "weight": np.asarray(record["weights"]),
+            **columns,
             "noise_variance": np.asarray(record["noise_variances"]),
             "share_in_subspace": _share_in_subspace(record),
-            "mean_probability": largest.groupby(assigned.to_numpy()).mean().reindex(names),
-        },
-        index=names,
-    )
+        }
+    if keys.probabilities in adata.obsm:
+        largest = pd.Series(np.asarray(adata.obsm[keys.probabilities]).max(1), assigned.index)
+        columns["mean_probability"] = largest.groupby(assigned.to_numpy()).mean().reindex(names)
+    table = pd.DataFrame(columns, index=names)
     if labels is not None:
         majority, purity = _majority(adata.obs[labels], assigned)
         table["majority"] = pd.Series(majority, dtype=object).reindex(names)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lowdim._keys import SubspaceKeys
+from lowdim._keys import MixtureKeys, SubspaceKeys
 from lowdim._validation import check_in, check_positive_int
 from lowdim.get._markers import standardized_differences
-from lowdim.get._record import axis_names, component_names, find_record
+from lowdim.get._record import axis_names, component_names, find_fit, find_record
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -60,7 +60,7 @@ def top_genes(
     Parameters
     ----------
     adata
-        Data with the results of `ld.tl.subspaces`.
+        Data with the results of `ld.tl.subspaces`, or, for "mean", of `ld.tl.mixture`.
     key
         Its `key_added`.
     n_genes
@@ -69,7 +69,8 @@ def top_genes(
         "axis": genes with the largest loadings, positive or negative. "mean": genes whose mean
         in the component is highest above the mean of all other components, in units of the
         standard deviation within components. Means are those of the expression, weighted by the
-        probabilities of the components, whatever representation was fitted.
+        probabilities of the components (for k-means by the clusters), whatever representation was
+        fitted.
     layer
         For "mean", the key of `layers` with the expression; by default the layer that was
         fitted, else `X`.
@@ -124,13 +125,18 @@ def _by_mean(
     adata: AnnData, key: str, n_genes: int, layer: str | None
 ) -> Iterator[tuple[str, int | str, pd.Series]]:
     """Component, "mean" and the largest differences of every component that has rows."""
-    record = find_record(adata, key)
+    record = find_fit(adata, key)
     names = component_names(record)
     if len(names) == 1:
         raise ValueError(
             f"key={key!r} has one component, and none to compare its mean with; use by='axis'."
         )
-    probabilities = np.asarray(adata.obsm[SubspaceKeys(key).probabilities])
+    keys = MixtureKeys(key)
+    if keys.probabilities in adata.obsm:
+        probabilities = np.asarray(adata.obsm[keys.probabilities])
+    else:
+        assigned = adata.obs[keys.labels].astype(str).to_numpy()
+        probabilities = (assigned[:, None] == np.array(names)).astype(float)
     differences = standardized_differences(
         adata, probabilities, layer or record["params"].get("layer")
     )

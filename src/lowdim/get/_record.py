@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from lowdim._keys import SelectionRecord, SubspaceKeys, SubspaceRecord
+import numpy as np
+
+from lowdim._keys import MixtureKeys, MixtureRecord, SelectionRecord, SubspaceKeys, SubspaceRecord
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,7 +24,37 @@ def find_record(adata: AnnData, key: str) -> SubspaceRecord:
         There is no such fit.
     """
     command = f"ld.tl.subspaces(adata, key_added={key!r})"
-    return cast(SubspaceRecord, _find(adata, SubspaceKeys(key).record, "bases", command))
+    return cast(SubspaceRecord, _find(adata, SubspaceKeys(key).record, ("bases",), command))
+
+
+def find_mixture(adata: AnnData, key: str) -> MixtureRecord:
+    """The fit of `ld.tl.mixture` in ``uns[key]``.
+
+    Raises
+    ------
+    TypeError
+        `adata` is no AnnData.
+    ValueError
+        There is no such fit.
+    """
+    command = f"ld.tl.mixture(adata, key_added={key!r})"
+    return cast(MixtureRecord, _find(adata, MixtureKeys(key).record, ("family",), command))
+
+
+def find_fit(adata: AnnData, key: str) -> SubspaceRecord | MixtureRecord:
+    """The fit in ``uns[key]``, of subspaces or of another mixture.
+
+    Raises
+    ------
+    TypeError
+        `adata` is no AnnData.
+    ValueError
+        There is no such fit.
+    """
+    tool = "mixture" if key == MixtureKeys().key else "subspaces"
+    command = f"ld.tl.{tool}(adata, key_added={key!r})"
+    record = _find(adata, MixtureKeys(key).record, ("bases", "family"), command)
+    return cast(SubspaceRecord | MixtureRecord, record)
 
 
 def find_selection(adata: AnnData, key: str) -> SelectionRecord:
@@ -37,24 +69,34 @@ def find_selection(adata: AnnData, key: str) -> SelectionRecord:
     """
     name = SubspaceKeys(key).selection
     command = f"ld.tl.select_subspaces(adata, key_added={key!r})"
-    return cast(SelectionRecord, _find(adata, name, "table", command))
+    return cast(SelectionRecord, _find(adata, name, ("table",), command))
 
 
-def _find(adata: AnnData, name: str, mark: str, command: str) -> Mapping[str, Any]:
+def _find(adata: AnnData, name: str, marks: tuple[str, ...], command: str) -> Mapping[str, Any]:
+    """An entry of `uns` that has one of the marks."""
+
+    def is_ours(value: Any) -> bool:
+        return isinstance(value, Mapping) and any(mark in value for mark in marks)
+
     if not hasattr(adata, "uns"):
         raise TypeError(f"adata is a {type(adata).__name__}, not an AnnData.")
     record = adata.uns.get(name)
-    if isinstance(record, Mapping) and mark in record:
+    if isinstance(record, Mapping) and is_ours(record):
         return record
-    present = [k for k, v in adata.uns.items() if isinstance(v, Mapping) and mark in v]
+    present = [k for k, v in adata.uns.items() if is_ours(v)]
     raise ValueError(
         f"adata.uns has no {name!r} from lowdim (it has {sorted(present)}); run {command} first."
     )
 
 
-def component_names(record: SubspaceRecord) -> list[str]:
+def component_names(record: SubspaceRecord | MixtureRecord) -> list[str]:
     """Names of the components, as in the categories of the labels."""
-    return [str(k) for k in range(len(record["weights"]))]
+    return [str(k) for k in range(n_components(record))]
+
+
+def n_components(record: Mapping[str, Any]) -> int:
+    """K."""
+    return len(np.asarray(record["means" if "means" in record else "cluster_centers"]))
 
 
 def axis_names(record: SubspaceRecord) -> list[str]:

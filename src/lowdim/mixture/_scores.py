@@ -8,6 +8,27 @@ import numpy as np
 from scipy.special import logsumexp
 
 
+def posterior(joint: np.ndarray) -> np.ndarray:
+    """Probability of every component, (N, K), from ``log weight_k + log p(x_i | k)``."""
+    return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+
+
+def criteria_of(joint: np.ndarray, n_parameters: int) -> dict[str, float]:
+    """The total log-likelihood, the number of parameters, BIC, AIC and ICL."""
+    rows = logsumexp(joint, axis=1, keepdims=True)
+    log_likelihood = float(rows.sum())
+    log_r = np.maximum(joint - rows, -745.0)  # below it exp is zero
+    entropy = -float((np.exp(log_r) * log_r).sum())
+    bic = float(n_parameters * np.log(len(rows)) - 2 * log_likelihood)
+    return {
+        "log_likelihood": log_likelihood,
+        "n_parameters": n_parameters,
+        "bic": bic,
+        "aic": 2 * n_parameters - 2 * log_likelihood,
+        "icl": bic + 2 * entropy,
+    }
+
+
 class MixtureScores:
     """For estimators with ``_log_joint(X)``, (N, K), and ``n_parameters()``."""
 
@@ -21,12 +42,11 @@ class MixtureScores:
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Posterior probability of every component, (N, K)."""
-        scores = self._log_joint(X)
-        return np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+        return posterior(self._log_joint(X))
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-likelihood of every row, (N,)."""
-        return logsumexp(self._log_joint(X), axis=1)
+        return np.asarray(logsumexp(self._log_joint(X), axis=1))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean log-likelihood per row."""
@@ -34,17 +54,15 @@ class MixtureScores:
 
     def bic(self, X: Any) -> float:
         """Bayesian information criterion, n_parameters log N - 2 log-likelihood: low is good."""
-        rows = self.score_samples(X)
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum())
+        return self._criteria(X)["bic"]
 
     def aic(self, X: Any) -> float:
         """Akaike information criterion, 2 n_parameters - 2 log-likelihood: low is good."""
-        return float(2 * self.n_parameters() - 2 * self.score_samples(X).sum())
+        return self._criteria(X)["aic"]
 
     def icl(self, X: Any) -> float:
         """Integrated completed likelihood, BIC + 2 sum of the rows' assignment entropies."""
-        scores = self._log_joint(X)
-        rows = logsumexp(scores, axis=1, keepdims=True)
-        log_r = np.maximum(scores - rows, -745.0)
-        entropy = -(np.exp(log_r) * log_r).sum()
-        return float(self.n_parameters() * np.log(len(rows)) - 2 * rows.sum() + 2 * entropy)
+        return self._criteria(X)["icl"]
+
+    def _criteria(self, X: Any) -> dict[str, float]:
+        return criteria_of(self._log_joint(X), self.n_parameters())

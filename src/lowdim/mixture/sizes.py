@@ -184,13 +184,7 @@ def _row(kind: Kind, n_components: int, model: Any, source: RowSource) -> dict[s
         return size  # what is not known of it becomes nan
     if kind.clusters:
         return {**size, kind.objective.rstrip("_"): getattr(model, kind.objective)}
-    total = float(model.score_samples(source).sum())
-    return {
-        **size,
-        "log_likelihood": total,
-        "n_parameters": model.n_parameters(),
-        **{name: getattr(model, name)(source) for name in INFORMATION},
-    }
+    return {**size, **model._criteria(source)}
 
 
 def _best(table: pd.DataFrame, criterion: str, kind: Kind) -> int:

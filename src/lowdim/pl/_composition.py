@@ -33,7 +33,8 @@ def composition(
     Parameters
     ----------
     model_or_adata
-        A fitted `SubspaceMixture`, or an AnnData after `lowdim.tl.subspaces`.
+        A fitted mixture or clustering of lowdim, or an AnnData after `lowdim.tl.subspaces` or
+        `lowdim.tl.mixture`.
     key
         With an AnnData: the `key_added` of the fit.
     labels

@@ -28,8 +28,9 @@ def convergence(model_or_adata: Any, *, key: str = "subspaces", ax: Axes | None 
     Parameters
     ----------
     model_or_adata
-        A fitted `SubspaceMixture`, or an AnnData after `lowdim.tl.subspaces` or
-        `lowdim.tl.select_subspaces`.
+        A fitted mixture or clustering of lowdim, or an AnnData after `lowdim.tl.subspaces`,
+        `lowdim.tl.select_subspaces` or `lowdim.tl.mixture`. The objective of k-means is minus the
+        inertia, that of soft k-means minus the free energy.
     key
         With an AnnData: the `key_added` of the fit.
     ax
@@ -128,4 +129,4 @@ def _draw_fit(ax: Axes, fit: FittedSubspaces) -> None:
     reason = fit.stop_reason.replace("_", " ")
     ax.set_title(f"{reason} after {fit.n_iter} iterations", fontsize="medium", color=INK)
     ax.set_xlabel("step")
-    ax.set_ylabel("objective (mean per row)")
+    ax.set_ylabel("objective (mean per row)" if fit.are_subspaces else "objective")

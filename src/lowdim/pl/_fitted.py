@@ -10,7 +10,8 @@ import numpy as np
 
 from lowdim._keys import PCA_LOADINGS, SubspaceKeys
 from lowdim.data.sources import as_rows
-from lowdim.get._record import find_record
+from lowdim.get._record import find_fit
+from lowdim.pl._clusters import clusters_in, clusters_of, is_clusters
 
 if TYPE_CHECKING:
     from lowdim._keys import SubspaceRecord
@@ -22,7 +23,7 @@ _KIND_OF_DIM = {0: "point (d = 0)", 1: "line (d = 1)", 2: "plane (d = 2)"}
 
 @dataclass(frozen=True, eq=False)
 class FittedSubspaces:
-    """A fitted mixture of subspaces as arrays.
+    """A fitted mixture of subspaces as arrays, or clusters or a mixture that can be seen as one.
 
     Attributes
     ----------
@@ -48,6 +49,8 @@ class FittedSubspaces:
         Why the fit stopped.
     search_trace
         Number of components and BIC of every run of the search, (n_runs, 2); empty without one.
+    are_subspaces
+        Whether their dimensions are worth telling.
     """
 
     weights: Float64Array
@@ -61,6 +64,7 @@ class FittedSubspaces:
     n_iter: int
     stop_reason: str
     search_trace: Float64Array
+    are_subspaces: bool = True
 
     @property
     def n_components(self) -> int:
@@ -79,6 +83,8 @@ class FittedSubspaces:
 
     def describe(self, component: int, n_rows: int | None = None) -> str:
         """What a component is and how many rows it has, for a legend."""
+        if not self.are_subspaces:
+            return "" if n_rows is None else f"n = {n_rows:,}"
         d = int(self.dims[component])
         kind = "background" if self.is_uniform[component] else _KIND_OF_DIM.get(d, f"d = {d}")
         return kind if n_rows is None else f"{kind}, n = {n_rows:,}"
@@ -91,7 +97,7 @@ def is_anndata(source: Any) -> bool:
 
 
 def read_fit(source: Any, key: str = "subspaces") -> FittedSubspaces:
-    """Read the parameters of a fitted SubspaceMixture, or of ``adata.uns[key]``.
+    """Read the parameters of a fitted mixture or clustering, or of ``adata.uns[key]``.
 
     Raises
     ------
@@ -101,13 +107,18 @@ def read_fit(source: Any, key: str = "subspaces") -> FittedSubspaces:
         The AnnData has no such fit, or the estimator is not fitted.
     """
     if is_anndata(source):
-        return _from_record(find_record(source, key))
+        record: Any = find_fit(source, key)
+        if "bases" in record:
+            return _from_record(record)
+        return FittedSubspaces(**clusters_in(record, source.n_obs))
     if hasattr(source, "bases_"):
         return _from_estimator(source)
+    if is_clusters(source):
+        return FittedSubspaces(**clusters_of(source))
     if hasattr(source, "fit"):
         raise ValueError(f"This {type(source).__name__} is not fitted; call fit first.")
     raise TypeError(
-        f"Expected an AnnData or a fitted SubspaceMixture, got {type(source).__name__}."
+        f"Expected an AnnData or a fitted mixture of lowdim, got {type(source).__name__}."
     )
 
 
@@ -115,7 +126,7 @@ def read_rows(source: Any, X: Any, key: str, fit: FittedSubspaces) -> RowSource:
     """The rows that the mixture describes: `X`, or what the AnnData's fit was made from."""
     if is_anndata(source):
         _check_no_rows(X)
-        params = find_record(source, key)["params"]
+        params = find_fit(source, key)["params"]
         rows = as_rows(source, layer=params.get("layer"), use_rep=params.get("use_rep"))
         name = "adata"
     else:
@@ -135,14 +146,14 @@ def read_labels(source: Any, X: Any, key: str, fit: FittedSubspaces) -> IntArray
     _check_no_rows(X)
     name = SubspaceKeys(key).labels
     if name not in source.obs:
-        raise ValueError(f"adata.obs has no {name!r}; run lowdim.tl.subspaces(adata, ...) first.")
+        raise ValueError(f"adata.obs has no {name!r}; run the fit again, or name another key.")
     column = source.obs[name].astype("category").cat
     known = {str(k): k for k in range(fit.n_components)}
     strange = [c for c in column.categories if str(c) not in known]
     if strange:
         raise ValueError(
             f"adata.obs[{name!r}] holds {strange[0]!r}, which is none of the components 0 to "
-            f"{fit.n_components - 1}; run lowdim.tl.subspaces again, and keep names of your own in "
+            f"{fit.n_components - 1}; run the fit again, and keep names of your own in "
             "another column."
         )
     numbers = np.array([*(known[str(c)] for c in column.categories), -1])
@@ -152,11 +163,16 @@ def read_labels(source: Any, X: Any, key: str, fit: FittedSubspaces) -> IntArray
 def read_probabilities(source: Any, X: Any, key: str) -> Float64Array:
     """The probability of each component for every row, (N, K)."""
     if not is_anndata(source):
+        if not hasattr(source, "predict_proba"):
+            raise TypeError(f"{type(source).__name__} has no probabilities; use pl.composition.")
         return np.asarray(source.predict_proba(_check_rows(X)), dtype=np.float64)
     _check_no_rows(X)
     name = SubspaceKeys(key).probabilities
     if name not in source.obsm:
-        raise ValueError(f"adata.obsm has no {name!r}; run lowdim.tl.subspaces(adata, ...) first.")
+        raise ValueError(
+            f"adata.obsm has no {name!r}: k-means has no probabilities, and any other fit is to be "
+            "run again."
+        )
     return np.asarray(source.obsm[name], dtype=np.float64)
 
 
@@ -200,7 +216,7 @@ def column_names(source: Any, key: str, fit: FittedSubspaces) -> list[str]:
     "X_other 0" or "column 0", with the number that finds them.
     """
     if is_anndata(source):
-        record = find_record(source, key)
+        record: Any = find_fit(source, key)
         names, rep = record.get("feature_names_in"), record["params"].get("use_rep")
     else:
         names, rep = getattr(source, "feature_names_in_", None), None
@@ -254,7 +270,7 @@ def _trace(runs: Any) -> Float64Array:
 
 def _check_rows(X: Any) -> Any:
     if X is None:
-        raise TypeError("X is None; a fitted SubspaceMixture keeps no data, so pass them as X.")
+        raise TypeError("X is None; a fitted mixture keeps no data, so pass them as X.")
     return X
 
 

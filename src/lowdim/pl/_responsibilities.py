@@ -35,7 +35,8 @@ def responsibilities(
     Parameters
     ----------
     model_or_adata
-        A fitted `SubspaceMixture`, or an AnnData after `lowdim.tl.subspaces`.
+        A fitted mixture or clustering of lowdim, or an AnnData after `lowdim.tl.subspaces` or
+        `lowdim.tl.mixture`.
     X
         With a mixture: the rows, (N, D).
     key

@@ -73,6 +73,9 @@ def subspaces(
 ) -> Any:
     """Draw the rows in two or three dimensions, and the fitted subspaces among them.
 
+    Clusters and Gaussian mixtures are drawn as well: centroids are points, with the noise that the
+    model gives them, and Gaussians with free covariances have as many dimensions as the data.
+
     A point (d = 0) is drawn with the circle or sphere of its noise, a line (d = 1) and a plane
     (d = 2) as far as `sd` standard deviations of the rows along them, and anything larger as an
     ellipse or ellipsoid. In 2-D, an outline around each shows `sd` standard deviations of its
@@ -83,7 +86,8 @@ def subspaces(
     Parameters
     ----------
     model_or_adata
-        A fitted `SubspaceMixture`, or an AnnData after `lowdim.tl.subspaces`.
+        A fitted `SubspaceMixture`, `GaussianMixture`, `KMeans` or `SoftKMeans`, or an AnnData
+        after `lowdim.tl.subspaces` or `lowdim.tl.mixture`.
     X
         With a mixture: the rows, (N, D).
     key
@@ -144,6 +148,11 @@ def subspaces(
     n_dims = picture_dims(n_dims, axes, ax, cameras)
     most = max_points_of(n_dims, max_points)
     fit = read_fit(model_or_adata, key)
+    if np.isnan(fit.noise_variances).any():
+        raise ValueError(
+            "Components of a mixture of counts have no place among the rows; draw the rows in an "
+            "embedding by their component, or use pl.composition and pl.responsibilities."
+        )
     rows = read_rows(model_or_adata, X, key, fit)
     projection = choose_projection(rows, n_dims, axes, column_names(model_or_adata, key, fit))
     labels = read_labels(model_or_adata, X, key, fit)

@@ -17,6 +17,7 @@ from lowdim.mixture import (
     NegativeBinomialMixture,
     select_mixture,
 )
+from lowdim.mixture._scores import MixtureScores, criteria_of, posterior
 from lowdim.mixture._sizing import kind_of
 from lowdim.tl._genes import gene_space
 from lowdim.tl._input import open_rows, warn_of_counts
@@ -93,8 +94,9 @@ def mixture(
         The centre of each component, (n_vars, K), where columns are genes, or principal components
         whose axes over the genes are known; see `lowdim.tl.subspaces`.
     ``uns[key_added]``
-        The fit: ``family``, ``params``, ``objective``, ``version`` and the estimator's fitted
-        attributes without their underscore.
+        The fit: ``family``, ``params``, ``objective``, ``criteria`` (log-likelihood, number of
+        parameters, BIC, AIC and ICL; not for k-means and soft k-means), ``version`` and the
+        estimator's fitted attributes without their underscore.
     ``uns[f"{key_added}_selection"]``
         If sizes were chosen from: the ``table`` of them and the ``criterion``.
 
@@ -172,7 +174,7 @@ def _results(
     kind = kind_of(model)
     centres = model.cluster_centers_ if kind.clusters else model.means_
     names = pd.Index([str(k) for k in range(len(centres))])
-    labels = model.predict(source)
+    labels, probabilities, criteria = _of_rows(model, source)
     genes = gene_space(adata, source, layer=layer, use_rep=use_rep)
     state = {
         name.rstrip("_"): value
@@ -186,18 +188,28 @@ def _results(
         "params": to_uns({**model.get_params(), **matrix}),
         "objective": float(getattr(model, kind.objective)),
         "version": __version__,
+        **criteria,
     }
     uns: dict[str, Any] = {keys.record: record}
     if chosen is not None:
         table = {str(name): chosen.table[name].to_numpy() for name in chosen.table}
         uns[keys.selection] = {"table": table, "criterion": chosen.criterion}
-    obsm = {}
-    if hasattr(model, "predict_proba"):
-        obsm[keys.probabilities] = model.predict_proba(source)
     return Results(
         obs={keys.labels: pd.Categorical.from_codes(labels.tolist(), categories=names)},
-        obsm=obsm,
+        obsm={} if probabilities is None else {keys.probabilities: probabilities},
         varm={} if genes is None else {keys.means: genes.means(centres)},
         uns=uns,
-        stale=[keys.means],
+        stale=[keys.means, keys.probabilities],
     )
+
+
+def _of_rows(
+    model: Any, source: RowSource
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, dict[str, float]]]:
+    """Labels, (N,), probabilities, (N, K), and criteria, of which k-means has none."""
+    if isinstance(model, MixtureScores):
+        joint = model._log_joint(source)
+        criteria = criteria_of(joint, model.n_parameters())
+        return joint.argmax(1), posterior(joint), {"criteria": criteria}
+    probabilities = model.predict_proba(source) if hasattr(model, "predict_proba") else None
+    return model.predict(source), probabilities, {}

@@ -21,7 +21,7 @@ def to_uns(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     stored = {}
     for name, value in params.items():
-        if name == "init" and not isinstance(value, str):
+        if name in ("init", "init_params") and not isinstance(value, str):
             stored[name] = GIVEN
         elif name == "dtype" and value is not None:
             stored[name] = str(resolve_dtype(value, value)).removeprefix("torch.")
@@ -33,8 +33,9 @@ def to_uns(params: Mapping[str, Any]) -> dict[str, Any]:
 def from_uns(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as they were before `to_uns`, without those that it left out."""
     params = {name: _plain(value) for name, value in stored.items()}
-    if params.get("init") == GIVEN:
-        del params["init"]
+    for name in ("init", "init_params"):
+        if params.get(name) == GIVEN:
+            del params[name]
     if isinstance(params.get("annealing"), list):
         params["annealing"] = tuple(params["annealing"])
     for name in ("fixed", "background"):

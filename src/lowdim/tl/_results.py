@@ -32,10 +32,11 @@ class Results:
     stale: list[str] = field(default_factory=list)
 
     def write(self, adata: AnnData) -> None:
-        """Put everything in its place; `stale` names go from `varm`."""
-        for name in self.stale:
-            if name in adata.varm:
-                del adata.varm[name]
+        """Put everything in its place; what else has `stale` names in `obsm` and `varm` goes."""
+        for container in (adata.obsm, adata.varm):
+            for name in self.stale:
+                if name in container:
+                    del container[name]
         for container in ("obs", "obsm", "varm", "uns"):
             for name, value in getattr(self, container).items():
                 getattr(adata, container)[name] = value
