@@ -19,6 +19,8 @@ examples:
   lowdim demo                                          a first look, on real blood cells
   lowdim subspaces cells.h5ad --use-rep X_pca -o out   search for components and dimensions
   lowdim subspaces cells.h5ad --dims 2,1,1 -o fit.h5ad --report
+  lowdim mixture cells.h5ad --use-rep X_pca -k 2-10 -o out
+  lowdim mixture cells.h5ad --family negative-binomial --layer counts -k 8 -o out
   lowdim report fit.h5ad --labels cell_type -o report.html
   lowdim info cells.h5ad
 """
@@ -35,7 +37,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lowdim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_subspaces, _add_report, _add_info):
+    for add in (_add_demo, _add_subspaces, _add_mixture, _add_report, _add_info):
         command = add(commands)
         command.add_argument("--quiet", action="store_true", help="no progress bars")
         command.add_argument("--debug", action="store_true", help="show where errors come from")
@@ -61,6 +63,21 @@ def positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def sizes_list(text: str) -> list[int]:
+    """The numbers in "8", "2-10" or "2,4,8"."""
+    try:
+        if "-" in text:
+            low, high = (positive_int(part) for part in text.split("-"))
+            sizes = list(range(low, high + 1))
+        else:
+            sizes = [positive_int(part) for part in text.split(",")]
+    except (ValueError, ArgumentTypeError):
+        sizes = []
+    if not sizes:
+        raise ArgumentTypeError(f"{text!r} is not a number of components such as 8, 2-10 or 2,4,8")
+    return sizes
 
 
 def natural_number(text: str) -> int:
@@ -89,14 +106,7 @@ def _add_subspaces(commands: Any) -> ArgumentParser:
         description="Fit a mixture of subspaces. With neither --dims nor --n-components, or with "
         "--auto, search for the number of components and the dimension of each.",
     )
-    command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
-    command.add_argument(
-        "--output",
-        "-o",
-        required=True,
-        metavar="OUT",
-        help="a .h5ad file to write, or a folder for result.h5ad and report.html",
-    )
+    _add_files(command)
     command.add_argument(
         "--n-components",
         "-k",
@@ -112,20 +122,54 @@ def _add_subspaces(commands: Any) -> ArgumentParser:
         help="dimension of each component, as in 2,1,1; with -k, one number for all",
     )
     choice.add_argument("--auto", action="store_true", help="search for both")
-    matrix = command.add_mutually_exclusive_group()
-    matrix.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
-    matrix.add_argument("--use-rep", metavar="KEY", help="fit this key of obsm, such as X_pca")
-    command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
-    command.add_argument("--key", default="subspaces", help="name of the result in the file")
-    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
+    _add_data(command, "subspaces")
     command.add_argument("--n-init", type=positive_int, default=10, metavar="N", help="restarts")
-    command.add_argument(
-        "--report",
-        action=BooleanOptionalAction,
-        default=None,
-        help="write a report beside the result (by default for a folder)",
-    )
     return _runs(command, "subspaces")
+
+
+def _add_mixture(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "mixture",
+        help="fit clusters or a mixture to a .h5ad file",
+        description="Cluster the rows by k-means, soft k-means, a mixture of Gaussians, or, for "
+        "counts, one of negative binomials.",
+    )
+    _add_files(command)
+    command.add_argument(
+        "--family",
+        choices=("gaussian", "negative-binomial", "kmeans", "soft-kmeans"),
+        default="gaussian",
+        help="default: gaussian",
+    )
+    command.add_argument(
+        "--n-components",
+        "-k",
+        type=sizes_list,
+        metavar="K",
+        help="number of components, as in 8, or those to choose from, as in 2-10 or 2,4,8 "
+        "(default: 1-10)",
+    )
+    command.add_argument(
+        "--criterion",
+        choices=("auto", "bic", "aic", "icl", "heldout", "elbow"),
+        default="auto",
+        help="what chooses among several numbers; auto is the rows held out for counts, the elbow "
+        "for k-means, else BIC",
+    )
+    command.add_argument(
+        "--covariance-type",
+        choices=("full", "tied", "diag", "spherical", "low_rank"),
+        help="of Gaussians (default: full)",
+    )
+    command.add_argument(
+        "--rank", type=natural_number, metavar="Q", help="of low_rank covariances (default: 1)"
+    )
+    _add_data(command, "mixture")
+    command.add_argument("--n-init", type=positive_int, metavar="N", help="restarts")
+    command.add_argument(
+        "--n-jobs", type=positive_int, metavar="N", help="numbers of components fitted at a time"
+    )
+    return _runs(command, "mixture")
 
 
 def _add_report(commands: Any) -> ArgumentParser:
@@ -151,6 +195,34 @@ def _add_info(commands: Any) -> ArgumentParser:
     )
     command.add_argument("file", nargs="?", metavar="FILE", help="a .h5ad file")
     return _runs(command, "info")
+
+
+def _add_files(command: ArgumentParser) -> None:
+    """What is read, and what is written."""
+    command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
+    command.add_argument(
+        "--output",
+        "-o",
+        required=True,
+        metavar="OUT",
+        help="a .h5ad file to write, or a folder for result.h5ad and report.html",
+    )
+
+
+def _add_data(command: ArgumentParser, key: str) -> None:
+    """Which matrix of the file, what to compare with, and how to call the result."""
+    matrix = command.add_mutually_exclusive_group()
+    matrix.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
+    matrix.add_argument("--use-rep", metavar="KEY", help="fit this key of obsm, such as X_pca")
+    command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
+    command.add_argument("--key", default=key, help="name of the result in the file")
+    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
+    command.add_argument(
+        "--report",
+        action=BooleanOptionalAction,
+        default=None,
+        help="write a report beside the result (by default for a folder)",
+    )
 
 
 def _runs(command: ArgumentParser, name: str) -> ArgumentParser:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowdim.cli import _h5ad
-from lowdim.cli._output import print_result, print_step
+from lowdim.cli._fit_file import fit_file
 from lowdim.cli._usage import UsageError
 
 if TYPE_CHECKING:
@@ -16,47 +13,9 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Namespace) -> None:
-    """Read, fit, write and say what was found."""
-    result, report = _targets(arguments)
+    """Fit or search, and write what was found."""
     dims, n_components = _model(arguments)
-    adata = _h5ad.read(arguments.file)
-    if arguments.labels is not None and arguments.labels not in adata.obs:
-        raise ValueError(
-            f"--labels {arguments.labels} is not a column of obs, which has "
-            f"{sorted(adata.obs.columns)}."
-        )
-    start = time.perf_counter()
-    _fit(adata, arguments, dims, n_components)
-    seconds = time.perf_counter() - start
-
-    from lowdim.cli._facts import fit_facts, fit_lines
-
-    facts = fit_facts(adata, arguments.key, arguments.labels)
-    print_step(f"writing {result}", quiet=arguments.quiet)
-    _h5ad.write(adata, result)
-    if report is not None:
-        print_step(f"writing {report}", quiet=arguments.quiet)
-        _write_report(adata, report, arguments)
-    lines = [*fit_lines(facts), ("seconds", f"{seconds:.1f}"), ("result", str(result))]
-    if report is not None:
-        lines.append(("report", str(report)))
-    written = {"result": str(result), "report": None if report is None else str(report)}
-    facts = {"input": arguments.file, **facts, "seconds": round(seconds, 3), **written}
-    print_result(facts, lines, as_json=arguments.json)
-
-
-def _targets(arguments: Namespace) -> tuple[Path, Path | None]:
-    """Where the result goes and, if one is wanted, the report."""
-    source = _h5ad.check_input(arguments.file)
-    result, in_folder = _h5ad.result_path(arguments.output)
-    wanted = in_folder if arguments.report is None else arguments.report
-    report = None
-    if wanted:
-        report = result.with_name("report.html") if in_folder else result.with_suffix(".html")
-    for path in (result, report):
-        if path is not None:
-            _h5ad.check_output(path, source)
-    return result, report
+    fit_file(arguments, lambda adata: _fit(adata, arguments, dims, n_components), "Subspaces")
 
 
 def _model(arguments: Namespace) -> tuple[Any, int | None]:
@@ -106,10 +65,3 @@ def _fit(adata: AnnData, arguments: Namespace, dims: Any, n_components: int | No
     )
     # The table of an earlier search would be taken for that of this fit.
     adata.uns.pop(SubspaceKeys(arguments.key).selection, None)
-
-
-def _write_report(adata: AnnData, path: Path, arguments: Namespace) -> None:
-    from lowdim import report
-
-    title = f"Subspaces in {Path(arguments.file).name}"
-    report.write(adata, path, key=arguments.key, labels=arguments.labels, title=title)

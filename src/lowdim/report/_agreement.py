@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lowdim._keys import SubspaceKeys
+from lowdim._keys import MixtureKeys
+from lowdim.get._record import n_components
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -48,8 +49,10 @@ class Agreement:
     kmeans_ari: float | None
 
 
-def compare(adata: AnnData, source: RowSource, key: str, labels: str) -> Agreement:
+def compare(adata: AnnData, source: RowSource | None, key: str, labels: str) -> Agreement:
     """Compare the components of a fit to `source` with a column of `obs`.
+
+    Without `source`, k-means is left out.
 
     Raises
     ------
@@ -64,13 +67,13 @@ def compare(adata: AnnData, source: RowSource, key: str, labels: str) -> Agreeme
             f"labels={labels!r} is not in adata.obs, which has {sorted(adata.obs.columns)}."
         )
     column = adata.obs[labels]
-    assigned = adata.obs[SubspaceKeys(key).labels]
+    assigned = adata.obs[MixtureKeys(key).labels]
     known = (column.notna() & assigned.notna()).to_numpy()
     if not known.any():
         raise ValueError(f"labels={labels!r} has no row with a label.")
     truth = column[known].astype(str).to_numpy()
     mine = assigned[known].astype(str).to_numpy()
-    clusters = _kmeans(source, len(adata.uns[key]["weights"]))
+    clusters = None if source is None else _kmeans(source, n_components(adata.uns[key]))
     return Agreement(
         labels=labels,
         n_labels=len(np.unique(truth)),

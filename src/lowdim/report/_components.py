@@ -96,7 +96,7 @@ class Component:
 def describe(adata: AnnData, fit: FittedSubspaces, key: str, labels: str | None) -> list[Component]:
     """All components of a fit in their order."""
     table = get.components(adata, key, labels=labels)
-    marker_lists = _markers(adata, key)
+    marker_lists = marker_genes(adata, key)
     names, bases = read_loadings(adata, key, fit)
     colors = component_colors(fit)
     return [
@@ -111,12 +111,12 @@ def describe(adata: AnnData, fit: FittedSubspaces, key: str, labels: str | None)
             noise_sd=float(np.sqrt(row["noise_variance"])),
             share_in_subspace=row["share_in_subspace"],
             mean_probability=row["mean_probability"],
-            majority=_text(row.get("majority")),
+            majority=label_text(row.get("majority")),
             purity=row.get("purity"),
             markers=marker_lists.get(name, []),
             axes=_axes(names, bases[k], fit.latent_variances[k]),
         )
-        for k, (name, row) in enumerate(_records(table))
+        for k, (name, row) in enumerate(records(table))
     ]
 
 
@@ -126,7 +126,7 @@ def component_colors(fit: FittedSubspaces) -> list[str]:
     return [MISSING if out else color for color, out in zip(colors, fit.is_uniform, strict=True)]
 
 
-def _records(table: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+def records(table: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
     """Name and columns of each component."""
     return [
         (str(name), {column: table[column].iloc[k] for column in table.columns})
@@ -134,12 +134,12 @@ def _records(table: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _text(value: Any) -> str | None:
+def label_text(value: Any) -> str | None:
     """A label as text; None where a component has no labelled row."""
     return None if value is None or value != value else str(value)
 
 
-def _markers(adata: AnnData, key: str) -> dict[str, list[Gene]]:
+def marker_genes(adata: AnnData, key: str) -> dict[str, list[Gene]]:
     """Markers by component; none if there is one component or no expression to read."""
     try:
         table = get.top_genes(adata, key, n_genes=_N_MARKERS, by="mean")

@@ -11,12 +11,13 @@ import numpy as np
 
 from lowdim._keys import SubspaceKeys
 from lowdim._version import __version__
-from lowdim.get._record import find_record
+from lowdim.get._record import find_fit
 from lowdim.pl._fitted import read_fit, read_rows
 from lowdim.report import _figures, _text
 from lowdim.report._agreement import compare
+from lowdim.report._clusters import ADVICE, describe_clusters, mixture_keys
 from lowdim.report._components import describe
-from lowdim.report._data import summarize
+from lowdim.report._data import GAUSSIAN_NOISE, summarize
 from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
 from lowdim.report._view3d import MAX_POINTS, SD, scene
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+    from lowdim._keys import SubspaceRecord
     from lowdim.pl._fitted import FittedSubspaces
 
 _PACKAGES = (
@@ -39,8 +41,25 @@ _PACKAGES = (
 
 
 def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> dict[str, Any]:
-    """The content of a report; see `lowdim.report.write`."""
-    record = find_record(adata, key)
+    """The content of a report, and the name of its template; see `lowdim.report.write`."""
+    record: Any = find_fit(adata, key)
+    content = {
+        "key": key,
+        "labels": labels,
+        "random_state": record["params"].get("random_state"),
+        "params": _parameters(record["params"]),
+        "versions": _versions(str(record["version"])),
+        "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+    }
+    if "bases" in record:
+        return {**content, **_subspaces(adata, record, key, labels, title)}
+    return {**content, **_clusters(adata, record, key, labels, title)}
+
+
+def _subspaces(
+    adata: AnnData, record: SubspaceRecord, key: str, labels: str | None, title: str | None
+) -> dict[str, Any]:
+    """What a report on subspaces says, and beside them on other clusterings of the same rows."""
     fit = read_fit(adata, key)
     source = read_rows(adata, None, key, fit)
     agreement = None if labels is None else compare(adata, source, key, labels)
@@ -50,10 +69,10 @@ def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> d
     params = dict(record["params"])
     current = selection is not None and matches(adata, selection, key)
     return {
-        "title": title or _title(fit, source.n_rows),
-        "key": key,
-        "labels": labels,
+        "template": "subspaces.html",
+        "title": title or _title(fit, source.n_rows, "subspace"),
         "data": summarize(adata, source, params),
+        "advice": GAUSSIAN_NOISE,
         "dims": fit.dims.tolist(),
         "components": components,
         "has_genes": SubspaceKeys(key).loadings in adata.varm,
@@ -70,16 +89,34 @@ def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> d
         "scene": scene(adata, source, fit, components, key, labels),
         "max_points": MAX_POINTS,
         "sd": SD,
-        "params": _parameters(params),
         "search": _pairs(record.get("search", {})),
-        "random_state": params.get("random_state"),
-        "versions": _versions(str(record["version"])),
-        "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
+        "clusters": [
+            describe_clusters(adata, other, labels, anchor=f"clustering-{i}", main=key)
+            for i, other in enumerate(mixture_keys(adata))
+        ],
     }
 
 
-def _title(fit: FittedSubspaces, n_rows: int) -> str:
-    return f"{_text.count(fit.n_components, 'subspace')} in {_text.count(n_rows, 'row')}"
+def _clusters(
+    adata: AnnData, record: Any, key: str, labels: str | None, title: str | None
+) -> dict[str, Any]:
+    """What a report on clusters or another mixture says."""
+    clustering = describe_clusters(adata, key, labels)
+    fit = read_fit(adata, key)
+    source = read_rows(adata, None, key, fit)
+    return {
+        "template": "clusters.html",
+        "title": title or _title(fit, source.n_rows, clustering.part),
+        "data": summarize(adata, source, record["params"]),
+        "advice": ADVICE.get(record["family"], GAUSSIAN_NOISE),
+        "clustering": clustering,
+        "criteria": record.get("criteria"),
+        "cautions": clustering.cautions,
+    }
+
+
+def _title(fit: FittedSubspaces, n_rows: int, part: str) -> str:
+    return f"{_text.count(fit.n_components, part)} in {_text.count(n_rows, 'row')}"
 
 
 def _draw(

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _BLOCK_VALUES = 2**23
 
+GAUSSIAN_NOISE = (
+    "Values should be on a scale on which Gaussian noise makes sense, such as log-normalised "
+    "expression or principal components, but not raw counts."
+)
+
 # What the common tools leave in uns when they have changed the data.
 _KNOWN_STEPS = {
     "log1p": "logarithm, log(1 + x)",

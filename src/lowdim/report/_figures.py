@@ -106,6 +106,15 @@ def selection(adata: AnnData, key: str) -> Picture:
     )
 
 
+def elbow(adata: AnnData, key: str) -> Picture:
+    """The criterion of every number of components."""
+    return _picture(
+        lambda ax: pl.elbow(adata, key=key, ax=ax),
+        (6.4, 3.6),
+        "Plot of the criterion against the number of components, with the number chosen.",
+    )
+
+
 def convergence(adata: AnnData, key: str, *, searched: bool) -> Picture:
     """The objective at each step, and where the restarts ended; or the runs of a search."""
     return _picture(

@@ -28,9 +28,11 @@ AGREEMENT = 1e-5
 _FIRM = 10.0
 """A difference in BIC from which the better model is strongly preferred (Kass and Raftery)."""
 
-_NAMES = {
+CRITERIA = {
     "bic": "BIC",
     "icl": "ICL",
+    "aic": "AIC",
+    "elbow": "the elbow of the objective",
     "heldout": "the log-likelihood of rows held out",
 }
 
@@ -59,7 +61,6 @@ class Convergence:
     n_restarts: int
     n_failed: int
     n_agreeing: int
-    objective: float
     spread: float
     n_searched: int
 
@@ -100,7 +101,6 @@ def describe_convergence(fit: FittedSubspaces, converged: bool, n_rows: int) -> 
         n_restarts=len(ends),
         n_failed=len(ends) - len(finite),
         n_agreeing=int((best - finite < within).sum()),
-        objective=float(fit.objective_trace[-1]),
         spread=best - float(np.median(finite)) if finite.size else float("nan"),
         n_searched=len(fit.search_trace),
     )
@@ -113,7 +113,7 @@ def describe_selection(adata: AnnData, key: str) -> Selection | None:
     table = get.selection(adata, key)
     criterion = str(table.attrs["criterion"])
     return Selection(
-        criterion=_NAMES[criterion],
+        criterion=CRITERIA[criterion],
         column=criterion,
         rows=_ranked(table, criterion),
         n_tried=len(table),
@@ -156,8 +156,9 @@ def cautions(
             "fewer components or dimensions."
         )
     if course.n_agreeing < 2:
+        these = " with these dimensions" if fit.are_subspaces else ""
         said.append(
-            f"Only one of {count(course.n_restarts, 'run')} with these dimensions reached the best "
+            f"Only one of {count(course.n_restarts, 'run')}{these} reached the best "
             "objective, so a better one may exist. Increase n_init, or try another random_state."
             if course.n_restarts > 1
             else "A single run led to this result, and none confirms that it is the best there is. "

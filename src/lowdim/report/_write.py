@@ -26,17 +26,20 @@ def write(
     labels: str | None = None,
     title: str | None = None,
 ) -> Path:
-    """Write a report of a mixture of subspaces: one HTML file that needs nothing else.
+    """Write a report of a fit: one HTML file that needs nothing else.
 
     It tells, with words on how to read each part, what was fitted, how the model was chosen, what
     the components are and which genes make them, how the rows lie (with a view in 3-D that turns),
-    whether the fit can be trusted, and with which settings and versions it was made.
+    whether the fit can be trusted, and with which settings and versions it was made. A report of
+    subspaces compares them with all clusterings that `lowdim.tl.mixture` left; one of such a
+    clustering is shorter.
 
     Parameters
     ----------
     adata
-        Data with the results of `lowdim.tl.subspaces` or `lowdim.tl.select_subspaces`. What
-        ``adata.uns["preprocessing"]`` says, a text or several, is quoted.
+        Data with the results of `lowdim.tl.subspaces`, `lowdim.tl.select_subspaces` or
+        `lowdim.tl.mixture`. What ``adata.uns["preprocessing"]`` says, a text or several, is
+        quoted.
     path
         The file; replaced if it exists, and its folder made if it does not.
     key
@@ -65,7 +68,7 @@ def write(
 
 def render(content: dict[str, Any]) -> str:
     """The report as HTML; everything in `content` is escaped."""
-    return _environment().get_template("report.html").render(**content)
+    return _environment().get_template(content["template"]).render(**content)
 
 
 def _environment() -> Environment:

@@ -52,6 +52,7 @@ def mixture(
     key_added: str = "mixture",
     random_state: Any = 0,
     n_jobs: int | None = None,
+    verbose: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
     """Cluster the rows of an AnnData by k-means or a mixture.
@@ -79,6 +80,8 @@ def mixture(
         Seed; the same seed gives the same result on the same machine.
     n_jobs
         Sizes that are fitted at the same time.
+    verbose
+        1 shows a progress bar.
     copy
         Return a copy with the results and leave `adata` as it is.
 
@@ -130,10 +133,13 @@ def mixture(
             n_components=n_components,
             criterion=criterion,
             n_jobs=n_jobs,
+            verbose=verbose,
             random_state=random_state,
         )
         model = chosen.best_estimator_
     else:
+        if verbose:
+            estimator.set_params(verbose=verbose)
         model = kind.sized(estimator, n_components).fit(source)
     results = _results(adata, source, model, keys, chosen, layer=layer, use_rep=use_rep)
     target = adata.copy() if copy else adata

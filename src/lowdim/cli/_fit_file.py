@@ -1,0 +1,70 @@
+"""From a file with data to a file with a fit and a report: what all fitting commands share."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lowdim.cli import _h5ad
+from lowdim.cli._output import print_result, print_step
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def fit_file(arguments: Namespace, fit: Callable[[AnnData], None], what: str) -> None:
+    """Read, fit, write and say what was found.
+
+    Parameters
+    ----------
+    arguments
+        With `file`, `output`, `report`, `labels`, `key`, `quiet` and `json`.
+    fit
+        Puts results into the AnnData.
+    what
+        Is found, for the title of the report.
+    """
+    result, report = _targets(arguments)
+    adata = _h5ad.read(arguments.file)
+    if arguments.labels is not None and arguments.labels not in adata.obs:
+        raise ValueError(
+            f"--labels {arguments.labels} is not a column of obs, which has "
+            f"{sorted(adata.obs.columns)}."
+        )
+    start = time.perf_counter()
+    fit(adata)
+    seconds = time.perf_counter() - start
+
+    from lowdim.cli._facts import fit_facts, fit_lines
+
+    facts = fit_facts(adata, arguments.key, arguments.labels)
+    print_step(f"writing {result}", quiet=arguments.quiet)
+    _h5ad.write(adata, result)
+    lines = [*fit_lines(facts), ("seconds", f"{seconds:.1f}"), ("result", str(result))]
+    if report is not None:
+        from lowdim import report as reports
+
+        print_step(f"writing {report}", quiet=arguments.quiet)
+        title = f"{what} in {Path(arguments.file).name}"
+        reports.write(adata, report, key=arguments.key, labels=arguments.labels, title=title)
+        lines.append(("report", str(report)))
+    written = {"result": str(result), "report": None if report is None else str(report)}
+    facts = {"input": arguments.file, **facts, "seconds": round(seconds, 3), **written}
+    print_result(facts, lines, as_json=arguments.json)
+
+
+def _targets(arguments: Namespace) -> tuple[Path, Path | None]:
+    """Where the result goes and, if one is wanted, the report."""
+    source = _h5ad.check_input(arguments.file)
+    result, in_folder = _h5ad.result_path(arguments.output)
+    wanted = in_folder if arguments.report is None else arguments.report
+    report = None
+    if wanted:
+        report = result.with_name("report.html") if in_folder else result.with_suffix(".html")
+    for path in (result, report):
+        if path is not None:
+            _h5ad.check_output(path, source)
+    return result, report
