@@ -21,6 +21,7 @@ def test_files_and_numbers(
         ld.tl.subspaces(adata, 3, 1, use_rep=use_rep, random_state=random_state, n_init=1)
 
     monkeypatch.setattr(ld.tl, "select_subspaces", one_fit)
+    monkeypatch.setitem(_demo.OTHERS, "counts", ("kmeans", {"use_rep": "X_pca"}))
     out = tmp_path / "out"
     out.mkdir()
     (out / "report.html").write_text("of an earlier run, and no obstacle")
@@ -32,6 +33,9 @@ def test_files_and_numbers(
     assert 0 < facts["ari_kmeans"] < 1
     adata = ad.read_h5ad(facts["result"])
     assert facts["dims"] == adata.uns["subspaces"]["dims"].tolist()
+    assert facts["others"]["Gaussians"]["family"] == "gaussian"
+    assert 0 < facts["others"]["counts"]["ari"] < 1
+    assert "Other clusterings" in (out / "report.html").read_text("utf-8")
     assert "shuffled among cells" in (out / "report.html").read_text("utf-8")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lowdim.cli import _h5ad
 from lowdim.cli._output import print_result, print_step
@@ -20,6 +20,12 @@ The labels have no part in the choice. The test of this module repeats it.
 """
 
 LABELS = "bulk_labels"
+
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Gaussians": ("gaussian", {"use_rep": "X_pca"}),
+    "counts": ("negative_binomial", {"layer": "counts"}),
+}
+"""Key, family and matrix of what the subspaces are compared with."""
 
 _PREPROCESSING = [
     "700 of the 68,000 blood cells of Zheng et al. (2017), with the 765 variable genes that "
@@ -50,10 +56,15 @@ def run(arguments: Namespace) -> None:
         verbose=int(not arguments.quiet),
     )
 
+    print_step("other clusterings of the same cells, to compare", quiet=arguments.quiet)
+    for key, (family, matrix) in OTHERS.items():
+        tl.mixture(adata, family, key_added=key, random_state=arguments.random_state, **matrix)
+
     from lowdim import report as reports
     from lowdim.cli._facts import fit_facts, fit_lines
 
     facts = fit_facts(adata, "subspaces", LABELS)
+    others = {key: fit_facts(adata, key, LABELS) for key in OTHERS}
     print_step("writing the report", quiet=arguments.quiet)
     _h5ad.write(adata, result)
     title = "Subspaces of blood cells"
@@ -61,12 +72,18 @@ def run(arguments: Namespace) -> None:
     seconds = time.perf_counter() - start
     lines = [
         *fit_lines(facts),
+        *((key, _line(own)) for key, own in others.items()),
         ("seconds", f"{seconds:.1f}"),
         ("result", str(result)),
         ("report", str(report)),
     ]
     written = {"seconds": round(seconds, 3), "result": str(result), "report": str(report)}
-    print_result({**facts, **written}, lines, as_json=arguments.json)
+    print_result({**facts, "others": others, **written}, lines, as_json=arguments.json)
+
+
+def _line(facts: dict[str, Any]) -> str:
+    """Another clustering in a line."""
+    return f"{facts['n_components']} components, ARI {facts['ari']:.3f}"
 
 
 def load() -> AnnData:

@@ -193,8 +193,12 @@ def _draw_ellipsoid(pen: Pen, flat: Flat, sd: float) -> list[Artist]:
 
 def _draw_number(pen: Pen, flat: Flat, sd: float) -> Artist:
     """The component's number at its rim: at their means, crossing subspaces meet."""
+    place = flat.tip(sd)
+    if not is_3d(pen.ax):
+        pen.ax.update_datalim(place[None])  # or it is cut at the edge
+        pen.ax.autoscale_view()
     text: Artist = pen.ax.text(
-        *flat.tip(sd),
+        *place,
         str(flat.component),
         color=INK,
         fontweight="bold",

@@ -52,7 +52,17 @@ def project_flats(fit: FittedSubspaces, projection: Projection) -> list[Flat]:
     """All components in the picture, but for a uniform background, which has no place.
 
     C_k = V (L - s I) V' + s I becomes B C_k B', where the rows of B are orthonormal.
+
+    Raises
+    ------
+    ValueError
+        The components are those of a mixture of counts.
     """
+    if np.isnan(fit.noise_variances).any():
+        raise ValueError(
+            "Components of a mixture of counts have no place among the rows; draw the rows in an "
+            "embedding by their component, or use pl.composition and pl.responsibilities."
+        )
     flats = []
     for k in np.flatnonzero(~fit.is_uniform).tolist():
         latent, noise = fit.latent_variances[k], fit.noise_variances[k]

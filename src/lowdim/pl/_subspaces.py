@@ -148,13 +148,9 @@ def subspaces(
     n_dims = picture_dims(n_dims, axes, ax, cameras)
     most = max_points_of(n_dims, max_points)
     fit = read_fit(model_or_adata, key)
-    if np.isnan(fit.noise_variances).any():
-        raise ValueError(
-            "Components of a mixture of counts have no place among the rows; draw the rows in an "
-            "embedding by their component, or use pl.composition and pl.responsibilities."
-        )
     rows = read_rows(model_or_adata, X, key, fit)
     projection = choose_projection(rows, n_dims, axes, column_names(model_or_adata, key, fit))
+    coordinates, flats = projection.rows(rows), project_flats(fit, projection)
     labels = read_labels(model_or_adata, X, key, fit)
     own = isinstance(color, str) and color == "component"
     colors = _component_colors(fit, palette) if own else [INK] * fit.n_components
@@ -167,7 +163,6 @@ def subspaces(
         handles += sizing.handles()
     width = _LEGEND_WIDTH * _n_legend_columns(handles) if legend else 0.0
     panels = make_panels(n_dims, ax, cameras, figsize, width)
-    coordinates, flats = projection.rows(rows), project_flats(fit, projection)
     for panel in panels:
         n_drawn = draw_points(
             panel, coordinates, coloring, size=sizing.areas, alpha=alpha, max_points=most
