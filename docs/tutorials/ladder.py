@@ -64,9 +64,9 @@ ld.pl.subspaces(hard, X)
 #
 # A cell has a share in every cluster, the larger the nearer it is:
 #
-# $$r_{ik} = \frac{e^{-\beta \Vert x_i - \mu_k \Vert^2}}
+# $$r_{ik} = \dfrac{e^{-\beta \Vert x_i - \mu_k \Vert^2}}
 #   {\sum_l e^{-\beta \Vert x_i - \mu_l \Vert^2}}, \qquad
-#   F = -\frac{1}{\beta} \sum_i \log \sum_k e^{-\beta \Vert x_i - \mu_k \Vert^2}$$
+#   F = -\dfrac{1}{\beta} \sum_i \log \sum_k e^{-\beta \Vert x_i - \mu_k \Vert^2}$$
 #
 # The stiffness $\beta$ says how near is near, and the free energy $F$ takes the place of $J$. For
 # $\beta \to \infty$ it is rung 1. Below a critical stiffness, which is
