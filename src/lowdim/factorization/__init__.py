@@ -1,0 +1,1 @@
+"""Factors of counts or values, with and without coordinates."""

@@ -1,0 +1,48 @@
+"""Where counts' factors begin: nonnegative matrix factorization from several starts at once.
+
+Lee and Seung's multiplicative steps for the Kullback-Leibler divergence, batched over restarts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.decomposition._nmf import _initialize_nmf
+from torch import Tensor
+
+TINY = 1e-10
+
+
+def factorize(
+    counts: Tensor, n_factors: int, rng: np.random.Generator, *, n_init: int, n_iter: int, polish: int
+) -> tuple[Tensor, Tensor]:
+    """Factors (N, L) and loadings (J, L) with ``counts ~ factors @ loadings.T``.
+
+    The best of `n_init` starts after `n_iter` steps goes on for `polish` steps. One start is that of
+    the singular vectors, the others are random numbers or random rows.
+    """
+    n, j = counts.shape
+    scale = float((counts.mean() / n_factors).sqrt())
+    H = torch.from_numpy(rng.random((n_init, n, n_factors))).to(counts) * 2 * scale
+    W = torch.from_numpy(rng.random((n_init, j, n_factors))).to(counts) * 2 * scale
+    first = _initialize_nmf(counts.cpu().numpy(), n_factors, init="nndsvda", random_state=0)
+    H[0], W[0] = (torch.from_numpy(np.array(part)).to(counts) for part in (first[0], first[1].T))
+    for r in range(1, n_init, 2):
+        rows = torch.from_numpy(rng.choice(n, n_factors, replace=n < n_factors)).to(counts.device)
+        W[r] = counts[rows].T + 0.1 * counts.mean()
+    for _ in range(n_iter):
+        H, W = _step(counts, H, W)
+    rates = H @ W.mT + TINY
+    losses = (rates - counts * rates.log()).sum((1, 2))
+    best = int(losses.argmin())
+    H, W = H[best : best + 1], W[best : best + 1]
+    for _ in range(polish):
+        H, W = _step(counts, H, W)
+    return H[0], W[0]
+
+
+def _step(counts: Tensor, H: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
+    ratio = counts / (H @ W.mT + TINY)
+    W = W * (ratio.mT @ H) / (H.sum(1, keepdim=True) + TINY)
+    ratio = counts / (H @ W.mT + TINY)
+    return H * (ratio @ W) / (W.sum(1, keepdim=True) + TINY), W

@@ -1,0 +1,65 @@
+"""Stationary covariance functions: Matern and squared exponential."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ROOT_3, ROOT_5 = 3.0**0.5, 5.0**0.5
+
+
+def _matern12(r: Tensor) -> Tensor:
+    return torch.exp(-r)
+
+
+def _matern32(r: Tensor) -> Tensor:
+    z = ROOT_3 * r
+    return (1 + z) * torch.exp(-z)
+
+
+def _matern52(r: Tensor) -> Tensor:
+    z = ROOT_5 * r
+    return (1 + z + z * z / 3) * torch.exp(-z)
+
+
+def _squared_exponential(r: Tensor) -> Tensor:
+    return torch.exp(-0.5 * r * r)
+
+
+#: Correlation as a function of the distance in length scales.
+KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
+    "matern12": _matern12,
+    "matern32": _matern32,
+    "matern52": _matern52,
+    "rbf": _squared_exponential,
+}
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """``k(x, x') = amplitude^2 rho(|x - x'| / length_scale)``.
+
+    Attributes
+    ----------
+    name : {"matern12", "matern32", "matern52", "rbf"}
+    length_scale : Tensor of shape (1,) or (D,)
+        For all axes, or for each.
+    amplitude : Tensor of shape ()
+    """
+
+    name: str
+    length_scale: Tensor
+    amplitude: Tensor
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Covariances between points, (n, D) and (m, D)."""
+        distances = torch.cdist(first / self.length_scale, second / self.length_scale)
+        return self.amplitude**2 * KERNELS[self.name](distances)
+
+    @property
+    def variance(self) -> Tensor:
+        """Of the process at any place."""
+        return self.amplitude**2
