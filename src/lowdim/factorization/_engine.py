@@ -26,6 +26,9 @@ MAX_HALVINGS = 6
 SHORT_ROUNDS, SHORT_STEP = 3, 0.7
 #: Loadings that fall and are a smaller share of their gene's rate than this become zero.
 NEGLIGIBLE, PRUNE_FROM = 3e-3, 4
+#: Shapes of the negative binomial: when they begin to move, how far in log r, and their range.
+SHAPES_FROM, LONGEST = 2, 1.0
+LEAST_SHAPE, MOST_SHAPE = 1e-2, 1e6
 #: Ridge of the trend's coefficients (precision of their prior).
 TREND_PRECISION = 0.04
 #: Least prior variance of factors without coordinates.
@@ -138,6 +141,8 @@ def run(
 def round_of(model: Model, state: State, number: int) -> State:
     """One round: loadings, then sites and posteriors."""
     loaded = with_loadings(model, state, prune=model.prune and number >= PRUNE_FROM)
+    if loaded.shapes is not None and number >= SHAPES_FROM:
+        loaded = with_shapes(model, loaded)
     counts, exposures = model.rates.shares(
         loaded.loadings, loaded.log_mean, loaded.expected, loaded.shapes
     )
@@ -171,6 +176,19 @@ def with_loadings(model: Model, state: State, *, prune: bool) -> State:
         small = share < NEGLIGIBLE * share.sum(1, keepdim=True)
         loadings = torch.where(small & (ratio < 1), 0.0, loadings)
     return bound_of(model, replace(state, loadings=loadings))
+
+
+def with_shapes(model: Model, state: State) -> State:
+    """A safeguarded Newton step on the logarithm of every shape of the negative binomial."""
+    assert state.shapes is not None
+    slope, bend = model.rates.shape_slopes(state.loadings, state.expected, state.shapes)
+    step = torch.where(bend < 0, -slope / bend.clamp(max=-1e-12), slope.sign())
+    for length in (1.0, 0.25, 0.05):
+        moved = state.shapes * (length * step.clamp(-LONGEST, LONGEST)).exp()
+        tried = bound_of(model, replace(state, shapes=moved.clamp(LEAST_SHAPE, MOST_SHAPE)))
+        if tried.bound >= state.bound:
+            return tried
+    return state
 
 
 def with_sites(model: Model, state: State, l1: Tensor, l2: Tensor, number: int) -> State:

@@ -79,6 +79,22 @@ class Rates:
                 total = total + len(y) * (shapes * shapes.log() - torch.lgamma(shapes)).sum()
         return total
 
+    def shape_slopes(
+        self, loadings: Tensor, mean: Tensor, shapes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """First and second derivative of the bound in log r, (J,) each."""
+        first, second = torch.zeros_like(shapes), torch.zeros_like(shapes)
+        r = shapes
+        for rows, y in self.chunks():
+            rate = self.sizes[rows, None] * (mean[rows] @ loadings.T)
+            below = r + rate
+            slope = torch.digamma(y + r) - below.log() - (r + y) / below
+            bend = torch.polygamma(1, y + r) - 2 / below + (r + y) / below.square()
+            n = len(y)
+            first += slope.sum(0) + n * (1 + r.log() - torch.digamma(r))
+            second += bend.sum(0) + n * (1 / r - torch.polygamma(1, r))
+        return r * first, r * first + r * r * second
+
     def _exposures(self, rows: slice, y: Tensor, loadings: Tensor, mean: Tensor, shapes: Tensor | None) -> Tensor:
         """Expected exposure of every count: s, for the negative binomial times its Gamma's mean."""
         sizes = self.sizes[rows, None]
