@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.cluster._fused import nearest_expectation
+from lowdim.cluster._assignment import Assignment
 from lowdim.data.blocks import Block, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 
@@ -57,6 +58,7 @@ class CentroidFamily:
     empty: str
     rng: np.random.Generator
     beta: float = 1.0
+    assignments: WeakKeyDictionary[Block, Assignment] = field(default_factory=WeakKeyDictionary)
 
     def log_joint(self, block: Block, parameters: Centroids) -> Tensor:
         """``-beta ||x - mu_k||^2``, (R, K, n)."""
@@ -69,8 +71,18 @@ class CentroidFamily:
         self, block: Block, parameters: Centroids, assignment: str, beta: float
     ) -> tuple[Statistics, Tensor]:
         if assignment != "soft" and parameters.means.device.type == "cpu":
-            return nearest_expectation(block, parameters.means)
+            return self._nearest(block, parameters.means.numpy())
         return block_expectation(self, block, parameters, assignment, beta)
+
+    def _nearest(self, block: Block, means: np.ndarray) -> tuple[Statistics, Tensor]:
+        """The same for closest assignment, from where the last pass over the block left it."""
+        found = self.assignments.get(block)
+        if found is None:  # new, or made anew for every pass
+            found = self.assignments[block] = Assignment(block, means)
+        else:
+            found.move(block, means)
+        statistics = found.statistics(block)
+        return statistics, found.objective(statistics)
 
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: Centroids

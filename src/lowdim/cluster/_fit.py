@@ -9,7 +9,7 @@ import torch
 
 from lowdim._progress import reports
 from lowdim.cluster._family import CentroidFamily, Centroids
-from lowdim.cluster._fused import nearest_labels
+from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._seeding import sample_block, seed
 from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
@@ -62,10 +62,12 @@ def run(
     return ClusterFit(result.parameters.means[best].cpu().numpy(), result, best)
 
 
-def labels_of(data: StandardizedRows, means: np.ndarray) -> np.ndarray:
-    """The nearest centroid of every row, (N,), int32."""
+def labels_of(data: StandardizedRows, means: np.ndarray) -> tuple[np.ndarray, float]:
+    """The nearest centroid of every row, (N,), int32, and the summed squared distances."""
     centroids = torch.from_numpy(means[None]).to(data.device)
-    labels = np.empty(data.n_rows, np.int32)
+    labels, total = np.empty(data.n_rows, np.int32), 0.0
     for block in data:
-        labels[block.start : block.start + block.n_rows] = nearest_labels(block, centroids)[0]
-    return labels
+        own, squares = nearest_labels(block, centroids)
+        labels[block.start : block.start + block.n_rows] = own[0]
+        total += float(squares[0])
+    return labels, total

@@ -1,148 +1,189 @@
-"""The E-step of k-means, compiled: each row is fetched from memory once.
+"""The E-step of k-means, compiled: rows whose centroid cannot have changed are passed over.
 
 Import on first use only: numba is slow to load.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lowdim._compile import compiled_fast
 
-#: Rows per chunk, and per chunk of matrix products, which are slow with few rows.
-CHUNK, MANY = 256, 1024
+#: Up to so many columns loops over rows are faster than matrix products.
+FEW_COLUMNS = 16
+#: Rows that are looked at together: in loops, and in products, which are slow with few rows.
+LOOPED, MULTIPLIED = 256, 1024
 
 
 @compiled_fast
-def nearest_dense(rows, norms, weights, directions, offsets, n_components, labels):
-    """Assign dense rows to centroids, and sum them up.
+def reassign_dense(rows, norms, weights, of_centroids, moved, rival, state, counts, sums):
+    """Bring labels and bounds of dense rows up to date.
 
     Parameters
     ----------
     rows : (n, D)
     norms, weights : (n,)
         Squared lengths, and weights, of the rows.
-    directions : (R K, D), as the type of the rows
-        -2 mu.
-    offsets : (R K,), as the type of the rows
-        ``||mu||^2``.
-    n_components : int
-        K.
-    labels : (R, n), int32
-        Where the nearest centroids are written to.
+    of_centroids : (centroids (K, D), float, float)
+        The centroids as the type of the rows; the largest of their squared lengths; and what
+        rounding may do to a squared distance, as a share of the squared lengths.
+    moved, rival : (K,)
+        How far each centroid has moved, and the farthest that any other has.
+    state : labels (n,), upper (n,), lower (n,)
+        Labels, -1 for rows that have none, and bounds; overwritten.
+    counts : (K,)
+    sums : (K, D)
+        Where changes of sum w and of sum w x are added.
 
     Returns
     -------
-    counts : (R, K)
-    sums : (R, K, D)
-    objective : (R,)
-        Minus the summed squared distances.
+    changed : int
+        Number of rows that had another label.
+    squares : float
+        Summed squared distances of the rows that were looked at.
     """
+    labels, upper, lower = state
+    centroids, reach, slack = of_centroids
     n, n_columns = rows.shape
-    width, n_restarts = len(directions), len(labels)
-    counts = np.zeros((n_restarts, n_components))
-    sums = np.zeros((n_restarts, n_components, n_columns))
-    objective = np.zeros(n_restarts)
-    products = np.empty((width, MANY), rows.dtype)
-    best, where = np.empty(MANY, rows.dtype), np.empty(MANY, np.int64)
-    for start in range(0, n, MANY):
-        size = min(MANY, n - start)
-        if size < MANY:
-            products = np.empty((width, size), rows.dtype)
-        np.dot(directions, rows[start : start + size].T, products)
-        for r in range(n_restarts):
-            for k in range(n_components):
-                own, offset = products[r * n_components + k], offsets[r * n_components + k]
-                for i in range(size):
-                    value = own[i] + offset
-                    closer = k == 0 or value < best[i]
-                    best[i] = value if closer else best[i]
-                    where[i] = k if closer else where[i]
-            total = 0.0
-            for i in range(size):
-                total += weights[start + i] * max(best[i] + norms[start + i], 0.0)
-                labels[r, start + i] = where[i]
-            objective[r] -= total
-            for i in range(size):
-                weight, k = weights[start + i], where[i]
-                counts[r, k] += weight
+    few = n_columns <= FEW_COLUMNS
+    room = LOOPED if few else MULTIPLIED
+    index = np.empty(room, np.int64)
+    gathered = np.empty(room * n_columns, rows.dtype)
+    products = np.empty(len(centroids) * room, rows.dtype)
+    directions = centroids * rows.dtype.type(-2)
+    offsets = np.empty(len(centroids), rows.dtype)
+    for k in range(len(centroids)):
+        offsets[k] = 0.0 if few else squared_distance(centroids[k], centroids[k] * 0)
+    best, second = np.empty(room, rows.dtype), np.empty(room, rows.dtype)
+    where = np.empty(room, rows.dtype)
+    changed, squares, i = 0, 0.0, 0
+    while i < n:
+        m = 0
+        while i < n and m < room:
+            k = labels[i]
+            upper[i] += moved[k]
+            lower[i] -= rival[k]
+            if not upper[i] < lower[i]:
+                if k >= 0:
+                    square = squared_distance(rows[i], centroids[k])
+                    upper[i] = math.sqrt(square + slack * (norms[i] + reach))
+                if not upper[i] < lower[i]:
+                    index[m] = i
+                    m += 1
+            i += 1
+        if m == 0:
+            break
+        own = products[: len(centroids) * m].reshape(len(centroids), m)
+        if few:
+            columns = gathered[: m * n_columns].reshape(n_columns, m)
+            for j in range(m):
                 for a in range(n_columns):
-                    sums[r, k, a] += weight * rows[start + i, a]
-    return counts, sums, objective
+                    columns[a, j] = rows[index[j], a]
+            for k in range(len(centroids)):
+                squared_distances(columns, centroids[k], own[k])
+        elif index[m - 1] - index[0] == m - 1:
+            np.dot(directions, rows[index[0] : index[0] + m].T, own)
+        else:
+            chosen = gathered[: m * n_columns].reshape(m, n_columns)
+            for j in range(m):
+                for a in range(n_columns):
+                    chosen[j, a] = rows[index[j], a]
+            np.dot(directions, chosen.T, own)
+        two_least(own, offsets, best, second, where)
+        for j in range(m):
+            row, k = index[j], int(where[j])
+            shift = 0.0 if few else norms[row]
+            error = slack * (norms[row] + reach)
+            square = max(best[j] + shift, 0.0)
+            squares += weights[row] * square
+            upper[row] = math.sqrt(square + error)
+            lower[row] = math.sqrt(max(second[j] + shift - error, 0.0))
+            before = labels[row]
+            if k != before:
+                labels[row] = k
+                weight = weights[row]
+                counts[k] += weight
+                for a in range(n_columns):
+                    sums[k, a] += weight * rows[row, a]
+                if before >= 0:
+                    changed += 1
+                    counts[before] -= weight
+                    for a in range(n_columns):
+                        sums[before, a] -= weight * rows[row, a]
+    return changed, squares
 
 
 @compiled_fast
-def nearest_few(rows, columns, first, last, weights, centres, n_components, labels):
-    """The same for rows `first` to `last` of few columns; loops are then faster than products.
-
-    ``columns``, (D, n), float64, are the rows laid out columns first; ``centres``, (R K, D), the
-    mu.
-    """
-    n_columns, n_restarts = len(columns), len(labels)
-    counts = np.zeros((n_restarts, n_components))
-    sums = np.zeros((n_restarts, n_components, n_columns))
-    objective = np.zeros(n_restarts)
-    distance, best, where = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
-    for start in range(first, last, CHUNK):
-        size = min(CHUNK, last - start)
-        for r in range(n_restarts):
-            for k in range(n_components):
-                squared_distances(columns, start, size, centres[r * n_components + k], distance)
-                for i in range(size):
-                    closer = k == 0 or distance[i] < best[i]
-                    best[i] = distance[i] if closer else best[i]
-                    where[i] = k if closer else where[i]
-            total = 0.0
-            for i in range(size):
-                weight, k = weights[start + i], int(where[i])
-                total += weight * best[i]
-                labels[r, start + i] = k
-                counts[r, k] += weight
-                for a in range(n_columns):
-                    sums[r, k, a] += weight * rows[start + i, a]
-            objective[r] -= total
-    return counts, sums, objective
+def squared_distance(x, y):
+    total = 0.0
+    for a in range(len(x)):
+        total += (x[a] - y[a]) * (x[a] - y[a])
+    return total
 
 
 @compiled_fast
-def squared_distances(columns, start, size, centre, out):
-    """Write the squared distances of a chunk of rows to a point into out."""
-    n_columns = len(columns)
-    for i in range(size):
+def two_least(products, offsets, best, second, where):
+    """The least and the second least of every column of products + offsets, and where."""
+    n_components, m = products.shape
+    for j in range(m):
+        best[j] = second[j] = np.inf
+        where[j] = 0
+    for k in range(n_components):
+        own, offset = products[k], offsets[k]
+        for j in range(m):
+            value = own[j] + offset
+            closer = value < best[j]
+            other = best[j] if closer else value
+            best[j] = value if closer else best[j]
+            where[j] = k if closer else where[j]
+            second[j] = other if other < second[j] else second[j]
+
+
+@compiled_fast
+def squared_distances(columns, centre, out):
+    """Squared distances to a point of rows that are laid out columns first, (D, m)."""
+    n_columns, m = columns.shape
+    for i in range(m):
         out[i] = 0.0
     a = 0
     while a + 4 <= n_columns:  # four at a time, so that the sums are fetched less often
-        x0, c0 = columns[a, start : start + size], centre[a]
-        x1, c1 = columns[a + 1, start : start + size], centre[a + 1]
-        x2, c2 = columns[a + 2, start : start + size], centre[a + 2]
-        x3, c3 = columns[a + 3, start : start + size], centre[a + 3]
-        for i in range(size):
+        x0, c0 = columns[a], centre[a]
+        x1, c1 = columns[a + 1], centre[a + 1]
+        x2, c2 = columns[a + 2], centre[a + 2]
+        x3, c3 = columns[a + 3], centre[a + 3]
+        for i in range(m):
             out[i] += (x0[i] - c0) * (x0[i] - c0) + (x1[i] - c1) * (x1[i] - c1)
             out[i] += (x2[i] - c2) * (x2[i] - c2) + (x3[i] - c3) * (x3[i] - c3)
         a += 4
     while a < n_columns:
-        x0, c0 = columns[a, start : start + size], centre[a]
-        for i in range(size):
+        x0, c0 = columns[a], centre[a]
+        for i in range(m):
             out[i] += (x0[i] - c0) * (x0[i] - c0)
         a += 1
 
 
 @compiled_fast
-def nearest_sparse(stored, norms, weights, directions, offsets, n_components, labels):
+def reassign_sparse(stored, norms, weights, of_centroids, moved, rival, state, counts, sums):
     """The same for CSR rows, ``stored = (indptr, indices, data)``; sums are of what is stored.
 
-    Directions are laid out (D, R K): one stored value meets numbers that lie side by side.
+    ``of_centroids`` has the directions -2 mu, (D, K), so that one stored value meets numbers that
+    lie side by side, and what is to be added to the products, before what rounding may do.
     """
+    labels, upper, lower = state
     indptr, indices, data = stored
-    n, (n_columns, width) = len(norms), directions.shape
-    n_restarts = len(labels)
-    counts = np.zeros((n_restarts, n_components))
-    sums = np.zeros((n_restarts, n_components, n_columns))
-    objective = np.zeros(n_restarts)
-    own = np.empty(width, directions.dtype)
-    for i in range(n):
-        weight = weights[i]
-        for j in range(width):
+    directions, offsets, reach, slack = of_centroids
+    n_components = len(offsets)
+    own = np.empty(n_components, directions.dtype)
+    changed, squares = 0, 0.0
+    for i in range(len(norms)):
+        before = labels[i]
+        upper[i] += moved[before]
+        lower[i] -= rival[before]
+        if upper[i] < lower[i]:
+            continue
+        for j in range(n_components):
             own[j] = 0.0
         position, end = indptr[i], indptr[i + 1]
         while position + 4 <= end:  # four at a time, so that the sums are fetched less often
@@ -150,31 +191,34 @@ def nearest_sparse(stored, norms, weights, directions, offsets, n_components, la
             v1, d1 = data[position + 1], directions[indices[position + 1]]
             v2, d2 = data[position + 2], directions[indices[position + 2]]
             v3, d3 = data[position + 3], directions[indices[position + 3]]
-            for j in range(width):
+            for j in range(n_components):
                 own[j] += v0 * d0[j] + v1 * d1[j] + v2 * d2[j] + v3 * d3[j]
             position += 4
         while position < end:
             value, direction = data[position], directions[indices[position]]
-            for j in range(width):
+            for j in range(n_components):
                 own[j] += value * direction[j]
             position += 1
-        for r in range(n_restarts):
-            best, k = nearest(own, offsets, r * n_components, n_components)
-            labels[r, i] = k
-            counts[r, k] += weight
-            objective[r] -= weight * max(best + norms[i], 0.0)
-            total = sums[r, k]
-            for position in range(indptr[i], indptr[i + 1]):
-                total[indices[position]] += weight * data[position]
-    return counts, sums, objective
-
-
-@compiled_fast
-def nearest(products, offsets, first, n_components):
-    """The least of products + offsets among `n_components` from `first` on, and where it is."""
-    best, where = products[first] + offsets[first], 0
-    for k in range(1, n_components):
-        value = products[first + k] + offsets[first + k]
-        if value < best:
-            best, where = value, k
-    return best, where
+        best, second, k = np.inf, np.inf, 0
+        for j in range(n_components):
+            value = own[j] + offsets[j]
+            if value < best:
+                best, second, k = value, best, j
+            elif value < second:
+                second = value
+        weight, error = weights[i], slack * (norms[i] + reach)
+        square = max(best + norms[i], 0.0)
+        squares += weight * square
+        upper[i] = math.sqrt(square + error)
+        lower[i] = math.sqrt(max(second + norms[i] - error, 0.0))
+        if k != before:
+            labels[i] = k
+            counts[k] += weight
+            for position in range(indptr[i], end):
+                sums[k, indices[position]] += weight * data[position]
+            if before >= 0:
+                changed += 1
+                counts[before] -= weight
+                for position in range(indptr[i], end):
+                    sums[before, indices[position]] -= weight * data[position]
+    return changed, squares

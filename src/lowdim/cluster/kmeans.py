@@ -149,11 +149,11 @@ class KMeans(Centroid):
             means = start.centroids(data, int(self.n_clusters), rng)
             family = CentroidFamily(data, self.empty, rng)
             fit = run(family, data, means, options, verbose=int(self.verbose))
-            self._set(fit, data)
+            self.inertia_ = self._set(fit, data)
         units = -data.total_weight * data.scale**2
         self.inertia_trace_ = fit.result.traces[fit.best] * units
         self.restart_inertias_ = fit.result.objective * units
-        self.inertia_ = float(self.restart_inertias_[fit.best])
+        self.restart_inertias_[fit.best] = self.inertia_
         self._owned = fit.result.parameters.weights[fit.best].cpu().numpy()
         return self
 
@@ -180,7 +180,7 @@ class KMeans(Centroid):
             owned = self._owned + counts
             moved = (self._owned[:, None] * means + sums) / np.maximum(owned, 1e-300)[:, None]
             moved = np.where(owned[:, None] > 0, moved, means)
-            self.labels_ = labels_of(data, moved)
+            self.labels_ = labels_of(data, moved)[0]
         self._owned = owned
         self.cluster_centers_ = moved * data.scale + data.mean
         self.inertia_ = -float(objective[0]) * data.total_weight * data.scale**2

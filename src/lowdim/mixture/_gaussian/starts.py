@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lowdim.cluster._family import CentroidFamily
 from lowdim.cluster._fit import run
-from lowdim.cluster._fused import nearest_labels
+from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._seeding import seed
 from lowdim.data.blocks import Block, DenseBlock
 from lowdim.math.linalg import descending_eigh
@@ -159,7 +159,7 @@ class Starter:
         means = seed(block, n_clusters, "greedy-k-means++", self.rng).cpu().numpy()
         fit = run(CentroidFamily(rows, "farthest", self.rng), rows, means[None], LLOYD)
         centroids = torch.from_numpy(fit.means[None]).to(rows.device)
-        labels: np.ndarray = nearest_labels(block, centroids)[0]
+        labels: np.ndarray = nearest_labels(block, centroids)[0][0]
         return labels
 
     def _white(self) -> Block:
