@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any
+from functools import reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,131 +11,113 @@ from torch import Tensor
 
 from lowdim._threads import in_threads, row_parts
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
-from lowdim.mixture._family import Statistics
 
 #: Rows times clusters that are worth a thread.
 THREAD_WORK = 50_000
 
 
-class Assignment:
-    """Which centroid is nearest to each row of a block, for R sets of K centroids.
-
-    For every row it keeps an upper bound on the distance to its centroid and a lower bound on the
-    distance to all others (Hamerly 2010). When centroids move, the bounds move with them, and a
-    row is looked at again only if they no longer tell its centroid. Sums change by the rows that
-    change hands; they are made anew after as many changes as there are rows, so that rounding
-    stays that of a few plain sums.
+class State(NamedTuple):
+    """What is known of some rows for R sets of centroids.
 
     Attributes
     ----------
-    means : ndarray of shape (R, K, D)
-        The centroids.
-    labels : ndarray of shape (R, n), int32
-    squares : ndarray of shape (R,)
-        Summed squared distances of the rows that the last move looked at: of all of them after
-        the first.
+    labels : (R, n), int32
+        The nearest centroid; -1 for rows that have none yet.
+    upper, lower : (R, n)
+        Bounds on the distance to it, and on those to all others.
+    counts, sums : (R, K), (R, K, D)
+        Weight, and weighted sum of what is stored, of the rows of each cluster.
+    changes : (R,)
+        How often a label has changed since the sums were made.
+    squares : (R,)
+        Summed squared distances of the rows that the last move looked at; at first, of all.
+    """
+
+    labels: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+    counts: np.ndarray
+    sums: np.ndarray
+    changes: np.ndarray
+    squares: np.ndarray
+
+
+class Assignment:
+    """Which centroid is nearest to each row of a block, for R sets of K centroids.
+
+    For every row there are an upper bound on the distance to its centroid and a lower bound on
+    the distance to all others (Hamerly 2010, Making k-means even faster). Bounds move as far as
+    centroids do, and a row is looked at again only where they no longer tell its centroid. Sums
+    change by the rows that change hands, and are made anew after as many changes as there are
+    rows, so that rounding stays that of a few plain sums.
     """
 
     def __init__(self, block: Block, means: np.ndarray) -> None:
         assert isinstance(block, (DenseBlock, SparseBlock))
         (r, k, d), n = means.shape, block.n_rows
-        self._norms = block.squared_norms.numpy()
-        self._weights = np.ones(n) if block.weights is None else block.weights.numpy()
-        self._energy = float(self._norms @ self._weights)
-        self.means, self.labels = means, np.full((r, n), -1, np.int32)
-        self._upper, self._lower = np.full((r, n), np.inf), np.zeros((r, n))
-        self._counts, self._sums = np.zeros((r, k)), np.zeros((r, k, d))
-        self._n_changed = np.zeros(r, np.int64)
-        self.squares = np.zeros(r)
-        self._reassign(block, np.zeros((r, k)))
-
-    def move(self, block: Block, means: np.ndarray) -> None:
-        """Follow the centroids; there may be fewer sets of them than there were."""
-        if len(means) != len(self.means):
-            self._select([int(np.square(self.means - own).sum((1, 2)).argmin()) for own in means])
-        moved = np.sqrt(np.square(means - self.means).sum(2))
-        self.means = means
-        for r in np.flatnonzero(self._n_changed >= block.n_rows):
-            self.labels[r], self._upper[r] = -1, np.inf
-            self._counts[r], self._sums[r], self._n_changed[r] = 0.0, 0.0, 0
-        self._reassign(block, moved)
-
-    def statistics(self, block: Block) -> Statistics:
-        """Counts = sum w, sums = sum w x, of the rows of every cluster."""
-        counts, sums = self._counts.copy(), self._sums.copy()
-        if isinstance(block, SparseBlock):
-            sums = (sums - counts[..., None] * block.mean) / block.scale
-        return {"counts": torch.from_numpy(counts), "sums": torch.from_numpy(sums)}
-
-    def objective(self, statistics: Statistics) -> Tensor:
-        """Minus the summed squared distances of all rows to their centroids, (R,)."""
-        means, counts = torch.from_numpy(self.means), statistics["counts"]
-        gained = (2 * statistics["sums"] - counts[..., None] * means).mul_(means).sum((1, 2))
-        return gained - self._energy
-
-    def _select(self, index: list[int]) -> None:
-        """Go on from some of the sets of centroids: bounds hold wherever these move from here."""
-        for name in ("means", "labels", "_upper", "_lower", "_counts", "_sums", "_n_changed"):
-            setattr(self, name, getattr(self, name)[index])
-
-    def _reassign(self, block: Block, moved: np.ndarray) -> None:
-        n, (r, k) = block.n_rows, moved.shape
-        rival = moved.copy()  # of all other centroids the move that went farthest
-        farthest = moved.argmax(1)
-        rival[:] = moved.max(1, keepdims=True)
-        if k > 1:
-            rival[np.arange(r), farthest] = np.partition(moved, -2, 1)[:, -2]
-        prepared = [(_sparse if isinstance(block, SparseBlock) else _dense)(block, own)
-                    for own in self.means]
-
-        def work(task: tuple[int, slice]) -> Any:
-            r, part = task
-            function, of_rows, of_centroids = prepared[r]
-            counts, sums = np.zeros_like(self._counts[r]), np.zeros_like(self._sums[r])
-            state = self.labels[r, part], self._upper[r, part], self._lower[r, part]
-            changed, squares = function(
-                of_rows(part), self._norms[part], self._weights[part], of_centroids,
-                moved[r], rival[r], state, counts, sums,
+        norms = block.squared_norms.numpy()
+        weights = np.ones(n) if block.weights is None else block.weights.numpy()
+        self._energy = float(norms @ weights)
+        self._stored = (block.mean, block.scale) if isinstance(block, SparseBlock) else None
+        parts = row_parts(n, n * k * r // THREAD_WORK)
+        self._rows = [(_part(block, part), norms[part], weights[part]) for part in parts]
+        self._states = [
+            State(
+                labels=np.full((r, part.stop - part.start), -1, np.int32),
+                upper=np.full((r, part.stop - part.start), np.inf),
+                lower=np.zeros((r, part.stop - part.start)),
+                counts=np.zeros((r, k)),
+                sums=np.zeros((r, k, d)),
+                changes=np.zeros(r, np.int64),
+                squares=np.zeros(r),
             )
-            return counts, sums, changed, squares
+            for part in parts
+        ]
+        self._means = means
+        self.move(means)
 
-        tasks = list(product(range(r), row_parts(n, n * k * r // THREAD_WORK)))
-        self.squares = np.zeros(r)
-        for (own, _), (counts, sums, changed, squares) in zip(
-            tasks, in_threads(work, tasks), strict=True
-        ):
-            self._counts[own] += counts
-            self._sums[own] += sums
-            self._n_changed[own] += changed
-            self.squares[own] += squares
+    def move(self, means: np.ndarray) -> None:
+        """Follow the centroids, (R, K, D); there may be fewer sets of them than there were."""
+        if len(means) != len(self._means):
+            # Bounds hold wherever centroids go from here; those of the nearest hold best.
+            index = [int(np.square(self._means - own).sum((1, 2)).argmin()) for own in means]
+            self._means = self._means[index]
+            self._states = [State(*(value[index] for value in own)) for own in self._states]
+        from lowdim.cluster._nearest import reassign_dense, reassign_sparse
+
+        reassign = reassign_dense if self._stored is None else reassign_sparse
+        tasks = zip(self._rows, self._states, strict=True)
+        in_threads(lambda task: reassign(*task[0], self._means, means, task[1]), tasks)
+        self._means = means
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The nearest centroid of every row, (R, n), int32."""
+        return np.concatenate([own.labels for own in self._states], axis=1)
+
+    @property
+    def squares(self) -> np.ndarray:
+        """Summed squared distances of the rows that the last move looked at, (R,)."""
+        return np.sum([own.squares for own in self._states], axis=0)
+
+    def sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts (R, K) and sums (R, K, D) of the rows, and minus the squared distances, (R,)."""
+        counts = reduce(np.add, (own.counts for own in self._states))
+        sums = reduce(np.add, (own.sums for own in self._states))
+        if self._stored is not None:
+            mean, scale = self._stored
+            sums = (sums - counts[..., None] * mean) / scale
+        doubled = 2 * sums - counts[..., None] * self._means
+        return counts, sums, np.einsum("rkd,rkd->r", doubled, self._means) - self._energy
 
 
-def _dense(block: DenseBlock, means: np.ndarray) -> Any:
-    from lowdim.cluster._nearest import reassign_dense
-
-    rows = block.host_rows
-    centroids = means.astype(rows.dtype)
-    reach = float(np.square(means).sum(1).max())
-    slack = (means.shape[1] + 16) * np.finfo(rows.dtype).eps
-    return reassign_dense, lambda part: rows[part], (centroids, reach, slack)
-
-
-def _sparse(block: SparseBlock, means: np.ndarray) -> Any:
-    from lowdim.cluster._nearest import reassign_sparse
-
+def _part(block: DenseBlock | SparseBlock, part: slice) -> Any:
+    """Some rows of a block, as compiled functions take them."""
+    if isinstance(block, DenseBlock):
+        return block.host_rows[part]
     rows = block.rows
-    scaled = -2 * means.T / block.scale
-    directions = np.ascontiguousarray(scaled, dtype=rows.dtype)
-    squares = np.square(means).sum(1)
-    # The rows are centred by what their products lack.
-    offsets = squares - block.mean @ scaled
-    reach = float(squares.max() + np.square(block.mean / block.scale).sum())
-    slack = 2 * (means.shape[1] + 16) * np.finfo(rows.dtype).eps
-
-    def of_rows(part: slice) -> Any:
-        return rows.indptr[part.start : part.stop + 1], rows.indices, rows.data
-
-    return reassign_sparse, of_rows, (directions, offsets, reach, slack)
+    own = rows.indptr[part.start : part.stop + 1]
+    return own, rows.indices, rows.data, block.mean, block.scale
 
 
 def nearest_labels(block: Block, means: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Self
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.cluster._assignment import Assignment
 from lowdim.data.blocks import Block, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 
@@ -32,10 +29,6 @@ class Centroids(Parameters):
     """
 
     means: Tensor
-
-    def moved(self, after: Self) -> Tensor:
-        """Summed squared distances of all centroids to where they were, (R,)."""
-        return (after.means - self.means).square().sum((1, 2))
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,13 @@ class CentroidFamily:
     empty: str
     rng: np.random.Generator
     beta: float = 1.0
-    assignments: WeakKeyDictionary[Block, Assignment] = field(default_factory=WeakKeyDictionary)
+
+    def parameters(self, means: np.ndarray, weights: np.ndarray | None = None) -> Centroids:
+        """Centroids (R, K, D) from arrays on the host, where the rows are."""
+        counts = np.ones(means.shape[:2]) if weights is None else weights
+        places = np.ascontiguousarray(means, dtype=np.float64)
+        device = self.rows.device
+        return Centroids(torch.from_numpy(counts).to(device), torch.from_numpy(places).to(device))
 
     def log_joint(self, block: Block, parameters: Centroids) -> Tensor:
         """``-beta ||x - mu_k||^2``, (R, K, n)."""
@@ -70,19 +69,7 @@ class CentroidFamily:
     def expectation(
         self, block: Block, parameters: Centroids, assignment: str, beta: float
     ) -> tuple[Statistics, Tensor]:
-        if assignment != "soft" and parameters.means.device.type == "cpu":
-            return self._nearest(block, parameters.means.numpy())
         return block_expectation(self, block, parameters, assignment, beta)
-
-    def _nearest(self, block: Block, means: np.ndarray) -> tuple[Statistics, Tensor]:
-        """The same for closest assignment, from where the last pass over the block left it."""
-        found = self.assignments.get(block)
-        if found is None:  # new, or made anew for every pass
-            found = self.assignments[block] = Assignment(block, means)
-        else:
-            found.move(block, means)
-        statistics = found.statistics(block)
-        return statistics, found.objective(statistics)
 
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: Centroids

@@ -17,7 +17,7 @@ from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval
 from lowdim.cluster._base import Centroid
 from lowdim.cluster._family import CentroidFamily, squared_distances
-from lowdim.cluster._fit import run
+from lowdim.cluster._fit import run_hard, run_soft
 from lowdim.data.estimator_rows import read_rows, standardized
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions
@@ -150,7 +150,7 @@ class SoftKMeans(Centroid):
             beta = self._stiffness(hard, data, means)
             options = replace(options, annealing=self._schedule(beta, critical, data.scale))
             family = replace(hard, beta=beta)
-            fit = run(family, data, means, options, verbose=int(self.verbose))
+            fit = run_soft(family, data, means, options, verbose=int(self.verbose))
             self._set(fit, data)
         self.beta_, self.critical_beta_ = beta / data.scale**2, critical / data.scale**2
         units = -data.total_weight / self.beta_
@@ -208,8 +208,7 @@ class SoftKMeans(Centroid):
         """Beta in standardised units."""
         if not isinstance(self.beta, str):
             return float(self.beta) * data.scale**2
-        options = EMOptions(assignment="closest", max_iter=100, movement=1e-4)
-        result = run(family, data, means, options).result
+        result = run_hard(family, data, means, max_iter=100, tol=1e-4).result
         within = -float(np.nanmax(result.objective)) / data.n_columns
         return 0.5 / max(within, 1e-12)
 
