@@ -24,18 +24,22 @@ class State(NamedTuple):
     labels : (R, n), int32
         The nearest centroid; -1 for rows that have none yet.
     upper, lower : (R, n)
-        Bounds on the distance to it, and on those to all others.
+        Bounds on the distance to it, less `travelled`, and on that to any other, plus `rival`.
+    travelled, rival : (R, K)
+        How far each centroid has moved so far, and the farthest that any other has at each move.
     counts, sums : (R, K), (R, K, D)
         Weight, and weighted sum of what is stored, of the rows of each cluster.
     changes : (R,)
         How often a label has changed since the sums were made.
     squares : (R,)
-        Summed squared distances of the rows that the last move looked at; at first, of all.
+        Summed squared distances of the rows that had no label before the last move.
     """
 
     labels: np.ndarray
     upper: np.ndarray
     lower: np.ndarray
+    travelled: np.ndarray
+    rival: np.ndarray
     counts: np.ndarray
     sums: np.ndarray
     changes: np.ndarray
@@ -66,6 +70,8 @@ class Assignment:
                 labels=np.full((r, part.stop - part.start), -1, np.int32),
                 upper=np.full((r, part.stop - part.start), np.inf),
                 lower=np.zeros((r, part.stop - part.start)),
+                travelled=np.zeros((r, k)),
+                rival=np.zeros((r, k)),
                 counts=np.zeros((r, k)),
                 sums=np.zeros((r, k, d)),
                 changes=np.zeros(r, np.int64),
@@ -97,7 +103,7 @@ class Assignment:
 
     @property
     def squares(self) -> np.ndarray:
-        """Summed squared distances of the rows that the last move looked at, (R,)."""
+        """Summed squared distances of the rows, if the centroids have not moved yet, (R,)."""
         return np.sum([own.squares for own in self._states], axis=0)
 
     def sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

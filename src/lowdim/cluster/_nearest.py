@@ -11,10 +11,8 @@ import numpy as np
 
 from lowdim._compile import compiled_fast
 
-#: Up to so many columns loops over rows are faster than matrix products.
-FEW_COLUMNS = 16
-#: Rows that are looked at together: in loops, and in products, which are slow with few rows.
-LOOPED, MULTIPLIED = 256, 1024
+#: Rows that are multiplied with the centroids together.
+TOGETHER = 256
 #: What rounding may do to a squared distance: the machine's precision times the columns and this.
 ROUNDINGS = 16
 
@@ -34,55 +32,40 @@ def reassign_dense(rows, norms, weights, before, means, state):
         Overwritten.
     """
     n_restarts, n_components, n_columns = means.shape
-    n, few = len(rows), n_columns <= FEW_COLUMNS
-    slack = (n_columns + ROUNDINGS) * np.finfo(rows.dtype).eps
-    room = LOOPED if few else MULTIPLIED
-    index, gathered = np.empty(room, np.int64), np.empty(room * n_columns, rows.dtype)
-    products = np.empty(n_components * room, rows.dtype)
-    best, second = np.empty(room, rows.dtype), np.empty(room, rows.dtype)
-    where, offsets = np.empty(room, rows.dtype), np.zeros(n_components, rows.dtype)
-    centroids = np.empty((n_components, n_columns), rows.dtype)
+    n, slack = len(rows), (n_columns + ROUNDINGS) * np.finfo(rows.dtype).eps
+    index, gathered = np.empty(TOGETHER, np.int64), np.empty(TOGETHER * n_columns, rows.dtype)
+    products, offsets = np.empty(n_components * TOGETHER, rows.dtype), np.empty(n_components)
+    best, second = np.empty(TOGETHER, rows.dtype), np.empty(TOGETHER, rows.dtype)
+    where = np.empty(TOGETHER, rows.dtype)
     directions = np.empty((n_components, n_columns), rows.dtype)
-    moved, rival = np.empty(n_components), np.empty(n_components)
     for r in range(n_restarts):
         labels, upper, lower = state.labels[r], state.upper[r], state.lower[r]
-        counts, sums, changes, squares = state.counts[r], state.sums[r], state.changes[r], 0.0
-        if changes >= n:
-            labels[:], upper[:], counts[:], sums[:], changes = -1, np.inf, 0.0, 0.0, 0
-        travel(before[r], means[r], moved, rival)
+        counts, sums = state.counts[r], state.sums[r]
+        travelled, rival, centroids = state.travelled[r], state.rival[r], means[r]
+        travel(before[r], centroids, travelled, rival)
+        begin(labels, upper, counts, sums, state.changes[r : r + 1], state.squares[r : r + 1])
         reach = 0.0
         for k in range(n_components):
-            length = 0.0
+            offsets[k] = 0.0
             for a in range(n_columns):
-                centroids[k, a], directions[k, a] = means[r, k, a], -2 * means[r, k, a]
-                length += means[r, k, a] * means[r, k, a]
-            reach = max(reach, length)
-            offsets[k] = 0.0 if few else length
+                directions[k, a] = -2 * centroids[k, a]
+                offsets[k] += centroids[k, a] * centroids[k, a]
+            reach = max(reach, offsets[k])
         i = 0
         while i < n:
             m = 0
-            while i < n and m < room:
+            while i < n and m < TOGETHER:
                 k = labels[i]
-                upper[i] += moved[k]
-                lower[i] -= rival[k]
-                if not upper[i] < lower[i]:
+                if not upper[i] + travelled[k] < lower[i] - rival[k]:
                     if k >= 0:
-                        square = squared_distance(rows[i], centroids[k])
-                        upper[i] = math.sqrt(square + slack * (norms[i] + reach))
+                        upper[i] = math.sqrt(squared_distance(rows[i], centroids[k])) - travelled[k]
                     index[m] = i
-                    m += not upper[i] < lower[i]
+                    m += not upper[i] + travelled[k] < lower[i] - rival[k]
                 i += 1
             if m == 0:
                 break
             own = products[: n_components * m].reshape(n_components, m)
-            if few:
-                columns = gathered[: m * n_columns].reshape(n_columns, m)
-                for j in range(m):
-                    for a in range(n_columns):
-                        columns[a, j] = rows[index[j], a]
-                for k in range(n_components):
-                    squared_distances(columns, centroids[k], own[k])
-            elif index[m - 1] - index[0] == m - 1:
+            if index[m - 1] - index[0] == m - 1:
                 np.dot(directions, rows[index[0] : index[0] + m].T, own)
             else:
                 chosen = gathered[: m * n_columns].reshape(m, n_columns)
@@ -93,23 +76,27 @@ def reassign_dense(rows, norms, weights, before, means, state):
             two_least(own, offsets, best, second, where)
             for j in range(m):
                 row, k = index[j], int(where[j])
-                shift = 0.0 if few else norms[row]
                 error = slack * (norms[row] + reach)
-                square, weight, last = max(best[j] + shift, 0.0), weights[row], labels[row]
-                squares += weight * square
-                upper[row] = math.sqrt(square + error)
-                lower[row] = math.sqrt(max(second[j] + shift - error, 0.0))
-                if k != last:
-                    labels[row] = k
-                    counts[k] += weight
-                    for a in range(n_columns):
-                        sums[k, a] += weight * rows[row, a]
-                    if last >= 0:
-                        changes += 1
-                        counts[last] -= weight
-                        for a in range(n_columns):
-                            sums[last, a] -= weight * rows[row, a]
-        state.changes[r], state.squares[r] = changes, squares
+                other = second[j] + norms[row] - error
+                if second[j] - best[j] <= 2 * error:  # too near to tell by products
+                    k, other = nearest_two(rows[row], centroids)
+                lower[row] = math.sqrt(max(other, 0.0)) + rival[k]
+                last, weight = labels[row], weights[row]
+                if k == last:
+                    continue
+                square = squared_distance(rows[row], centroids[k])
+                upper[row] = math.sqrt(square) - travelled[k]
+                labels[row] = k
+                counts[k] += weight
+                for a in range(n_columns):
+                    sums[k, a] += weight * rows[row, a]
+                if last < 0:
+                    state.squares[r] += weight * square
+                    continue
+                state.changes[r] += 1
+                counts[last] -= weight
+                for a in range(n_columns):
+                    sums[last, a] -= weight * rows[row, a]
 
 
 @compiled_fast
@@ -121,16 +108,15 @@ def reassign_sparse(stored, norms, weights, before, means, state):
     # Laid out (D, K), so that one stored value meets numbers that lie side by side.
     directions = np.empty((n_columns, n_components), data.dtype)
     own, offsets = np.empty(n_components, data.dtype), np.empty(n_components)
-    moved, rival = np.empty(n_components), np.empty(n_components)
     remote = 0.0
     for a in range(n_columns):
         remote += (mean[a] / scale) * (mean[a] / scale)
     for r in range(n_restarts):
         labels, upper, lower = state.labels[r], state.upper[r], state.lower[r]
-        counts, sums, changes, squares = state.counts[r], state.sums[r], state.changes[r], 0.0
-        if changes >= len(norms):
-            labels[:], upper[:], counts[:], sums[:], changes = -1, np.inf, 0.0, 0.0, 0
-        travel(before[r], means[r], moved, rival)
+        counts, sums = state.counts[r], state.sums[r]
+        travelled, rival = state.travelled[r], state.rival[r]
+        travel(before[r], means[r], travelled, rival)
+        begin(labels, upper, counts, sums, state.changes[r : r + 1], state.squares[r : r + 1])
         reach = 0.0
         for k in range(n_components):
             length, along = 0.0, 0.0
@@ -142,9 +128,7 @@ def reassign_sparse(stored, norms, weights, before, means, state):
             offsets[k] = length + 2 * along  # the rows are centred by what their products lack
         for i in range(len(norms)):
             last = labels[i]
-            upper[i] += moved[last]
-            lower[i] -= rival[last]
-            if upper[i] < lower[i]:
+            if upper[i] + travelled[last] < lower[i] - rival[last]:
                 continue
             for k in range(n_components):
                 own[k] = 0.0
@@ -171,34 +155,44 @@ def reassign_sparse(stored, norms, weights, before, means, state):
                     second = value
             error, weight = slack * (norms[i] + reach), weights[i]
             square = max(best + norms[i], 0.0)
-            squares += weight * square
-            upper[i] = math.sqrt(square + error)
-            lower[i] = math.sqrt(max(second + norms[i] - error, 0.0))
-            if where != last:
-                labels[i] = where
-                counts[where] += weight
-                for position in range(indptr[i], end):
-                    sums[where, indices[position]] += weight * data[position]
-                if last >= 0:
-                    changes += 1
-                    counts[last] -= weight
-                    for position in range(indptr[i], end):
-                        sums[last, indices[position]] -= weight * data[position]
-        state.changes[r], state.squares[r] = changes, squares
+            upper[i] = math.sqrt(square + error) - travelled[where]
+            lower[i] = math.sqrt(max(second + norms[i] - error, 0.0)) + rival[where]
+            if where == last:
+                continue
+            labels[i] = where
+            counts[where] += weight
+            for position in range(indptr[i], end):
+                sums[where, indices[position]] += weight * data[position]
+            if last < 0:
+                state.squares[r] += weight * square
+                continue
+            state.changes[r] += 1
+            counts[last] -= weight
+            for position in range(indptr[i], end):
+                sums[last, indices[position]] -= weight * data[position]
 
 
 @compiled_fast
-def travel(before, means, moved, rival):
-    """How far each centroid has moved, and the farthest that any other has."""
+def begin(labels, upper, counts, sums, changes, squares):
+    """Forget sums that have changed as often as there are rows, and the labels with them."""
+    squares[0] = 0.0
+    if changes[0] >= len(labels):
+        labels[:], upper[:], counts[:], sums[:], changes[0] = -1, np.inf, 0.0, 0.0, 0
+
+
+@compiled_fast
+def travel(before, means, travelled, rival):
+    """Add how far each centroid has moved, and the farthest that any other has."""
     first, second, farthest = 0.0, 0.0, 0
     for k in range(len(means)):
-        moved[k] = math.sqrt(squared_distance(means[k], before[k]))
-        if not moved[k] <= first:
-            first, second, farthest = moved[k], first, k
+        moved = math.sqrt(squared_distance(means[k], before[k]))
+        travelled[k] += moved
+        if not moved <= first:
+            first, second, farthest = moved, first, k
         else:
-            second = max(second, moved[k])
+            second = max(second, moved)
     for k in range(len(means)):
-        rival[k] = second if k == farthest else first
+        rival[k] += second if k == farthest else first
 
 
 @compiled_fast
@@ -211,26 +205,16 @@ def squared_distance(x, y):
 
 
 @compiled_fast
-def squared_distances(columns, centre, out):
-    """The same for rows that are laid out columns first, (D, m), written to out."""
-    n_columns, m = columns.shape
-    for i in range(m):
-        out[i] = 0.0
-    a = 0
-    while a + 4 <= n_columns:  # four at a time, so that the sums are fetched less often
-        x0, c0 = columns[a], centre[a]
-        x1, c1 = columns[a + 1], centre[a + 1]
-        x2, c2 = columns[a + 2], centre[a + 2]
-        x3, c3 = columns[a + 3], centre[a + 3]
-        for i in range(m):
-            out[i] += (x0[i] - c0) * (x0[i] - c0) + (x1[i] - c1) * (x1[i] - c1)
-            out[i] += (x2[i] - c2) * (x2[i] - c2) + (x3[i] - c3) * (x3[i] - c3)
-        a += 4
-    while a < n_columns:
-        x0, c0 = columns[a], centre[a]
-        for i in range(m):
-            out[i] += (x0[i] - c0) * (x0[i] - c0)
-        a += 1
+def nearest_two(row, centroids):
+    """Which centroid is nearest to a row, and the squared distance to the second nearest."""
+    best, second, where = np.inf, np.inf, 0
+    for k in range(len(centroids)):
+        value = squared_distance(row, centroids[k])
+        if value < best:
+            best, second, where = value, best, k
+        elif value < second:
+            second = value
+    return where, second
 
 
 @compiled_fast
