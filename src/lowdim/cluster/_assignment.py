@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,8 +107,8 @@ class Assignment:
 
     def sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Counts (R, K) and sums (R, K, D) of the rows, and minus the squared distances, (R,)."""
-        counts = reduce(np.add, (own.counts for own in self._states))
-        sums = reduce(np.add, (own.sums for own in self._states))
+        counts: np.ndarray = sum(own.counts for own in self._states)
+        sums: np.ndarray = sum(own.sums for own in self._states)
         if self._stored is not None:
             mean, scale = self._stored
             sums = (sums - counts[..., None] * mean) / scale

@@ -7,7 +7,7 @@ loop costs per step would count, and rows that need no second look are passed ov
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import reduce
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -35,13 +35,8 @@ class NearestSums:
 
     def __call__(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Counts (R, K), sums (R, K, D) and minus the mean squared distances, (R,)."""
-        counts, sums = np.zeros(means.shape[:2]), np.zeros(means.shape)
-        objective = np.zeros(len(means))
-        for block in self.data:
-            own = self._of_block(block, means)
-            counts += own[0]
-            sums += own[1]
-            objective += own[2]
+        parts = [self._of_block(block, means) for block in self.data]
+        counts, sums, objective = (reduce(np.add, values) for values in zip(*parts, strict=True))
         return counts, sums, objective / self.data.total_weight
 
     def _of_block(self, block: Block, means: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -101,24 +96,26 @@ class _Runs:
         """One pass: new means, a new place for empty clusters, and an end for some restarts."""
         counts, sums, value = self.sums(self.means)
         self.n_iter[self.active] += 1
-        ahead = value + PATIENCE * np.maximum(value - self.objective[self.active], 0)
+        gain = value - self.objective[self.active]
         self._record(value)
         empty = counts <= 0
-        updated = sums / np.where(empty, 1.0, counts)[..., None]
-        going = np.square(updated - self.means).sum((1, 2)) > tol
+        reseeded = np.zeros(len(self.active), bool)
         if empty.any():
-            updated[empty] = self.means[empty]
-            going = np.square(updated - self.means).sum((1, 2)) > tol
+            updated = np.where(empty[..., None], self.means, sums / (counts + empty)[..., None])
             reseeded = self._reseed(counts, updated, empty)
-            going |= reseeded
-            ahead[reseeded] = np.inf
-        self._retire(~going, StopReason.CONVERGED)
+        else:
+            updated = sums / counts[..., None]
+        going = (np.square(updated - self.means).sum((1, 2)) > tol) | reseeded
+        if not going.all():
+            self._retire(~going, StopReason.CONVERGED)
         if prune and self.best > -np.inf:
-            hopeless = going & (ahead < self.best)
-            self._retire(hopeless, StopReason.OUTPACED)
-            going &= ~hopeless
-        self.active = self.active[going]
-        self.means, self.weights = updated[going], counts[going]
+            behind = value + PATIENCE * np.maximum(gain, 0) < self.best
+            self._retire(going & behind & ~reseeded, StopReason.OUTPACED)
+            going &= ~behind | reseeded
+        self.means, self.weights = updated, counts
+        if not going.all():
+            self.active = self.active[going]
+            self.means, self.weights = updated[going], counts[going]
 
     def _record(self, value: np.ndarray) -> None:
         self.objective[self.active] = value

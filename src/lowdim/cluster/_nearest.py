@@ -32,18 +32,20 @@ def reassign_dense(rows, norms, weights, before, means, state):
         Overwritten.
     """
     n_restarts, n_components, n_columns = means.shape
-    n, slack = len(rows), (n_columns + ROUNDINGS) * np.finfo(rows.dtype).eps
-    index, gathered = np.empty(TOGETHER, np.int64), np.empty(TOGETHER * n_columns, rows.dtype)
+    slack = (n_columns + ROUNDINGS) * np.finfo(rows.dtype).eps
+    index, room = np.empty(TOGETHER, np.int64), np.empty(TOGETHER * n_columns, rows.dtype)
     products, offsets = np.empty(n_components * TOGETHER, rows.dtype), np.empty(n_components)
     best, second = np.empty(TOGETHER, rows.dtype), np.empty(TOGETHER, rows.dtype)
     where = np.empty(TOGETHER, rows.dtype)
     directions = np.empty((n_components, n_columns), rows.dtype)
     for r in range(n_restarts):
+        centroids, counts, sums = means[r], state.counts[r], state.sums[r]
         labels, upper, lower = state.labels[r], state.upper[r], state.lower[r]
-        counts, sums = state.counts[r], state.sums[r]
-        travelled, rival, centroids = state.travelled[r], state.rival[r], means[r]
+        travelled, rival = state.travelled[r], state.rival[r]
+        changes, squares = state.changes[r : r + 1], state.squares[r : r + 1]
+        bounds = labels, upper, lower, travelled, rival
         travel(before[r], centroids, travelled, rival)
-        begin(labels, upper, counts, sums, state.changes[r : r + 1], state.squares[r : r + 1])
+        begin(labels, upper, counts, sums, changes, squares)
         reach = 0.0
         for k in range(n_components):
             offsets[k] = 0.0
@@ -52,51 +54,77 @@ def reassign_dense(rows, norms, weights, before, means, state):
                 offsets[k] += centroids[k, a] * centroids[k, a]
             reach = max(reach, offsets[k])
         i = 0
-        while i < n:
-            m = 0
-            while i < n and m < TOGETHER:
-                k = labels[i]
-                if not upper[i] + travelled[k] < lower[i] - rival[k]:
-                    if k >= 0:
-                        upper[i] = math.sqrt(squared_distance(rows[i], centroids[k])) - travelled[k]
-                    index[m] = i
-                    m += not upper[i] + travelled[k] < lower[i] - rival[k]
-                i += 1
+        while i < len(rows):
+            i, m = undecided(i, bounds, index)
+            m = still_undecided(rows, centroids, bounds, index, m)
             if m == 0:
-                break
+                continue
             own = products[: n_components * m].reshape(n_components, m)
-            if index[m - 1] - index[0] == m - 1:
-                np.dot(directions, rows[index[0] : index[0] + m].T, own)
-            else:
-                chosen = gathered[: m * n_columns].reshape(m, n_columns)
-                for j in range(m):
-                    for a in range(n_columns):
-                        chosen[j, a] = rows[index[j], a]
-                np.dot(directions, chosen.T, own)
+            np.dot(directions, taken(rows, index, m, room).T, own)
             two_least(own, offsets, best, second, where)
             for j in range(m):
-                row, k = index[j], int(where[j])
+                row, k, last = index[j], int(where[j]), labels[index[j]]
                 error = slack * (norms[row] + reach)
                 other = second[j] + norms[row] - error
-                if second[j] - best[j] <= 2 * error:  # too near to tell by products
+                if second[j] - best[j] <= 2 * error:  # too near each other to tell by products
                     k, other = nearest_two(rows[row], centroids)
                 lower[row] = math.sqrt(max(other, 0.0)) + rival[k]
-                last, weight = labels[row], weights[row]
                 if k == last:
                     continue
-                square = squared_distance(rows[row], centroids[k])
+                square, weight = squared_distance(rows[row], centroids[k]), weights[row]
                 upper[row] = math.sqrt(square) - travelled[k]
                 labels[row] = k
                 counts[k] += weight
                 for a in range(n_columns):
                     sums[k, a] += weight * rows[row, a]
                 if last < 0:
-                    state.squares[r] += weight * square
+                    squares[0] += weight * square
                     continue
-                state.changes[r] += 1
+                changes[0] += 1
                 counts[last] -= weight
                 for a in range(n_columns):
                     sums[last, a] -= weight * rows[row, a]
+
+
+@compiled_fast
+def undecided(first, bounds, index):
+    """Collect rows from `first` on whose bounds overlap; where it ends, and how many there are."""
+    labels, upper, lower, travelled, rival = bounds
+    i, m = first, 0
+    while i < len(labels) and m < len(index):
+        k = labels[i]
+        if not upper[i] + travelled[k] < lower[i] - rival[k]:
+            index[m] = i
+            m += 1
+        i += 1
+    return i, m
+
+
+@compiled_fast
+def still_undecided(rows, centroids, bounds, index, m):
+    """Those of the m rows whose bounds overlap also with the exact distance to their centroid."""
+    labels, upper, lower, travelled, rival = bounds
+    left = 0
+    for j in range(m):
+        i, k = index[j], labels[index[j]]
+        if k >= 0:
+            upper[i] = math.sqrt(squared_distance(rows[i], centroids[k])) - travelled[k]
+        index[left] = i
+        left += not upper[i] + travelled[k] < lower[i] - rival[k]
+    return left
+
+
+@compiled_fast
+def taken(rows, index, m, room):
+    """The m rows at index, (m, D); a view if they lie side by side."""
+    if index[m - 1] - index[0] == m - 1:
+        return rows[index[0] : index[0] + m]
+    n_columns = rows.shape[1]
+    chosen = room[: m * n_columns].reshape(m, n_columns)
+    for j in range(m):
+        for a in range(n_columns):
+            chosen[j, a] = rows[index[j], a]
+    return chosen
 
 
 @compiled_fast
@@ -113,10 +141,11 @@ def reassign_sparse(stored, norms, weights, before, means, state):
         remote += (mean[a] / scale) * (mean[a] / scale)
     for r in range(n_restarts):
         labels, upper, lower = state.labels[r], state.upper[r], state.lower[r]
-        counts, sums = state.counts[r], state.sums[r]
         travelled, rival = state.travelled[r], state.rival[r]
+        counts, sums = state.counts[r], state.sums[r]
+        changes, squares = state.changes[r : r + 1], state.squares[r : r + 1]
         travel(before[r], means[r], travelled, rival)
-        begin(labels, upper, counts, sums, state.changes[r : r + 1], state.squares[r : r + 1])
+        begin(labels, upper, counts, sums, changes, squares)
         reach = 0.0
         for k in range(n_components):
             length, along = 0.0, 0.0
@@ -130,22 +159,8 @@ def reassign_sparse(stored, norms, weights, before, means, state):
             last = labels[i]
             if upper[i] + travelled[last] < lower[i] - rival[last]:
                 continue
-            for k in range(n_components):
-                own[k] = 0.0
-            position, end = indptr[i], indptr[i + 1]
-            while position + 4 <= end:  # four at a time, so that the sums are fetched less often
-                v0, d0 = data[position], directions[indices[position]]
-                v1, d1 = data[position + 1], directions[indices[position + 1]]
-                v2, d2 = data[position + 2], directions[indices[position + 2]]
-                v3, d3 = data[position + 3], directions[indices[position + 3]]
-                for k in range(n_components):
-                    own[k] += v0 * d0[k] + v1 * d1[k] + v2 * d2[k] + v3 * d3[k]
-                position += 4
-            while position < end:
-                value, direction = data[position], directions[indices[position]]
-                for k in range(n_components):
-                    own[k] += value * direction[k]
-                position += 1
+            begins, ends = indptr[i], indptr[i + 1]
+            multiply(indices[begins:ends], data[begins:ends], directions, own)
             best, second, where = np.inf, np.inf, 0
             for k in range(n_components):
                 value = own[k] + offsets[k]
@@ -161,15 +176,36 @@ def reassign_sparse(stored, norms, weights, before, means, state):
                 continue
             labels[i] = where
             counts[where] += weight
-            for position in range(indptr[i], end):
+            for position in range(begins, ends):
                 sums[where, indices[position]] += weight * data[position]
             if last < 0:
-                state.squares[r] += weight * square
+                squares[0] += weight * square
                 continue
-            state.changes[r] += 1
+            changes[0] += 1
             counts[last] -= weight
-            for position in range(indptr[i], end):
+            for position in range(begins, ends):
                 sums[last, indices[position]] -= weight * data[position]
+
+
+@compiled_fast
+def multiply(indices, data, directions, out):
+    """Write what is stored of a row times the directions, (D, K), into out, (K,)."""
+    for k in range(len(out)):
+        out[k] = 0.0
+    position = 0
+    while position + 4 <= len(data):  # four at a time, so that the sums are fetched less often
+        v0, d0 = data[position], directions[indices[position]]
+        v1, d1 = data[position + 1], directions[indices[position + 1]]
+        v2, d2 = data[position + 2], directions[indices[position + 2]]
+        v3, d3 = data[position + 3], directions[indices[position + 3]]
+        for k in range(len(out)):
+            out[k] += v0 * d0[k] + v1 * d1[k] + v2 * d2[k] + v3 * d3[k]
+        position += 4
+    while position < len(data):
+        value, direction = data[position], directions[indices[position]]
+        for k in range(len(out)):
+            out[k] += value * direction[k]
+        position += 1
 
 
 @compiled_fast
