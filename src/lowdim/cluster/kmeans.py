@@ -21,7 +21,8 @@ class KMeans(Centroid):
 
     Lloyd's algorithm lowers the inertia ``J = sum_i w_i min_k ||x_i - mu_k||^2``: rows go to
     their nearest centroid, and centroids to the mean of their rows. It is the limit of a mixture
-    of spherical Gaussians of equal weights whose variance goes to zero.
+    of spherical Gaussians of equal weights whose variance goes to zero. Rows whose centroid cannot
+    have changed, by bounds on their distances (Hamerly 2010), are passed over.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class KMeans(Centroid):
     References
     ----------
     Lloyd (1982), Least squares quantization in PCM. Arthur and Vassilvitskii (2007), k-means++:
-    the advantages of careful seeding.
+    the advantages of careful seeding. Hamerly (2010), Making k-means even faster.
     """
 
     _also = ("_owned",)
