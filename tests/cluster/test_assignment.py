@@ -32,7 +32,9 @@ def make_block(x: np.ndarray, kind: str, weights: np.ndarray | None) -> tuple[An
     return DenseBlock(torch.from_numpy(rows), weights=weight), rows.astype(float)
 
 
-def check(assignment: Assignment, x: np.ndarray, means: np.ndarray, weights: Any, tol: float) -> None:
+def check(
+    assignment: Assignment, x: np.ndarray, means: np.ndarray, weights: Any, tol: float
+) -> None:
     """Every row has a nearest centroid, and sums are those of the rows with that label."""
     d2, labels = squared_distances(x, means), assignment.labels
     own = np.take_along_axis(d2, labels[:, None], 1)[:, 0]

@@ -53,7 +53,7 @@ def run_hard(
     tol: float,
     verbose: int = 0,
 ) -> ClusterFit:
-    """Lloyd's algorithm from all starts, (R, K, D), until the centroids move by no more than tol."""
+    """Lloyd's algorithm from all starts, (R, K, D), until centroids move by no more than tol."""
     with reports(max_iter, description="k-means", enabled=verbose > 0) as report:
         return _best(lloyd(family, data, means, max_iter=max_iter, tol=tol, report=report))
 

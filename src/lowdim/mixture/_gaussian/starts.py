@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._family import CentroidFamily
 from lowdim.cluster._fit import run_hard
-from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._seeding import seed
 from lowdim.data.blocks import Block, DenseBlock
 from lowdim.math.linalg import descending_eigh
