@@ -107,8 +107,8 @@ class Assignment:
 
     def sums(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Counts (R, K) and sums (R, K, D) of the rows, and minus the squared distances, (R,)."""
-        counts: np.ndarray = sum(own.counts for own in self._states)
-        sums: np.ndarray = sum(own.sums for own in self._states)
+        counts = np.sum([own.counts for own in self._states], axis=0)
+        sums = np.sum([own.sums for own in self._states], axis=0)
         if self._stored is not None:
             mean, scale = self._stored
             sums = (sums - counts[..., None] * mean) / scale

@@ -140,10 +140,8 @@ class _Runs:
     def _retire(self, mask: np.ndarray, reason: StopReason) -> None:
         for position in np.flatnonzero(mask):
             r = self.active[position]
-            self.final_means[r], self.final_weights[r] = (
-                self.means[position],
-                self.weights[position],
-            )
+            self.final_means[r] = self.means[position]
+            self.final_weights[r] = self.weights[position]
             self.reasons[r] = reason
             if reason is StopReason.CONVERGED and not self.starved[r]:
                 self.best = max(self.best, self.objective[r])

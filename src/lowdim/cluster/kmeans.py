@@ -144,8 +144,9 @@ class KMeans(Centroid):
             data = standardized(self, source, weight)
             means = start.centroids(data, int(self.n_clusters), rng)
             family = CentroidFamily(data, self.empty, rng)
-            limits = {"max_iter": int(self.max_iter), "tol": tol}
-            fit = run_hard(family, data, means, **limits, verbose=int(self.verbose))
+            fit = run_hard(
+                family, data, means, max_iter=int(self.max_iter), tol=tol, verbose=int(self.verbose)
+            )
             self.inertia_ = self._set(fit, data)
         units = -data.total_weight * data.scale**2
         self.inertia_trace_ = fit.result.traces[fit.best] * units

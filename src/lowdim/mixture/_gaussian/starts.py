@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ALL_STARTS = ("kmeans", "whitened", "random_from_data")
 STARTS = (*ALL_STARTS, "k-means++", "random")
 #: k-means for a start need not have settled.
-LLOYD = {"max_iter": 30, "tol": 1e-4}
+LLOYD_STEPS, LLOYD_TOL = 30, 1e-4
 #: Directions in which whitened rows are clustered.
 WHITE_COLUMNS = 20
 #: Clusters with fewer rows per column than this begin with a covariance that leans on that of all.
@@ -156,7 +156,8 @@ class Starter:
     def _kmeans(self, block: Block, n_clusters: int) -> np.ndarray:
         rows = Sample(block, float(self._weights.sum()), self._weights.device)
         means = seed(block, n_clusters, "greedy-k-means++", self.rng).cpu().numpy()
-        fit = run_hard(CentroidFamily(rows, "farthest", self.rng), rows, means[None], **LLOYD)
+        family = CentroidFamily(rows, "farthest", self.rng)
+        fit = run_hard(family, rows, means[None], max_iter=LLOYD_STEPS, tol=LLOYD_TOL)
         centroids = torch.from_numpy(fit.means[None]).to(rows.device)
         labels: np.ndarray = nearest_labels(block, centroids)[0][0]
         return labels
