@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +127,72 @@ def test_many_columns_and_far_rows_stay_finite() -> None:
     shares = model.predict_proba(X)
     assert np.isfinite(shares).all()
     np.testing.assert_allclose(shares.sum(1), 1, atol=1e-12)
+
+
+# Pieces ---------------------------------------------------------------------------------------
+
+
+def shares_of(X: np.ndarray, centres: np.ndarray, beta: float) -> np.ndarray:
+    scores = -beta * np.square(X[:, None] - centres).sum(-1)
+    return np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_first_piece_is_a_step_of_em(sparse: bool, blobs: Callable) -> None:
+    X, _ = blobs(spread=1.0)
+    rows = sp.csr_matrix(X) if sparse else X
+    model = SoftKMeans(4, beta=0.5, init=X[:4], max_iter=1).fit(rows).partial_fit(rows)
+    np.testing.assert_allclose(model.cluster_centers_, plain_em(X, X[:4], 0.5, 2), atol=1e-10)
+    before = plain_em(X, X[:4], 0.5, 1)
+    energy = -logsumexp(-0.5 * np.square(X[:, None] - before).sum(-1), axis=1).sum() / 0.5
+    assert model.free_energy_ == pytest.approx(energy, rel=1e-9)
+    np.testing.assert_array_equal(model.labels_, model.predict(rows))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_later_pieces_move_the_sums_by_a_decaying_step(blobs: Callable) -> None:
+    X, _ = blobs(400, 3, 4, spread=1.0)
+    weight = np.random.default_rng(1).uniform(0, 2, 400)
+    model = SoftKMeans(4, beta=0.5, init=X[:4], max_iter=1).fit(X)
+    centres, counts, sums = model.cluster_centers_.copy(), 0.0, 0.0
+    for t, part in enumerate((slice(0, 150), slice(150, 200), slice(200, 400))):
+        shares = shares_of(X[part], centres, 0.5) * weight[part][:, None] / weight[part].sum()
+        rho = 1.0 if t == 0 else (t + 2) ** -0.6
+        counts = (1 - rho) * counts + rho * shares.sum(0)
+        sums = (1 - rho) * sums + rho * shares.T @ X[part]
+        centres = sums / counts[:, None]
+        model.partial_fit(X[part], sample_weight=weight[part])
+        np.testing.assert_allclose(model.cluster_centers_, centres, atol=1e-10)
+        assert model.labels_.shape == (len(shares),)
+
+
+def test_pieces_that_come_again_lead_to_where_the_whole_leads(blobs: Callable) -> None:
+    X, _ = blobs(600, 2, 3, spread=2.0)
+    whole = SoftKMeans(3, beta=0.5, random_state=0, tol=1e-12).fit(X)
+    model = SoftKMeans(3, beta=0.5, init=whole.cluster_centers_ + 0.5, tol=1.0)
+    left = []
+    for _ in range(100):
+        for start in range(0, 600, 100):
+            model.partial_fit(X[start : start + 100])
+        left.append(np.abs(model.cluster_centers_ - whole.cluster_centers_).max())
+    assert left[-1] < 0.2 * left[0]
+    assert left[-1] < 0.02
+    assert model.beta_ == 0.5
+    # And where it leads, the whole stays.
+    whole.partial_fit(X).partial_fit(X)
+    step = plain_em(X, whole.cluster_centers_, 0.5, 1)
+    np.testing.assert_allclose(whole.cluster_centers_, step, atol=1e-6)
+
+
+def test_pieces_go_on_after_saving(tmp_path: Path, blobs: Callable) -> None:
+    X, _ = blobs(400, 3, 4, spread=1.0)
+    model = SoftKMeans(4, random_state=0).partial_fit(X[:200]).partial_fit(X[200:300])
+    model.save(tmp_path / "model.h5")
+    again = SoftKMeans.load(tmp_path / "model.h5")
+    for one in (model, again):
+        one.partial_fit(X[300:])
+    np.testing.assert_array_equal(again.cluster_centers_, model.cluster_centers_)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class Centroid(
     def predict(self, X: Any) -> np.ndarray:
         """The nearest centroid of every row, (N,), int32."""
         data, means = self._new_rows(X)
-        return labels_of(data, means)
+        return labels_of(data, means)[0]
 
     def transform(self, X: Any) -> np.ndarray:
         """Distances of the rows to the centroids, (N, K), in the data's units."""
@@ -123,11 +123,11 @@ class Centroid(
             raise ValueError("init contains NaN or infinity; pass finite centroids.")
         return Start(given, [])
 
-    def _set(self, fit: ClusterFit, data: StandardizedRows) -> None:
-        """Store what all of these estimators have, in the data's units."""
+    def _set(self, fit: ClusterFit, data: StandardizedRows) -> float:
+        """Store what all of these estimators have, in the data's units; return the inertia."""
         result, best = fit.result, fit.best
         self.cluster_centers_ = fit.means * data.scale + data.mean
-        self.labels_ = labels_of(data, fit.means)
+        self.labels_, squares = labels_of(data, fit.means)
         self.n_iter_ = int(result.n_iter[best])
         self.converged_ = result.reasons[best] is StopReason.CONVERGED
         self.stop_reason_ = str(result.reasons[best].value)
@@ -144,6 +144,7 @@ class Centroid(
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        return squares * data.scale**2
 
     @property
     def _n_features_out(self) -> int:

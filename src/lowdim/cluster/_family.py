@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.cluster._fused import nearest_expectation
 from lowdim.data.blocks import Block, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 
@@ -31,10 +29,6 @@ class Centroids(Parameters):
     """
 
     means: Tensor
-
-    def moved(self, after: Self) -> Tensor:
-        """Summed squared distances of all centroids to where they were, (R,)."""
-        return (after.means - self.means).square().sum((1, 2))
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,13 @@ class CentroidFamily:
     rng: np.random.Generator
     beta: float = 1.0
 
+    def parameters(self, means: np.ndarray, weights: np.ndarray | None = None) -> Centroids:
+        """Centroids (R, K, D) from arrays on the host, where the rows are."""
+        counts = np.ones(means.shape[:2]) if weights is None else weights
+        places = np.ascontiguousarray(means, dtype=np.float64)
+        device = self.rows.device
+        return Centroids(torch.from_numpy(counts).to(device), torch.from_numpy(places).to(device))
+
     def log_joint(self, block: Block, parameters: Centroids) -> Tensor:
         """``-beta ||x - mu_k||^2``, (R, K, n)."""
         return self.closeness(block, parameters).mul_(self.beta)
@@ -68,8 +69,6 @@ class CentroidFamily:
     def expectation(
         self, block: Block, parameters: Centroids, assignment: str, beta: float
     ) -> tuple[Statistics, Tensor]:
-        if assignment != "soft" and parameters.means.device.type == "cpu":
-            return nearest_expectation(block, parameters.means)
         return block_expectation(self, block, parameters, assignment, beta)
 
     def statistics(

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from lowdim._progress import reports
+from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._family import CentroidFamily, Centroids
-from lowdim.cluster._fused import nearest_labels
+from lowdim.cluster._lloyd import lloyd
 from lowdim.cluster._seeding import sample_block, seed
 from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
@@ -43,29 +44,39 @@ def starts(
     return torch.stack(made).cpu().numpy()
 
 
-def run(
+def run_hard(
     family: CentroidFamily,
     data: Rows,
     means: np.ndarray,
-    options: EMOptions,
     *,
+    max_iter: int,
+    tol: float,
     verbose: int = 0,
 ) -> ClusterFit:
+    """Lloyd's algorithm from all starts, (R, K, D), until centroids move by no more than tol."""
+    with reports(max_iter, description="k-means", enabled=verbose > 0) as report:
+        return _best(lloyd(family, data, means, max_iter=max_iter, tol=tol, report=report))
+
+
+def run_soft(
+    family: CentroidFamily, data: Rows, means: np.ndarray, options: EMOptions, *, verbose: int = 0
+) -> ClusterFit:
     """EM from all starts, (R, K, D)."""
-    start = Centroids(
-        weights=torch.ones(means.shape[:2], dtype=torch.float64, device=data.device),
-        means=torch.from_numpy(np.ascontiguousarray(means, dtype=np.float64)).to(data.device),
-    )
-    with reports(options.max_iter, description="k-means", enabled=verbose > 0) as report:
-        result = run_em(family, data, start, options, report)
+    with reports(options.max_iter, description="soft k-means", enabled=verbose > 0) as report:
+        return _best(run_em(family, data, family.parameters(means), options, report))
+
+
+def _best(result: EMResult[Centroids]) -> ClusterFit:
     best = result.best()
     return ClusterFit(result.parameters.means[best].cpu().numpy(), result, best)
 
 
-def labels_of(data: StandardizedRows, means: np.ndarray) -> np.ndarray:
-    """The nearest centroid of every row, (N,), int32."""
+def labels_of(data: StandardizedRows, means: np.ndarray) -> tuple[np.ndarray, float]:
+    """The nearest centroid of every row, (N,), int32, and the summed squared distances."""
     centroids = torch.from_numpy(means[None]).to(data.device)
-    labels = np.empty(data.n_rows, np.int32)
+    labels, total = np.empty(data.n_rows, np.int32), 0.0
     for block in data:
-        labels[block.start : block.start + block.n_rows] = nearest_labels(block, centroids)[0]
-    return labels
+        own, squares = nearest_labels(block, centroids)
+        labels[block.start : block.start + block.n_rows] = own[0]
+        total += float(squares[0])
+    return labels, total

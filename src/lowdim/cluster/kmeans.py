@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_interval, check_sample_weight
 from lowdim.cluster._base import Centroid
-from lowdim.cluster._family import CentroidFamily, Centroids
-from lowdim.cluster._fit import labels_of, run
+from lowdim.cluster._family import CentroidFamily
+from lowdim.cluster._fit import labels_of, run_hard
+from lowdim.cluster._lloyd import NearestSums
 from lowdim.data.estimator_rows import read_rows, standardized
-from lowdim.mixture._em import EMOptions, expectation
 
 
 class KMeans(Centroid):
@@ -22,7 +21,8 @@ class KMeans(Centroid):
 
     Lloyd's algorithm lowers the inertia ``J = sum_i w_i min_k ||x_i - mu_k||^2``: rows go to
     their nearest centroid, and centroids to the mean of their rows. It is the limit of a mixture
-    of spherical Gaussians of equal weights whose variance goes to zero.
+    of spherical Gaussians of equal weights whose variance goes to zero. Rows whose centroid cannot
+    have changed, by bounds on their distances (Hamerly 2010), are passed over.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class KMeans(Centroid):
     References
     ----------
     Lloyd (1982), Least squares quantization in PCM. Arthur and Vassilvitskii (2007), k-means++:
-    the advantages of careful seeding.
+    the advantages of careful seeding. Hamerly (2010), Making k-means even faster.
     """
 
     _also = ("_owned",)
@@ -138,22 +138,20 @@ class KMeans(Centroid):
         """
         source = read_rows(self, X)
         start, weight = self._check(source, sample_weight)
-        options = EMOptions(
-            assignment="closest",
-            max_iter=int(self.max_iter),
-            movement=check_interval(self.tol, "tol", low=0.0),
-        )
+        tol = check_interval(self.tol, "tol", low=0.0)
         rng = generator(self.random_state)
         with threads_for(source.n_rows * source.n_cols):
             data = standardized(self, source, weight)
             means = start.centroids(data, int(self.n_clusters), rng)
             family = CentroidFamily(data, self.empty, rng)
-            fit = run(family, data, means, options, verbose=int(self.verbose))
-            self._set(fit, data)
+            fit = run_hard(
+                family, data, means, max_iter=int(self.max_iter), tol=tol, verbose=int(self.verbose)
+            )
+            self.inertia_ = self._set(fit, data)
         units = -data.total_weight * data.scale**2
         self.inertia_trace_ = fit.result.traces[fit.best] * units
         self.restart_inertias_ = fit.result.objective * units
-        self.inertia_ = float(self.restart_inertias_[fit.best])
+        self.restart_inertias_[fit.best] = self.inertia_
         self._owned = fit.result.parameters.weights[fit.best].cpu().numpy()
         return self
 
@@ -171,19 +169,15 @@ class KMeans(Centroid):
         with threads_for(source.n_rows * source.n_cols):
             data = standardized(self, source, weight, moments=self._units())
             means = (self.cluster_centers_ - data.mean) / data.scale
-            before = torch.from_numpy(means[None]).to(data.device)
             family = CentroidFamily(data, self.empty, np.random.default_rng(0))
-            parameters = Centroids(torch.ones(before.shape[:2], dtype=torch.float64), before)
-            statistics, objective = expectation(family, data, parameters, "closest")
-            counts = statistics["counts"][0].cpu().numpy()
-            sums = statistics["sums"][0].cpu().numpy()
+            counts, sums, objective = (own[0] for own in NearestSums(family, data)(means[None]))
             owned = self._owned + counts
             moved = (self._owned[:, None] * means + sums) / np.maximum(owned, 1e-300)[:, None]
             moved = np.where(owned[:, None] > 0, moved, means)
-            self.labels_ = labels_of(data, moved)
+            self.labels_ = labels_of(data, moved)[0]
         self._owned = owned
         self.cluster_centers_ = moved * data.scale + data.mean
-        self.inertia_ = -float(objective[0]) * data.total_weight * data.scale**2
+        self.inertia_ = -float(objective) * data.total_weight * data.scale**2
         return self
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:

@@ -14,14 +14,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from lowdim._random import generator
 from lowdim._threads import threads_for
-from lowdim._validation import check_in, check_interval
+from lowdim._validation import check_in, check_interval, check_sample_weight
 from lowdim.cluster._base import Centroid
 from lowdim.cluster._family import CentroidFamily, squared_distances
-from lowdim.cluster._fit import run
+from lowdim.cluster._fit import labels_of, run_hard, run_soft
 from lowdim.data.estimator_rows import read_rows, standardized
 from lowdim.data.standardized import StandardizedRows
-from lowdim.mixture._em import EMOptions
+from lowdim.mixture._em import EMOptions, expectation
 from lowdim.mixture._family import responsibilities
+from lowdim.mixture._subspace.online import step_size
 
 #: With at most this many columns the covariance is formed; beyond, only products with it.
 FORMED_COLUMNS = 64
@@ -77,7 +78,10 @@ class SoftKMeans(Centroid):
     ----------
     MacKay (2003), Information Theory, Inference, and Learning Algorithms, chapters 20 and 22.
     Rose, Gurewitz and Fox (1990), Statistical mechanics and phase transitions in clustering.
+    Cappe and Moulines (2009), On-line expectation-maximization algorithm for latent data models.
     """
+
+    _also = ("_owned", "_n_pieces")
 
     def __init__(
         self,
@@ -150,13 +154,14 @@ class SoftKMeans(Centroid):
             beta = self._stiffness(hard, data, means)
             options = replace(options, annealing=self._schedule(beta, critical, data.scale))
             family = replace(hard, beta=beta)
-            fit = run(family, data, means, options, verbose=int(self.verbose))
+            fit = run_soft(family, data, means, options, verbose=int(self.verbose))
             self._set(fit, data)
         self.beta_, self.critical_beta_ = beta / data.scale**2, critical / data.scale**2
         units = -data.total_weight / self.beta_
         self.free_energy_trace_ = fit.result.traces[fit.best] * units
         self.restart_free_energies_ = fit.result.objective * units
         self.free_energy_ = float(self.restart_free_energies_[fit.best])
+        self._owned, self._n_pieces = np.zeros(len(self.cluster_centers_)), 0
         if self.beta_ < self.critical_beta_:
             warnings.warn(
                 f"beta={self.beta_:g} is below the critical stiffness {self.critical_beta_:g}, "
@@ -164,6 +169,38 @@ class SoftKMeans(Centroid):
                 ConvergenceWarning,
                 stacklevel=2,
             )
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """One step of stepwise EM on more rows, at the stiffness that is known.
+
+        Counts and sums of responsibilities, per unit of weight, move towards those of these rows
+        by a step that decays, 1 at first and ``(t + 2)^-0.6`` for the t-th piece after; centroids
+        are the sums over the counts. So the first piece after `fit` is a step of EM on its rows,
+        and pieces that come again and again lead to a fixed point of EM on all of them. An
+        estimator that is not fitted yet is fitted to the first piece beforehand, which should
+        therefore represent the data. `labels_` and `free_energy_` are those of the latest piece,
+        the latter before the step.
+        """
+        if not hasattr(self, "cluster_centers_"):
+            self.fit(X, sample_weight=sample_weight)
+        source = read_rows(self, X, reset=False)
+        weight = check_sample_weight(sample_weight, source.n_rows)
+        with threads_for(source.n_rows * source.n_cols):
+            data = standardized(self, source, weight, moments=self._units())
+            beta = self.beta_ * data.scale**2
+            means = (self.cluster_centers_ - data.mean) / data.scale
+            family = CentroidFamily(data, self.empty, np.random.default_rng(0), beta)
+            statistics, objective = expectation(family, data, family.parameters(means[None]))
+            counts, sums = (statistics[name][0].cpu().numpy() for name in ("counts", "sums"))
+            rho = step_size(self._n_pieces)
+            owned = (1 - rho) * self._owned + rho * counts / data.total_weight
+            moved = (1 - rho) * self._owned[:, None] * means + rho * sums / data.total_weight
+            moved = np.where(owned[:, None] > 0, moved / np.maximum(owned, 1e-300)[:, None], means)
+            self.labels_, _ = labels_of(data, moved)
+        self._owned, self._n_pieces = owned, self._n_pieces + 1
+        self.cluster_centers_ = moved * data.scale + data.mean
+        self.free_energy_ = -float(objective[0]) * data.total_weight / self.beta_
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -208,8 +245,7 @@ class SoftKMeans(Centroid):
         """Beta in standardised units."""
         if not isinstance(self.beta, str):
             return float(self.beta) * data.scale**2
-        options = EMOptions(assignment="closest", max_iter=100, movement=1e-4)
-        result = run(family, data, means, options).result
+        result = run_hard(family, data, means, max_iter=100, tol=1e-4).result
         within = -float(np.nanmax(result.objective)) / data.n_columns
         return 0.5 / max(within, 1e-12)
 

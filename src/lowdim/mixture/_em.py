@@ -56,9 +56,6 @@ class EMOptions:
     by_likelihood : bool
         Restarts are chosen among by their log-likelihood whatever the assignment. Then only
         soft ones are pruned, since the objective of others does not tell which are behind.
-    movement : float, optional
-        Stop when an M-step moves the parameters by no more than this, as their
-        `moved` measures it, rather than by the gain.
     """
 
     assignment: str = "soft"
@@ -68,7 +65,6 @@ class EMOptions:
     accelerate: bool = True
     prune: bool = True
     by_likelihood: bool = False
-    movement: float | None = None
 
     @property
     def comparable(self) -> bool:
@@ -211,19 +207,12 @@ class _Loop(Generic[P]):
         if self.beta < 1.0:
             self._anneal(updated, gain, failed)
             return
-        done = ~rejected & ~reseeded & self._settled(gain, updated)
+        done = ~rejected & ~reseeded & (np.abs(gain) < self.options.tol)
         self._retire(done & ~failed, StopReason.CONVERGED)
         self._retire(failed, StopReason.FAILED)
         hopeless = self._hopeless(objective, gain) & ~(done | failed | rejected | reseeded)
         self._retire(hopeless, StopReason.OUTPACED)
         self._advance(updated, gain, rejected, reseeded, keep=~(done | failed | hopeless))
-
-    def _settled(self, gain: np.ndarray, updated: P) -> np.ndarray:
-        """Which restarts are where they will stay: little is gained, or little moves."""
-        if self.options.movement is None:
-            return np.asarray(np.abs(gain) < self.options.tol)
-        moved = self.now.moved(updated).cpu().numpy()
-        return np.asarray(moved <= self.options.movement)
 
     def _hopeless(self, objective: np.ndarray, gain: np.ndarray) -> np.ndarray:
         """Restarts too far below a converged one to reach it at their present pace."""

@@ -51,10 +51,6 @@ class Parameters:
             changes[name] = changed
         return replace(self, **changes)
 
-    def moved(self, after: Self) -> Tensor:
-        """How far an M-step moved the parameters, (R,); for `EMOptions.movement` only."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how far it moves.")
-
     def _map(self, function: Any) -> Self:
         return replace(self, **{name: function(value) for name, value in self._tensors()})
 

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._family import CentroidFamily
-from lowdim.cluster._fit import run
-from lowdim.cluster._fused import nearest_labels
+from lowdim.cluster._fit import run_hard
 from lowdim.cluster._seeding import seed
 from lowdim.data.blocks import Block, DenseBlock
 from lowdim.math.linalg import descending_eigh
-from lowdim.mixture._em import EMOptions
 from lowdim.mixture._subspace.seeds import leading_coordinates
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 ALL_STARTS = ("kmeans", "whitened", "random_from_data")
 STARTS = (*ALL_STARTS, "k-means++", "random")
 #: k-means for a start need not have settled.
-LLOYD = EMOptions(assignment="closest", max_iter=30, movement=1e-4)
+LLOYD_STEPS, LLOYD_TOL = 30, 1e-4
 #: Directions in which whitened rows are clustered.
 WHITE_COLUMNS = 20
 #: Clusters with fewer rows per column than this begin with a covariance that leans on that of all.
@@ -157,9 +156,10 @@ class Starter:
     def _kmeans(self, block: Block, n_clusters: int) -> np.ndarray:
         rows = Sample(block, float(self._weights.sum()), self._weights.device)
         means = seed(block, n_clusters, "greedy-k-means++", self.rng).cpu().numpy()
-        fit = run(CentroidFamily(rows, "farthest", self.rng), rows, means[None], LLOYD)
+        family = CentroidFamily(rows, "farthest", self.rng)
+        fit = run_hard(family, rows, means[None], max_iter=LLOYD_STEPS, tol=LLOYD_TOL)
         centroids = torch.from_numpy(fit.means[None]).to(rows.device)
-        labels: np.ndarray = nearest_labels(block, centroids)[0]
+        labels: np.ndarray = nearest_labels(block, centroids)[0][0]
         return labels
 
     def _white(self) -> Block:

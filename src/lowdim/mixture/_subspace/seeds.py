@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim.cluster._family import squared_distances
 from lowdim.data.blocks import Block, DenseBlock
 from lowdim.math.linalg import descending_eigh, orthonormal_rows
 
@@ -50,9 +51,7 @@ def kmeans(
 
 def _distances(block: Block, centres: Tensor) -> Tensor:
     """Squared distances, (K, n)."""
-    cross = block.project(centres).double()
-    norms = centres.square().sum(1)[:, None]
-    return cross.mul_(-2).add_(block.squared_norms).add_(norms).clamp_(min=0)
+    return squared_distances(block, centres[None])[0]
 
 
 def _plus_plus(block: Block, n_clusters: int, rng: np.random.Generator) -> Tensor:

@@ -1,0 +1,160 @@
+"""Lloyd's algorithm: to the nearest centroid, to the mean, and again.
+
+k-means has this loop of its own beside `run_em`: its steps take so little that what a general
+loop costs per step would count, and rows that need no second look are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from lowdim._results import StopReason
+from lowdim.cluster._assignment import Assignment
+from lowdim.cluster._family import CentroidFamily, Centroids
+from lowdim.data.blocks import Block, Rows
+from lowdim.mixture._em import MAX_RESEEDS, PATIENCE, WARM_UP, EMResult
+from lowdim.mixture._family import block_expectation
+
+Report = Callable[[int, float], None]
+
+
+class NearestSums:
+    """One pass over the rows per call: weight, sums and objective of the rows nearest to each.
+
+    Blocks that are kept between passes keep what is known of their rows.
+    """
+
+    def __init__(self, family: CentroidFamily, data: Rows) -> None:
+        self.family, self.data = family, data
+        self.known: WeakKeyDictionary[Block, Assignment] = WeakKeyDictionary()
+
+    def __call__(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts (R, K), sums (R, K, D) and minus the mean squared distances, (R,)."""
+        parts = [self._of_block(block, means) for block in self.data]
+        counts, sums, objective = (reduce(np.add, values) for values in zip(*parts, strict=True))
+        return counts, sums, objective / self.data.total_weight
+
+    def _of_block(self, block: Block, means: np.ndarray) -> tuple[np.ndarray, ...]:
+        if self.data.device.type == "cpu":
+            found = self.known.get(block)
+            if found is None:
+                found = self.known[block] = Assignment(block, means)
+            else:
+                found.move(means)
+            return found.sums()
+        parameters = self.family.parameters(means)
+        statistics, objective = block_expectation(self.family, block, parameters, "closest", 1.0)
+        return tuple(
+            value.cpu().numpy() for value in (statistics["counts"], statistics["sums"], objective)
+        )
+
+
+def lloyd(
+    family: CentroidFamily,
+    data: Rows,
+    means: np.ndarray,
+    *,
+    max_iter: int,
+    tol: float,
+    report: Report | None = None,
+) -> EMResult[Centroids]:
+    """Iterate all restarts, (R, K, D), until each has stopped for a reason of its own.
+
+    One that has converged moves by no more than `tol`, summed over squared distances; one that a
+    converged one has left far behind is given up. They share each pass over the rows.
+    """
+    runs = _Runs(family, data, means)
+    for iteration in range(1, max_iter + 1):
+        runs.step(tol, prune=iteration > WARM_UP)
+        if report is not None:
+            report(iteration, float(runs.objective.max()))
+        if not len(runs.active):
+            break
+    return runs.result()
+
+
+class _Runs:
+    """Restarts on their way; `means` and `weights` are of the active ones."""
+
+    def __init__(self, family: CentroidFamily, data: Rows, means: np.ndarray) -> None:
+        n = len(means)
+        self.family, self.sums = family, NearestSums(family, data)
+        self.active, self.means, self.weights = np.arange(n), means, np.ones(means.shape[:2])
+        self.final_means, self.final_weights = means.copy(), self.weights.copy()
+        self.objective, self.best = np.full(n, -np.inf), -np.inf
+        self.traces: list[list[float]] = [[] for _ in range(n)]
+        self.reasons = [StopReason.ITERATION_LIMIT] * n
+        self.n_iter, self.reseeds = np.zeros(n, np.int64), np.zeros(n, np.int64)
+        self.starved = np.zeros(n, bool)
+
+    def step(self, tol: float, *, prune: bool) -> None:
+        """One pass: new means, a new place for empty clusters, and an end for some restarts."""
+        counts, sums, value = self.sums(self.means)
+        self.n_iter[self.active] += 1
+        gain = value - self.objective[self.active]
+        self._record(value)
+        empty = counts <= 0
+        reseeded = np.zeros(len(self.active), bool)
+        if empty.any():
+            updated = np.where(empty[..., None], self.means, sums / (counts + empty)[..., None])
+            reseeded = self._reseed(counts, updated, empty)
+        else:
+            updated = sums / counts[..., None]
+        going = (np.square(updated - self.means).sum((1, 2)) > tol) | reseeded
+        if not going.all():
+            self._retire(~going, StopReason.CONVERGED)
+        if prune and self.best > -np.inf:
+            behind = value + PATIENCE * np.maximum(gain, 0) < self.best
+            self._retire(going & behind & ~reseeded, StopReason.OUTPACED)
+            going &= ~behind | reseeded
+        self.means, self.weights = updated, counts
+        if not going.all():
+            self.active = self.active[going]
+            self.means, self.weights = updated[going], counts[going]
+
+    def _record(self, value: np.ndarray) -> None:
+        self.objective[self.active] = value
+        for r, own in zip(self.active.tolist(), value.tolist(), strict=True):
+            self.traces[r].append(own)
+
+    def _reseed(self, counts: np.ndarray, updated: np.ndarray, empty: np.ndarray) -> np.ndarray:
+        """Put empty clusters elsewhere, in place, where that was not tried too often; which."""
+        dying = empty.any(1)
+        chosen = dying & (self.reseeds[self.active] < MAX_RESEEDS)
+        self.starved[self.active] = dying & ~chosen
+        if chosen.any():
+            now = self.family.parameters(updated, counts)
+            dead = torch.from_numpy(empty & chosen[:, None])
+            updated[:] = self.family.reseed(now, dead).means.cpu().numpy()
+        for r in self.active[chosen]:  # a new start, so a new trace
+            self.reseeds[r] += 1
+            self.objective[r] = -np.inf
+            self.traces[r].clear()
+        return chosen
+
+    def _retire(self, mask: np.ndarray, reason: StopReason) -> None:
+        for position in np.flatnonzero(mask):
+            r = self.active[position]
+            self.final_means[r] = self.means[position]
+            self.final_weights[r] = self.weights[position]
+            self.reasons[r] = reason
+            if reason is StopReason.CONVERGED and not self.starved[r]:
+                self.best = max(self.best, self.objective[r])
+
+    def result(self) -> EMResult[Centroids]:
+        if len(self.active):  # what the last step led to has not been looked at
+            self._record(self.sums(self.means)[2])
+            self._retire(np.ones(len(self.active), bool), StopReason.ITERATION_LIMIT)
+        return EMResult(
+            parameters=self.family.parameters(self.final_means, self.final_weights),
+            objective=self.objective,
+            traces=[np.array(trace) for trace in self.traces],
+            n_iter=self.n_iter,
+            reasons=self.reasons,
+            degenerate=self.starved,
+        )
