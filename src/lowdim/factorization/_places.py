@@ -1,0 +1,128 @@
+"""Where the rows are: coordinates in a box of standard size, and inducing points among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lowdim._validation import check_in, check_positive_int
+
+#: Geometric-mean side of the box that coordinates are brought to.
+BOX = 4.0
+#: Places up to which a process keeps all of them, and inducing points beyond unless the user says.
+MOST_EXACT, INDUCING = 2500, 600
+#: k-means for inducing points need not have settled.
+KMEANS_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Places:
+    """Coordinates of the rows.
+
+    Attributes
+    ----------
+    points : (N, D)
+        In the standard box, centred.
+    centre : (D,)
+        In the user's units.
+    scale : float
+        The user's units per unit of the box.
+    n_unique : int
+    """
+
+    points: np.ndarray
+    centre: np.ndarray
+    scale: float
+    n_unique: int
+
+    @classmethod
+    def of(cls, coordinates: np.ndarray) -> Places:
+        """Centred in a box of geometric-mean side `BOX`; axes without extent have no say."""
+        extent = np.ptp(coordinates, axis=0)
+        wide = extent[extent > 0]
+        scale = float(np.exp(np.log(wide).mean()) / BOX) if len(wide) else 1.0
+        centre = 0.5 * (coordinates.max(0) + coordinates.min(0))
+        points = (coordinates - centre) / scale
+        return cls(points, centre, scale, len(np.unique(points, axis=0)))
+
+    def moved(self, coordinates: np.ndarray) -> np.ndarray:
+        """Other coordinates in the same box."""
+        return (coordinates - self.centre) / self.scale
+
+    def spacing(self, n_points: int) -> float:
+        """Distance between neighbours if so many points filled the box evenly."""
+        extent = np.ptp(self.points, axis=0)
+        wide = extent[extent > 0]
+        if not len(wide):
+            return 1.0
+        return float(np.exp(np.log(wide).mean()) / n_points ** (1 / len(wide)))
+
+
+def check_coordinates(coordinates: Any, n_rows: int, n_axes: int | None = None) -> np.ndarray:
+    """Coordinates as float64, (N, D).
+
+    Raises
+    ------
+    TypeError
+        They are not numbers.
+    ValueError
+        They have another shape, or are not finite.
+    """
+    try:
+        array = np.array(coordinates, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"coordinates must be numbers, (N, D): {error}.") from error
+    if array.ndim == 1:
+        array = array[:, None]
+    expected = f"({n_rows}, {'D' if n_axes is None else n_axes})"
+    wrong_axes = n_axes is not None and array.shape[-1] != n_axes
+    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or wrong_axes:
+        raise ValueError(f"coordinates has shape {np.shape(coordinates)}, expected {expected}.")
+    if not np.isfinite(array).all():
+        row = int((~np.isfinite(array).all(1)).argmax())
+        raise ValueError(
+            f"coordinates is not finite in row {row}; drop rows whose place is not known."
+        )
+    return array
+
+
+def inducing_points(
+    wanted: Any, places: Places, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Inducing points (M, D) in the box; None where the process keeps every row's place.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `wanted` is none of "auto", "all", a number, or points.
+    """
+    n = len(places.points)
+    if isinstance(wanted, str):
+        wanted = check_in(wanted, "inducing", ("auto", "all"))
+        few = places.n_unique <= MOST_EXACT
+        wanted = places.n_unique if few or wanted == "all" else INDUCING
+    if np.ndim(wanted) == 0:
+        count = check_positive_int(wanted, "inducing")
+        if count >= places.n_unique:
+            return None if places.n_unique == n else np.unique(places.points, axis=0)
+        return _centroids(places.points, count, rng)
+    return places.moved(check_coordinates(wanted, len(wanted), places.points.shape[1]))
+
+
+def _centroids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Centroids of k-means, which lie where rows are."""
+    from lowdim.cluster import KMeans
+
+    if len(points) > 50 * count:
+        points = points[rng.choice(len(points), 50 * count, replace=False)]
+    seed = int(rng.integers(2**31))
+    model = KMeans(
+        count, init="random", n_init=1, max_iter=KMEANS_ROUNDS, random_state=seed, device="cpu"
+    )
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it need not have converged
+        return np.asarray(model.fit(points).cluster_centers_)
