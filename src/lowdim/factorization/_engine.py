@@ -53,6 +53,8 @@ class State:
     shapes : (J,) or None
         Of the negative binomial.
     divergence : (L,)
+    columns : (J,)
+        What every column adds to the bound.
     bound : float
         Total, in nats.
     """
@@ -67,6 +69,7 @@ class State:
     prior_variance: Tensor
     shapes: Tensor | None
     divergence: Tensor
+    columns: Tensor
     bound: float
 
     @property
@@ -153,7 +156,7 @@ def round_of(model: Model, state: State, number: int) -> State:
         moved = with_sites(
             model, loaded, state.l1.lerp(l1, step), state.l2.lerp(l2, step), number
         )
-        if moved.bound >= loaded.bound or number < SHORT_ROUNDS:
+        if moved.bound >= loaded.bound:
             return moved
         step *= 0.5
     return loaded
@@ -161,21 +164,29 @@ def round_of(model: Model, state: State, number: int) -> State:
 
 def bound_of(model: Model, state: State) -> State:
     """The state with its bound."""
-    likelihood = model.rates.bound(state.loadings, state.log_mean, state.expected, state.shapes)
-    return replace(state, bound=float(likelihood - state.divergence.sum()))
+    columns = model.rates.bound(state.loadings, state.log_mean, state.expected, state.shapes)
+    return replace(state, columns=columns, bound=float(columns.sum() - state.divergence.sum()))
 
 
 def with_loadings(model: Model, state: State, *, prune: bool) -> State:
-    """Multiplicative steps on the loadings, which never lower the bound."""
+    """Multiplicative steps on the loadings, which never lower the bound.
+
+    Where that holds for a column without its negligible loadings too, these become zero.
+    """
     loadings, log_mean, expected = state.loadings, state.log_mean, state.expected
     for _ in range(LOADING_STEPS):
         ratio = model.rates.scaled_loadings(loadings, log_mean, expected, state.shapes)
         loadings = loadings * ratio
-    if prune:
-        share = loadings * expected.mean(0)
-        small = share < NEGLIGIBLE * share.sum(1, keepdim=True)
-        loadings = torch.where(small & (ratio < 1), 0.0, loadings)
-    return bound_of(model, replace(state, loadings=loadings))
+    moved = bound_of(model, replace(state, loadings=loadings))
+    if not prune:
+        return moved
+    share = loadings * expected.mean(0)
+    small = (share < NEGLIGIBLE * share.sum(1, keepdim=True)) & (ratio < 1)
+    pruned = bound_of(model, replace(state, loadings=torch.where(small, 0.0, loadings)))
+    better = (pruned.columns >= state.columns)[:, None]
+    return bound_of(
+        model, replace(state, loadings=torch.where(better, pruned.loadings, loadings))
+    )
 
 
 def with_shapes(model: Model, state: State) -> State:

@@ -49,11 +49,11 @@ class Rates:
 
     @cached_property
     def log_factorials(self) -> Tensor:
-        """Sum of log y!."""
-        return torch.stack([torch.lgamma(y + 1).sum() for _, y in self.chunks()]).sum()
+        """Sums of log y! over the rows, (J,)."""
+        return torch.stack([torch.lgamma(y + 1).sum(0) for _, y in self.chunks()]).sum(0)
 
     def bound(self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None) -> Tensor:
-        """The expected log-likelihood from below.
+        """The expected log-likelihood of every column from below, (J,).
 
         Parameters
         ----------
@@ -71,12 +71,13 @@ class Rates:
             sizes = self.sizes[rows, None]
             log_rate = (sizes * (log_mean[rows] @ loadings.T) + TINY).log()
             rate = sizes * (mean[rows] @ loadings.T)
-            total = total + (y * log_rate).sum()
+            total = total + (y * log_rate).sum(0)
             if shapes is None:
-                total = total - rate.sum()
+                total = total - rate.sum(0)
             else:
-                total = total + (torch.lgamma(y + shapes) - (shapes + y) * (shapes + rate).log()).sum()
-                total = total + len(y) * (shapes * shapes.log() - torch.lgamma(shapes)).sum()
+                spread = torch.lgamma(y + shapes) - (shapes + y) * (shapes + rate).log()
+                total = total + spread.sum(0)
+                total = total + len(y) * (shapes * shapes.log() - torch.lgamma(shapes))
         return total
 
     def shape_slopes(

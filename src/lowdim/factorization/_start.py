@@ -56,6 +56,7 @@ def first_state(
         prior_variance=F.new_ones(n_factors - T),
         shapes=F.new_full((counts.shape[1],), SHAPE) if negative_binomial else None,
         divergence=F.new_zeros(n_factors),
+        columns=F.new_full((counts.shape[1],), -np.inf),
         bound=-np.inf,
     )
     own, exposures = model.rates.shares(W, state.log_mean, state.expected, state.shapes)
