@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def _cost(level: np.ndarray, known: np.ndarray, a: int, b: int) -> float:
     return float(0.5 * both @ np.square(level[a] - level[b]))
 
 
-def information(run: Restart, counts: Counts, strength: float = 0.0) -> np.ndarray:
+def information(run: Restart, counts: Counts, strength: Any = 0.0) -> np.ndarray:
     """Expected information about log mu, ``mu sum_i r_ik s_i / (1 + s_i phi mu)``, (D, K).
 
     `strength` pseudo-cells are counted too.
@@ -87,4 +88,4 @@ def information(run: Restart, counts: Counts, strength: float = 0.0) -> np.ndarr
     rate, total = model.mean * model.noise, np.zeros_like(model.mean)
     for node, weight in zip(run.sizes.nodes.nodes, weights.T, strict=True):
         total += weight * node / (1.0 + node * rate)
-    return np.asarray(model.mean * (total + strength / (1.0 + rate)))
+    return np.asarray(model.mean * (total + np.reshape(strength, (-1, 1)) / (1.0 + rate)))
