@@ -36,14 +36,15 @@ def tail_weights(rows, active, rank, weight, out):
 
 
 @compiled_fast
-def likelihood(nodes, held, owned, mean, phi):
-    """A gene's log-likelihood in a component, and where its mean should go.
+def likelihood(nodes, held, owned, pseudo, exposure, mean, phi):
+    """A gene's log-likelihood and log prior in a component, and where its mean should go.
 
     All but ``sum_m C_m log(1 + m phi)``: ``A log mu - sum_j (A_j + W_j / phi) log(1 + s_j phi mu)``
-    with the counts A_j and the rows W_j at the nodes s_j; and Fisher's fixed point of the mean,
-    ``sum_j A_j / (1 + s_j phi mu)`` by ``sum_j W_j s_j / (1 + s_j phi mu)``.
+    with the counts A_j and the rows W_j at the nodes s_j, and ``a log mu - b mu`` with the prior's
+    counts a and exposure b; and Fisher's fixed point of the mean,
+    ``a + sum_j A_j / (1 + s_j phi mu)`` by ``b + sum_j W_j s_j / (1 + s_j phi mu)``.
     """
-    total, value, above, below = 0.0, 0.0, 0.0, 0.0
+    total, value, above, below = pseudo, -exposure * mean, pseudo, exposure
     if phi == 0.0:
         for j in range(len(nodes)):
             total += held[j]
@@ -86,37 +87,31 @@ def objective(span, gene, mean, phi, fixed):
     span : (int, int)
         The first component, and the one after the last.
     gene : (nodes, held, owned, m, tail, prior)
-        Sizes (M + 1,), and counts and rows of the components at them, (K, M + 1), the last of which
-        are the pseudo-cells; the nodes of the sums below a count and their weights; weight of the
-        pseudo-cells, their count, and centre and precision of the normal prior on log phi.
+        Sizes (M,); counts of the components, and their rows, at them, (K, M); the nodes of the sums
+        below a count and their weights; counts and exposure of the gamma prior on the means, and
+        centre and precision of the normal prior on log phi.
     mean : (K,)
     phi : float
     fixed : (K,)
         Fisher's fixed points of the means are written here.
     """
     nodes, held, owned, m, tail, prior = gene
-    strength, count, centre, precision = prior
     value = 0.0
     for q in range(len(m)):
         value += tail[q] * log1p(m[q] * phi)
     for k in range(span[0], span[1]):
-        own, fixed[k] = likelihood(nodes, held[k], owned[k], mean[k], phi)
+        own, fixed[k] = likelihood(nodes, held[k], owned[k], prior[0], prior[1], mean[k], phi)
         value += own
-    if strength > 0.0:  # the pseudo-cell counts by how far the mean is from its own
-        last, k = len(nodes) - 1, span[0]
-        own, _ = likelihood(nodes[last:], held[k, last:], owned[k, last:], count, phi)
-        value -= (span[1] - span[0]) * own
     if phi == 0.0:
         return value
-    away = log(phi) - centre
-    return value - 0.5 * precision * away * away
+    away = log(phi) - prior[2]
+    return value - 0.5 * prior[3] * away * away
 
 
 @compiled_fast
 def noise_slopes(span, gene, mean, phi):
     """The first two derivatives of `objective` in log phi."""
     nodes, held, owned, m, tail, prior = gene
-    strength, count, centre, precision = prior
     if phi == 0.0:
         return 0.0, 0.0
     first, second = 0.0, 0.0
@@ -127,12 +122,8 @@ def noise_slopes(span, gene, mean, phi):
     for k in range(span[0], span[1]):
         f, s = slopes(nodes, held[k], owned[k], mean[k], phi)
         first, second = first + f, second + s
-    if strength > 0.0:
-        last, k, number = len(nodes) - 1, span[0], span[1] - span[0]
-        f, s = slopes(nodes[last:], held[k, last:], owned[k, last:], count, phi)
-        first, second = first - number * f, second - number * s
     slope = phi * first
-    return slope - precision * (log(phi) - centre), slope + phi * phi * second - precision
+    return slope - prior[3] * (log(phi) - prior[2]), slope + phi * phi * second - prior[3]
 
 
 @compiled_fast
@@ -198,8 +189,8 @@ def update_genes(span, stored, tail, columns, active, priors, mean, noise, plan,
     span : (int, int)
         The first gene, and the one after the last.
     stored : (nodes, held, weights)
-        The nodes and that of the pseudo-cell, (M + 1,); counts of the genes at the nodes,
-        (D, K, M); and each component's rows at them, (K, M + 1).
+        The nodes, (M,); counts of the genes at the nodes, (K, D, M); and each component's rows at
+        them, (K, M).
     tail : (pointer, m, weight, rank, owned)
         Nodes of the sums over m < x, gene by gene, and the sums' weights over all rows.
     columns : (pointer, rows, counts)
@@ -207,8 +198,8 @@ def update_genes(span, stored, tail, columns, active, priors, mean, noise, plan,
     active : (pointer, component, share)
         Responsibilities times row weights that are not negligible, row by row; needed where phi is
         the component's own.
-    priors : (strengths, counts, centres, precision)
-        Of the pseudo-cells, and of log phi; all but the precision for every gene.
+    priors : (count, exposures, centres, precision)
+        Of the means, and of log phi; exposures and centres for every gene.
     plan : (bool, bool, bool, float, float)
         Whether phi is the component's own, whether means move, whether phi moves, and the least
         and the largest phi.
@@ -221,15 +212,15 @@ def update_genes(span, stored, tail, columns, active, priors, mean, noise, plan,
     log phi.
     """
     own, moves, noisy, least, most = plan
-    nodes, all_held, weights = stored
-    n_components, last = mean.shape[1], len(nodes) - 1
-    held, owned, fixed = np.empty(weights.shape), weights.copy(), np.empty(n_components)
+    nodes, all_held, owned = stored
+    n_components = mean.shape[1]
+    fixed, held = np.empty(n_components), np.empty(owned.shape)
     value, slope, bend = 0.0, 0.0, 0.0
     for g in range(span[0], span[1]):
         knots = slice(tail[0][g], tail[0][g + 1])
-        prior = (priors[0][g], priors[1][g], priors[2][g], priors[3])
-        held[:, :last] = all_held[g]
-        held[:, last], owned[:, last] = prior[0] * prior[1], prior[0]
+        prior = (priors[0], priors[1][g], priors[2][g], priors[3])
+        for k in range(n_components):
+            held[k] = all_held[k, g]
         above = np.empty((n_components if own else 1, knots.stop - knots.start))
         if own:
             rows = columns[1][columns[0][g] : columns[0][g + 1]]

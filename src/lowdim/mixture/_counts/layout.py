@@ -93,12 +93,12 @@ def tail_nodes(pointer, counts, shapes, weights, write, m, weight, rank, ends):
 
 @compiled
 def list_active(shares, weights, least, pointer, component, kept):
-    """The components of each row whose share, or its change, is not below `least`; returns how many there are."""
+    """The components of each row whose share is not below `least`; returns how many there are."""
     at = 0
     pointer[0] = 0
     for i in range(len(shares)):
         for k in range(shares.shape[1]):
-            if abs(shares[i, k]) >= least and weights[i] > 0.0:
+            if shares[i, k] >= least and weights[i] > 0.0:
                 component[at], kept[at] = k, shares[i, k] * weights[i]
                 at += 1
         pointer[i + 1] = at

@@ -85,13 +85,13 @@ def first_model(
     """Parameters from responsibilities, (N, K)."""
     n_genes, k = counts.shape[1], shares.shape[1]
     noise = np.full((n_genes, k), 0.0 if kind == "poisson" else FIRST_NOISE)
-    mean = np.repeat(prior.counts[:, None], k, axis=1)
+    mean = np.repeat(prior.means[:, None], k, axis=1)
     weights = proportions(shares, counts.weights)
     model = Mixture(weights, mean, noise, kind == "component")
     step = MStep.of(counts, sizes, shares, prior)
     for _ in range(WARM_UP):
         model = maximize(step, model, kind)
-    mixed = (1 - smoothing) * model.mean + smoothing * prior.counts[:, None]
+    mixed = (1 - smoothing) * model.mean + smoothing * prior.means[:, None]
     return replace(model, mean=mixed)
 
 
@@ -188,6 +188,6 @@ def gene_means(counts: Counts, sizes: Sizes) -> np.ndarray:
     return np.maximum(means, MEAN_FLOOR)
 
 
-def least_prior(means: np.ndarray, strength: float) -> Prior:
-    """Pseudo-cells only, no shrinkage of dispersions."""
-    return Prior(np.full(len(means), strength), means, np.full(len(means), np.log(LEAST_NOISE)))
+def prior_on_means(means: np.ndarray, count: float) -> Prior:
+    """No shrinkage of dispersions."""
+    return Prior(float(count), means, np.full(len(means), np.log(LEAST_NOISE)))

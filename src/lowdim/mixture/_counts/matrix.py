@@ -107,7 +107,7 @@ def active_shares(responsibilities: np.ndarray, weights: np.ndarray) -> Any:
     """(pointer, component, share): each row's components with a share that matters, weighted."""
     from lowdim.mixture._counts.layout import list_active
 
-    n = int(np.count_nonzero(np.abs(responsibilities) >= NEGLIGIBLE))
+    n = int(np.count_nonzero(responsibilities >= NEGLIGIBLE))
     pointer = np.empty(len(responsibilities) + 1, np.int64)
     component, share = np.empty(n, np.int32), np.empty(n)
     n = list_active(responsibilities, weights, NEGLIGIBLE, pointer, component, share)

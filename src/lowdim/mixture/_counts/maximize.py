@@ -25,36 +25,34 @@ class Prior:
 
     Attributes
     ----------
-    strength : ndarray of shape (D,)
-        Pseudo-cells of size factor 1 per gene and component, at the gene's mean.
-    counts : ndarray of shape (D,)
-        The genes' means.
+    count : float
+        Counts of the gamma prior on every mean; 0 for none.
+    means : ndarray of shape (D,)
+        The genes' means, where that prior has its mode.
     centres : ndarray of shape (D,)
         Where the normal prior on log phi has its centre.
     precision : float
         One by its variance; 0 for none.
     """
 
-    strength: np.ndarray
-    counts: np.ndarray
+    count: float
+    means: np.ndarray
     centres: np.ndarray
     precision: float = 0.0
 
-    def log_density(self, model: Mixture) -> float:
-        """Up to a constant: the pseudo-cells' log-likelihood ratio to their own mean, and log phi.
+    @property
+    def exposures(self) -> np.ndarray:
+        """Size factors of the rows in which the prior's counts were seen, so to say, (D,)."""
+        return self.count / self.means
 
-        ``-strength / 2`` times the deviance of the means from the gene's, and
+    def log_density(self, model: Mixture) -> float:
+        """Up to a constant, which makes it zero where means and phi are at their centres.
+
+        ``count (log(mu / m) - mu / m + 1)`` for every mean, and
         ``-precision / 2 (log phi - centre)^2`` for every dispersion.
         """
-        value, own = 0.0, self.counts[:, None]
-        if self.strength.any():
-            ratio = np.log(model.mean / own)
-            if model.noise.any():
-                grown = np.log1p(model.noise * model.mean) - np.log1p(model.noise * own)
-                parts = own * (ratio - grown) - grown / model.noise
-            else:
-                parts = own * ratio - (model.mean - own)
-            value += float(self.strength @ parts.sum(1))
+        ratio = model.mean / self.means[:, None]
+        value = self.count * float((np.log(ratio) - ratio + 1.0).sum())
         if self.precision > 0:
             noise = model.noise if model.per_component else model.noise[:, :1]
             away = np.log(noise) - self.centres[:, None]
@@ -76,7 +74,7 @@ class MStep:
     prior : Prior
     shares : ndarray of shape (N, K)
         Responsibilities.
-    held : ndarray of shape (D, K, M)
+    held : ndarray of shape (K, D, M)
         ``sum_i r_ik x_ig`` at the nodes.
     """
 
@@ -89,7 +87,7 @@ class MStep:
     @classmethod
     def of(cls, counts: Counts, sizes: Sizes, shares: np.ndarray, prior: Prior) -> MStep:
         """For responsibilities (N, K)."""
-        shape = (counts.shape[1], shares.shape[1], len(sizes.nodes.nodes))
+        shape = (shares.shape[1], counts.shape[1], len(sizes.nodes.nodes))
         empty = cls(counts, sizes, prior, np.zeros_like(shares), np.zeros(shape))
         return empty.moved(sizes, shares)
 
@@ -106,7 +104,9 @@ class MStep:
         change = shares - self.shares
         matter = np.abs(change) >= least
         self.shares[matter] = shares[matter]
-        listed = active_shares(np.where(matter, change, 0.0), self.counts.weights)
+        component, row = np.nonzero(matter.T)
+        pointer = np.searchsorted(component, np.arange(shares.shape[1] + 1))
+        listed = pointer, row, change[row, component] * self.counts.weights[row]
 
         def work(span: tuple[int, int]) -> None:
             add_rows(self.counts.stored, listed, sizes.nodes.matrix, span, self.held)
@@ -126,10 +126,10 @@ class MStep:
 
         n_genes, n_components = model.mean.shape
         weighted = self.shares * self.counts.weights[:, None]
-        owned = np.pad(weighted.T @ self.sizes.nodes.matrix, ((0, 0), (0, 1)))
-        stored = np.append(self.sizes.nodes.nodes, 1.0), self.held, owned
+        owned = np.ascontiguousarray(weighted.T @ self.sizes.nodes.matrix)
+        stored = self.sizes.nodes.nodes, self.held, owned
         active = active_shares(self.shares[: len(weighted) * model.per_component], self.counts.weights)
-        prior = self.prior.strength, self.prior.counts, self.prior.centres, self.prior.precision
+        prior = self.prior.count, self.prior.exposures, self.prior.centres, self.prior.precision
         plan = (model.per_component, means, noise, LEAST_NOISE, MOST_NOISE)
         bends = np.zeros((n_genes, n_components))
         common = stored, self.counts.tails, self.counts.columns, active, prior

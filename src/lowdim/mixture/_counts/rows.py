@@ -134,30 +134,30 @@ def discounted_counts(rows, active, sizes, rate, out):
 
 @compiled_fast
 def add_rows(rows, change, matrix, span, held):
-    """Add ``sum_i change_ik x_ig matrix[i]`` to held, (D, K, M), for the components of a span.
+    """Add ``sum_i change_ik x_ig matrix[i]`` to held, (K, D, M), for the components of a span.
+
+    One component after the other, whose sums then stay in the cache.
 
     Parameters
     ----------
     rows : (indptr, indices, data)
         CSR, n rows.
-    change : (pointer, component, share)
-        What is added to the responsibilities, row by row.
+    change : (pointer, row, share)
+        What is added to the responsibilities, component by component.
     matrix : (n, M)
         How rows lie among the nodes.
     span : (int, int)
         The first component, and the one after the last.
     """
     indptr, indices, data = rows
-    pointer, component, share = change
+    pointer, row, share = change
     own = np.empty(matrix.shape[1])
-    for i in range(len(matrix)):
-        for a in range(pointer[i], pointer[i + 1]):
-            if component[a] < span[0] or component[a] >= span[1]:
-                continue
-            k = np.uint64(component[a])
+    for k in range(span[0], span[1]):
+        for a in range(pointer[k], pointer[k + 1]):
+            i = row[a]
             for j in range(len(own)):
                 own[j] = share[a] * matrix[i, j]
             for p in range(indptr[i], indptr[i + 1]):
-                out, x = held[np.uint64(indices[p]), k], data[p]
+                out, x = held[k, np.uint64(indices[p])], data[p]
                 for j in range(len(own)):
                     out[j] += x * own[j]
