@@ -1,9 +1,8 @@
 """EM for mixtures of count distributions: one restart after the other.
 
-This loop is not `run_em`, which adds up statistics over blocks of rows and forgets the rows. With
-size factors a negative binomial has no statistics of a fixed size: where the mean is best depends
-on every count and its row's size factor. So the M-step here reads the counts itself, gene by gene,
-and skips the responsibilities that are next to nothing.
+This loop is not `run_em`, whose statistics are sums over blocks of rows that are made anew in every
+pass. Here they are counts at the nodes of the size factors, for every gene and component, and are
+only brought up to date for the rows whose responsibilities have changed.
 """
 
 from __future__ import annotations

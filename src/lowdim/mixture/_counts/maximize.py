@@ -128,7 +128,9 @@ class MStep:
         weighted = self.shares * self.counts.weights[:, None]
         owned = np.ascontiguousarray(weighted.T @ self.sizes.nodes.matrix)
         stored = self.sizes.nodes.nodes, self.held, owned
-        active = active_shares(self.shares[: len(weighted) * model.per_component], self.counts.weights)
+        active = active_shares(
+            self.shares[: len(weighted) * model.per_component], self.counts.weights
+        )
         prior = self.prior.count, self.prior.exposures, self.prior.centres, self.prior.precision
         plan = (model.per_component, means, noise, LEAST_NOISE, MOST_NOISE)
         bends = np.zeros((n_genes, n_components))
