@@ -232,18 +232,20 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         scores, counts, sizes = self._scored(X, size_factors)
         return posterior_means(counts, sizes, self._mixture(), responsibilities(scores)[1])
 
-    def markers(self, component: int) -> pd.DataFrame:
+    def markers(self, component: int, *, sort: bool = True) -> pd.DataFrame:
         """How a component's genes differ from those of the other components.
 
         Parameters
         ----------
         component : int
             0 to K - 1.
+        sort : bool, default=True
+            By falling z; otherwise in the order of the genes.
 
         Returns
         -------
         DataFrame
-            One row per gene, by falling z: "log2_fold_change" against the mean of the other
+            One row per gene: "log2_fold_change" against the mean of the other
             components (weighted by their proportions), its "standard_error", their ratio "z", and
             both means. The components are those the data chose, so z ranks genes; it is no test.
 
@@ -263,7 +265,8 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         if not 0 <= component < k:
             raise ValueError(f"component={component!r} is not one of 0 to {k - 1}.")
         names = getattr(self, "feature_names_in_", None)
-        return fold_changes(self._mixture(), self._information, int(component), names)
+        table = fold_changes(self._mixture(), self._information, int(component), names)
+        return table.sort_values("z", ascending=False, kind="stable") if sort else table
 
     def sample(
         self, n_samples: int = 1, *, size_factors: Any = None, random_state: Any = None
