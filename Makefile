@@ -76,10 +76,12 @@ $(VENV)/.installed-torch: $(VENV)/.created constraints/cpu.txt
 # A first fit compiles what it calls, once per installation; here, so that the demo does not wait.
 $(VENV)/.compiled: $(VENV)/.installed-demo $(wildcard src/lowdim/*.py src/lowdim/*/*.py src/lowdim/*/*/*.py)
 	@echo "Compiling, once ..."
-	@$(BIN)/python -W ignore -c 'import numpy as np; from lowdim import SubspaceMixture; \
+	@$(BIN)/python -W ignore -c 'import numpy as np; import lowdim as ld; \
 	  rows = np.random.default_rng(0).normal(size=(300, 100)); \
-	  model = SubspaceMixture(dims=[2, 1], tol=1e-3, random_state=0); \
-	  [model.fit(rows[:, :d].astype(t)) for d in (10, 100) for t in ("float32", "float64")]'
+	  model = ld.SubspaceMixture(dims=[2, 1], tol=1e-3, random_state=0); \
+	  [model.fit(rows[:, :d].astype(t)) for d in (10, 100) for t in ("float32", "float64")]; \
+	  ld.GaussianMixture(2, random_state=0).fit(rows[:, :10]); \
+	  ld.NegativeBinomialMixture(2, n_init=1, random_state=0).fit(np.abs(rows).round())'
 	@touch $@
 
 # [dev] contains [demo].

@@ -113,21 +113,29 @@ print(pd.DataFrame(rows).to_string(index=False))
 rng = np.random.default_rng(0)
 order = rng.permutation(len(X))
 train, test = X[order[:500]], X[order[500:]]
-rows = []
-for kind in ("spherical", "diag", "tied", "full"):
-    model = ld.GaussianMixture(K, covariance_type=kind, random_state=0)
-    unseen = model.fit(train).score(test)
-    model.fit(X)
-    rows.append(
-        {
-            "covariance": kind,
-            "parameters": model.n_parameters(),
-            "BIC": model.bic(X),
-            "unseen, per cell": unseen,
-            "ARI": adjusted_rand_score(truth, model.predict(X)),
-        }
-    )
-print(pd.DataFrame(rows).to_string(index=False))
+
+
+def compared(models):
+    """What each model costs, how it fits, and how it agrees with the labels."""
+    rows = []
+    for name, model in models.items():
+        unseen = model.fit(train).score(test)
+        model.fit(X)
+        rows.append(
+            {
+                "model": name,
+                "parameters": model.n_parameters(),
+                "BIC": model.bic(X),
+                "unseen, per cell": unseen,
+                "ARI": adjusted_rand_score(truth, model.predict(X)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+kinds = ("spherical", "diag", "tied", "full")
+gaussians = {kind: ld.GaussianMixture(K, covariance_type=kind, random_state=0) for kind in kinds}
+print(compared(gaussians).to_string(index=False))
 
 # %% [markdown]
 # How many groups, then? `select_mixture` fits every size, also from the next smaller fit with a
@@ -153,21 +161,9 @@ ld.pl.subspaces(adata, key="mixture")
 # cells need. `dims="auto"` searches over both numbers by BIC.
 
 # %%
-rows = []
-for name, dims in {"points": 0, "lines": 1, "planes": 2}.items():
-    model = ld.SubspaceMixture(K, dims=dims, random_state=0)
-    unseen = model.fit(train).score(test)
-    model.fit(X)
-    rows.append(
-        {
-            "components": name,
-            "parameters": model.n_parameters(),
-            "BIC": model.bic(X),
-            "unseen, per cell": unseen,
-            "ARI": adjusted_rand_score(truth, model.predict(X)),
-        }
-    )
-print(pd.DataFrame(rows).to_string(index=False))
+kinds = {"points": 0, "lines": 1, "planes": 2}
+flats = {kind: ld.SubspaceMixture(K, dims=d, random_state=0) for kind, d in kinds.items()}
+print(compared(flats).to_string(index=False))
 
 # %%
 ld.tl.subspaces(adata, K, "auto", use_rep="X_pca", random_state=0)

@@ -59,6 +59,16 @@ class MixtureKeys:
         return f"{self.key}_means"
 
     @property
+    def fold_changes(self) -> str:
+        """`varm`: log2 fold changes of each component of counts, (n_vars, K)."""
+        return f"{self.key}_log2fc"
+
+    @property
+    def fold_change_errors(self) -> str:
+        """`varm`: their standard errors, (n_vars, K)."""
+        return f"{self.key}_log2fc_se"
+
+    @property
     def record(self) -> str:
         """`uns`: the fit."""
         return self.key

@@ -88,6 +88,14 @@ def test_counts_are_taken_from_a_layer() -> None:
     assert adjusted_rand_score(labels, adata.obs["mixture"]) > 0.95
     assert adata.varm["mixture_means"].shape == (30, 2)
     assert adata.uns["mixture"]["dispersions"].shape == (30,)
+    model = ld.NegativeBinomialMixture(2, random_state=0).fit(adata.layers["counts"])
+    for k in range(2):
+        table = model.markers(k).sort_index()
+        for name, column in (("log2fc", "log2_fold_change"), ("log2fc_se", "standard_error")):
+            np.testing.assert_allclose(adata.varm[f"mixture_{name}"][:, k], table[column])
+    top = ld.get.top_genes(adata, "mixture", n_genes=3, by="fold_change")
+    assert top["gene"].iloc[:3].astype(int).tolist() == model.markers(0).index[:3].tolist()
+    assert (top["log2_fold_change"] / top["standard_error"]).iloc[:3].is_monotonic_decreasing
     few = ld.NegativeBinomialMixture(dispersion="poisson", n_init=1)
     ld.tl.mixture(adata, few, n_components=[1, 2], layer="counts", key_added="chosen")
     assert adata.uns["chosen_selection"]["criterion"] == "heldout"
@@ -134,6 +142,8 @@ def test_tables_of_any_family() -> None:
             assert int(gene) == (rows[own].mean(0) - rows[~own].mean(0)).argmax()
     with pytest.raises(ValueError, match="no 'mixture' from lowdim"):
         ld.get.loadings(adata, "mixture")
+    with pytest.raises(ValueError, match="no fold changes"):
+        ld.get.top_genes(adata, "mixture", by="fold_change")
 
 
 def test_the_table_of_sizes_comes_back(tmp_path: Path) -> None:

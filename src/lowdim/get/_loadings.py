@@ -11,7 +11,13 @@ import pandas as pd
 from lowdim._keys import MixtureKeys, SubspaceKeys
 from lowdim._validation import check_in, check_positive_int
 from lowdim.get._markers import standardized_differences
-from lowdim.get._record import axis_names, component_names, find_fit, find_record
+from lowdim.get._record import (
+    axis_names,
+    component_names,
+    find_fit,
+    find_mixture,
+    find_record,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,7 +72,9 @@ def top_genes(
     n_genes
         How many genes per axis or component.
     by
-        "axis": genes with the largest loadings, positive or negative. "mean": genes whose mean
+        "axis": genes with the largest loadings, positive or negative. "fold_change": after
+        `ld.tl.mixture` with counts, genes whose fold change against the other components is
+        largest in units of its standard error. "mean": genes whose mean
         in the component is highest above the mean of all other components, in units of the
         standard deviation within components. Means are those of the expression, weighted by the
         probabilities of the components (for k-means by the clusters), whatever representation was
@@ -77,9 +85,9 @@ def top_genes(
 
     Returns
     -------
-    A row per gene and axis, or gene and component: ``component``; ``axis``, a number or "mean";
-    ``rank`` from 1; ``gene``; and ``loading``, or for "mean" ``difference`` in standard
-    deviations.
+    A row per gene and axis, or gene and component: ``component``; ``axis``, a number, "mean" or
+    "fold_change"; ``rank`` from 1; ``gene``; and ``loading``, or for "mean" ``difference`` in
+    standard deviations, or for "fold_change" ``log2_fold_change`` and ``standard_error``.
 
     Raises
     ------
@@ -87,12 +95,14 @@ def top_genes(
         An argument is none of these, there are no such results, they do not lead back to genes,
         or there is nothing to compare a single component with.
     """
-    check_in(by, "by", ("axis", "mean"))
+    check_in(by, "by", ("axis", "mean", "fold_change"))
     n_genes = check_positive_int(n_genes, "n_genes")
+    if by == "fold_change":
+        return _by_fold_change(adata, key, n_genes)
     if by == "mean":
         parts = _by_mean(adata, key, n_genes, layer)
     elif layer is not None:
-        raise ValueError(f"layer={layer!r} is for by='mean'; loadings are those of the fit.")
+        raise ValueError(f"layer={layer!r} is for by='mean'; the rest is that of the fit.")
     else:
         parts = _by_axis(adata, key, n_genes)
     value = "loading" if by == "axis" else "difference"
@@ -144,3 +154,31 @@ def _by_mean(
         if not np.isnan(values).all():
             order = np.argsort(-values, kind="stable")[:n_genes]
             yield component, "mean", pd.Series(values[order], index=adata.var_names[order])
+
+
+def _by_fold_change(adata: AnnData, key: str, n_genes: int) -> pd.DataFrame:
+    """The genes whose fold changes stand out most, of every component."""
+    names, keys = component_names(find_mixture(adata, key)), MixtureKeys(key)
+    if keys.fold_changes not in adata.varm:
+        raise ValueError(
+            f"key={key!r} has no fold changes: they come with ld.tl.mixture(adata, "
+            "'negative_binomial') and two or more components; use by='mean'."
+        )
+    changes = np.asarray(adata.varm[keys.fold_changes])
+    errors = np.asarray(adata.varm[keys.fold_change_errors])
+    tables = []
+    for k, name in enumerate(names):
+        order = np.argsort(-changes[:, k] / errors[:, k], kind="stable")[:n_genes]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "component": name,
+                    "axis": "fold_change",
+                    "rank": np.arange(1, len(order) + 1),
+                    "gene": adata.var_names[order],
+                    "log2_fold_change": changes[order, k],
+                    "standard_error": errors[order, k],
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 from lowdim import _storage
 from lowdim.cluster import KMeans, SoftKMeans
-from lowdim.mixture import GaussianMixture, SubspaceMixture
+from lowdim.mixture import GaussianMixture, NegativeBinomialMixture, SubspaceMixture
 
 _CLASSES: dict[str, Any] = {
-    kind.__name__: kind for kind in (GaussianMixture, KMeans, SoftKMeans, SubspaceMixture)
+    kind.__name__: kind
+    for kind in (GaussianMixture, KMeans, NegativeBinomialMixture, SoftKMeans, SubspaceMixture)
 }
 
 

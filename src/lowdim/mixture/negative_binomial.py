@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
 from lowdim._results import StopReason
+from lowdim._saving import Saved
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_rows
@@ -21,7 +22,7 @@ from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
 from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, responsibilities
-from lowdim.mixture._counts.size_factors import check_size_factors
+from lowdim.mixture._counts.size_factors import SizeRule, check_size_factors
 from lowdim.mixture._scores import MixtureScores
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 
-class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
+class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture of negative binomial distributions for a matrix of counts.
 
     Given its component k, row i has independent counts of mean ``s_i mu_kg`` and variance
@@ -64,9 +65,11 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
         Iterations at most, per restart.
     tol : float, default=1e-3
         Stop when the objective per row gains less than this in an iteration.
-    prior : float, default=1.0
-        Pseudo-cells per component whose counts are the genes' means, at size factor 1. It keeps the
-        mean of a gene that a component has not seen from being zero. 0 is maximum likelihood.
+    prior : float, default=10.0
+        Each mean has a gamma prior that weighs as much as this many counts seen at the gene's mean,
+        so that log means are expected to differ from the gene's by about ``1 / sqrt(prior)``. It
+        keeps the many genes in which components do not differ, or which are rarely counted, from
+        outvoting the others. 0 is maximum likelihood.
     shrinkage : {"auto"}, float or None, default=None
         Shrink dispersions toward their trend over the mean: a normal prior on log phi around the
         trend of the first start. Its standard deviation is this number, or ("auto") what the genes'
@@ -106,8 +109,8 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
 
     Notes
     -----
-    The objective adds ``-prior / 2`` times the deviance of every mean from the gene's, and with
-    shrinkage the log density of log phi. Sums over genes or rows without counts are smooth
+    The objective adds ``prior (log(mu / m) - mu / m + 1)`` for every mean, with the gene's mean m,
+    and with shrinkage the log density of log phi. Sums over genes or rows without counts are smooth
     functions of the size factor; they are taken at Chebyshev nodes and are exact to about 1e-13.
     With all genes free, `bic` picks too few components; prefer the likelihood of held-out rows.
 
@@ -126,6 +129,8 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
     [0.5, 0.5]
     """
 
+    _also = ("_size_rule", "_information")
+
     def __init__(
         self,
         n_components: int = 1,
@@ -136,7 +141,7 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
         init: Any = "kmeans",
         max_iter: int = 200,
         tol: float = 1e-3,
-        prior: float = 1.0,
+        prior: float = 10.0,
         shrinkage: Any = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -227,18 +232,20 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
         scores, counts, sizes = self._scored(X, size_factors)
         return posterior_means(counts, sizes, self._mixture(), responsibilities(scores)[1])
 
-    def markers(self, component: int) -> pd.DataFrame:
+    def markers(self, component: int, *, sort: bool = True) -> pd.DataFrame:
         """How a component's genes differ from those of the other components.
 
         Parameters
         ----------
         component : int
             0 to K - 1.
+        sort : bool, default=True
+            By falling z; otherwise in the order of the genes.
 
         Returns
         -------
         DataFrame
-            One row per gene, by falling z: "log2_fold_change" against the mean of the other
+            One row per gene: "log2_fold_change" against the mean of the other
             components (weighted by their proportions), its "standard_error", their ratio "z", and
             both means. The components are those the data chose, so z ranks genes; it is no test.
 
@@ -258,7 +265,8 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
         if not 0 <= component < k:
             raise ValueError(f"component={component!r} is not one of 0 to {k - 1}.")
         names = getattr(self, "feature_names_in_", None)
-        return fold_changes(self._mixture(), self._information, int(component), names)
+        table = fold_changes(self._mixture(), self._information, int(component), names)
+        return table.sort_values("z", ascending=False, kind="stable") if sort else table
 
     def sample(
         self, n_samples: int = 1, *, size_factors: Any = None, random_state: Any = None
@@ -306,7 +314,7 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
             self.dispersion_trend_ = np.exp(fit.prior.centres)
         elif hasattr(self, "dispersion_trend_"):
             del self.dispersion_trend_
-        self._rule, self._information = fit.rule, fit.information
+        self._size_rule, self._information = (fit.rule.kind, fit.rule.unit), fit.information
         message = None
         if run.starved:
             message = (
@@ -341,17 +349,17 @@ class NegativeBinomialMixture(MixtureScores, DensityMixin, BaseEstimator):
         check_is_fitted(self)
         source = read_rows(self, X, reset=False, counts=True)
         model = self._mixture()
-        given = None
+        rule, given = SizeRule(*self._size_rule), None
         if size_factors is not None:
             given = check_size_factors(size_factors, source.n_rows)
-        elif self._rule.kind == "given":
+        elif rule.kind == "given":
             raise ValueError(
                 "size_factors were given to the fit, so new rows have no rule; pass theirs as "
                 "size_factors=."
             )
         counts = Counts.read(source)
         with threads_for(counts.rows.nnz):
-            sizes = self._rule.new_rows(counts, model) if given is None else Sizes.of(given)
+            sizes = rule.new_rows(counts, model) if given is None else Sizes.of(given)
             return log_joint(counts, sizes, model), counts, sizes
 
     def __sklearn_tags__(self) -> Tags:

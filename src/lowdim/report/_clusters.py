@@ -33,6 +33,9 @@ _MODELS = {
     "gaussian": "Gaussian mixture",
     "negative_binomial": "negative-binomial mixture",
 }
+_MARKERS = {
+    "negative_binomial": "the log2 fold change; they are ranked by its ratio to its standard error"
+}
 _MOST_COLUMNS = 500
 """Columns up to which Gaussians are drawn: the axes of their covariances cost their cube."""
 
@@ -150,7 +153,7 @@ def describe_clusters(
         sizes=sizes,
         rows=_rows(adata, fit, key, labels),
         has_probabilities=MixtureKeys(key).probabilities in adata.obsm,
-        marker_words="the difference of means in standard deviations",
+        marker_words=_MARKERS.get(family, "the difference of means in standard deviations"),
         agreement=agreement,
         ari_with_main=(
             float(adjusted_rand_score(adata.obs[main].astype(str), adata.obs[key].astype(str)))

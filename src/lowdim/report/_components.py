@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowdim import get
+from lowdim._keys import MixtureKeys
 from lowdim.pl._colors import MISSING, palette
 from lowdim.pl._fitted import FittedSubspaces, read_loadings
 from lowdim.pl._loadings import top_features
@@ -141,13 +142,16 @@ def label_text(value: Any) -> str | None:
 
 def marker_genes(adata: AnnData, key: str) -> dict[str, list[Gene]]:
     """Markers by component; none if there is one component or no expression to read."""
+    by, value = "mean", "difference"
+    if MixtureKeys(key).fold_changes in adata.varm:
+        by, value = "fold_change", "log2_fold_change"
     try:
-        table = get.top_genes(adata, key, n_genes=_N_MARKERS, by="mean")
+        table = get.top_genes(adata, key, n_genes=_N_MARKERS, by=by)
     except (TypeError, ValueError):
         return {}
-    table = table[table["difference"] > 0]
+    table = table[table[value] > 0]
     return {
-        str(name): _genes(part["gene"], part["difference"].to_numpy())
+        str(name): _genes(part["gene"], part[value].to_numpy())
         for name, part in table.groupby("component")
     }
 

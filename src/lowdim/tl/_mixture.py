@@ -19,7 +19,7 @@ from lowdim.mixture import (
 )
 from lowdim.mixture._scores import MixtureScores, criteria_of, posterior
 from lowdim.mixture._sizing import kind_of
-from lowdim.tl._genes import gene_space
+from lowdim.tl._genes import GeneSpace, gene_space
 from lowdim.tl._input import open_rows, warn_of_counts
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
@@ -96,6 +96,9 @@ def mixture(
     ``varm[f"{key_added}_means"]``
         The centre of each component, (n_vars, K), where columns are genes, or principal components
         whose axes over the genes are known; see `lowdim.tl.subspaces`.
+    ``varm[f"{key_added}_log2fc"]``, ``varm[f"{key_added}_log2fc_se"]``
+        For "negative_binomial": log2 fold changes of the genes of each component against the
+        others, and their standard errors, (n_vars, K); see `lowdim.get.top_genes`.
     ``uns[key_added]``
         The fit: ``family``, ``params``, ``objective``, ``criteria`` (log-likelihood, number of
         parameters, BIC, AIC and ICL; not for k-means and soft k-means), ``version`` and the
@@ -203,10 +206,25 @@ def _results(
     return Results(
         obs={keys.labels: pd.Categorical.from_codes(labels.tolist(), categories=names)},
         obsm={} if probabilities is None else {keys.probabilities: probabilities},
-        varm={} if genes is None else {keys.means: genes.means(centres)},
+        varm={} if genes is None else _over_genes(model, genes, centres, keys),
         uns=uns,
-        stale=[keys.means, keys.probabilities],
+        stale=[keys.means, keys.fold_changes, keys.fold_change_errors, keys.probabilities],
     )
+
+
+def _over_genes(
+    model: Any, genes: GeneSpace, centres: np.ndarray, keys: MixtureKeys
+) -> dict[str, np.ndarray]:
+    """The centres, and for counts how they differ, (n_vars, K)."""
+    found = {keys.means: genes.means(centres)}
+    if hasattr(model, "markers") and len(centres) > 1:
+        tables = [model.markers(k, sort=False) for k in range(len(centres))]
+        for name, column in (
+            (keys.fold_changes, "log2_fold_change"),
+            (keys.fold_change_errors, "standard_error"),
+        ):
+            found[name] = np.stack([table[column].to_numpy() for table in tables], axis=1)
+    return found
 
 
 def _of_rows(

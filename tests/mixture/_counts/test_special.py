@@ -7,8 +7,11 @@ import pytest
 import scipy.sparse as sp
 
 from lowdim.mixture._counts.chebyshev import SizeNodes
+from lowdim.mixture._counts.loop import prior_on_means
 from lowdim.mixture._counts.matrix import Counts
+from lowdim.mixture._counts.maximize import MStep
 from lowdim.mixture._counts.merge import merge
+from lowdim.mixture._counts.model import Sizes
 from lowdim.mixture._counts.special import log, log1p, log_rising, zero_slopes
 
 
@@ -76,3 +79,18 @@ def test_the_closest_parts_are_merged() -> None:
     groups = merge(mean, np.full((2, 5), 7.0), 3)
     assert sorted(sorted(group) for group in groups) == [[0, 1], [2, 3], [4]]
     assert merge(mean, np.full((2, 5), 7.0), 1) != []
+
+
+def test_counts_at_the_nodes_give_sums_over_rows_and_follow_the_responsibilities() -> None:
+    rng = np.random.default_rng(0)
+    X, sizes = rng.poisson(1.0, size=(200, 7)).astype(float), rng.lognormal(0, 0.8, size=200)
+    counts = Counts(sp.csr_matrix(X), rng.uniform(0, 2, size=200))
+    before, after = rng.dirichlet(np.ones(3), size=(2, 200))
+    after[:150] = before[:150]
+    factors = Sizes.of(sizes)
+    step = MStep.of(counts, factors, before, prior_on_means(X.mean(0), 1.0)).moved(factors, after)
+    weighted = after * counts.weights[:, None]
+    for rate in (0.01, 1.0, 30.0):
+        expected = np.einsum("ik,ig,i->kg", weighted, X, 1 / (1 + sizes * rate))
+        found = step.held @ (1 / (1 + factors.nodes.nodes * rate))
+        np.testing.assert_allclose(found, expected, rtol=1e-11)

@@ -57,7 +57,7 @@ def sample_counts(
 def fold_changes(
     model: Mixture, information: np.ndarray, component: int, names: np.ndarray | None
 ) -> pd.DataFrame:
-    """Log2 fold changes of a component against the others, most significant first.
+    """Log2 fold changes of a component against the others, in the order of the genes.
 
     The others count by their mixing proportions. The standard error is that of the delta method,
     from the expected information about each log mean, as if components were known.
@@ -71,7 +71,7 @@ def fold_changes(
     parts = shares / shares.sum(1, keepdims=True)
     change = np.log2(mean[:, component] / reference)
     error = np.sqrt(variance[:, component] + (parts**2 * variance[:, others]).sum(1)) / np.log(2)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "log2_fold_change": change,
             "standard_error": error,
@@ -81,4 +81,3 @@ def fold_changes(
         },
         index=pd.Index(np.arange(len(mean)) if names is None else names, name="gene"),
     )
-    return table.sort_values("z", ascending=False, kind="stable")

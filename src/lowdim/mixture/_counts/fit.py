@@ -14,7 +14,7 @@ from lowdim.mixture._counts.loop import (
     Restart,
     first_model,
     gene_means,
-    least_prior,
+    prior_on_means,
     run_restart,
 )
 from lowdim.mixture._counts.matrix import Counts
@@ -54,7 +54,7 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
     rule = SizeRule.of(arguments.size_factors, counts)
     given = arguments.given_sizes
     sizes = rule.start(counts) if given is None else Sizes.of(given)
-    prior = least_prior(gene_means(counts, sizes), arguments.prior)
+    prior = prior_on_means(gene_means(counts, sizes), arguments.prior)
     options = LoopOptions(
         arguments.dispersion, arguments.max_iter, arguments.tol, rule.kind == "estimate"
     )
@@ -79,7 +79,7 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
     if options.estimate_sizes:
         kept = rescaled(kept, counts)
     objectives = np.array([run.objective for run in runs])
-    return Fit(kept, prior, rule, objectives, information(kept, counts, prior.strength))
+    return Fit(kept, prior, rule, objectives, information(kept, counts, prior))
 
 
 def shrinking(
@@ -101,7 +101,7 @@ def shrinking(
     noise, weight = model.noise, np.maximum(curvature, 1e-6)
     pooled = np.exp((np.log(noise) * weight).sum(1) / weight.sum(1))
     known = curvature.sum(1) if model.per_component else curvature[:, 0]
-    centres, width = dispersion_trend(prior.counts, pooled, known)
+    centres, width = dispersion_trend(prior.means, pooled, known)
     if not isinstance(arguments.shrinkage, str):
         width = arguments.shrinkage
     return replace(prior, centres=centres, precision=1.0 / width**2)

@@ -1,9 +1,8 @@
 """EM for mixtures of count distributions: one restart after the other.
 
-This loop is not `run_em`, which adds up statistics over blocks of rows and forgets the rows. With
-size factors a negative binomial has no statistics of a fixed size: where the mean is best depends
-on every count and its row's size factor. So the M-step here reads the counts itself, gene by gene,
-and skips the responsibilities that are next to nothing.
+This loop is not `run_em`, whose statistics are sums over blocks of rows that are made anew in every
+pass. Here they are counts at the nodes of the size factors, for every gene and component, and are
+only brought up to date for the rows whose responsibilities have changed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from lowdim._progress import Report
 from lowdim._results import StopReason
-from lowdim.mixture._counts.matrix import Counts
+from lowdim.mixture._counts.matrix import NEGLIGIBLE, Counts
 from lowdim.mixture._counts.maximize import LEAST_NOISE, MStep, Prior, maximize, proportions
 from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, next_sizes, responsibilities
 
@@ -27,6 +26,8 @@ FIRST_NOISE = 0.3
 SMOOTHING = 0.02
 #: A component with fewer rows than this has starved, and is re-seeded, but not for ever.
 STARVED, MAX_RESEEDS = 1e-2, 5
+#: The share of the last gain per row that a responsibility may be behind, and the most it may.
+STALE, MOST_STALE = 1e-3, 1e-4
 #: A restart stops if so many steps like its last would not reach the best one.
 PATIENCE, EARLIEST = 20, 4
 
@@ -83,13 +84,13 @@ def first_model(
     """Parameters from responsibilities, (N, K)."""
     n_genes, k = counts.shape[1], shares.shape[1]
     noise = np.full((n_genes, k), 0.0 if kind == "poisson" else FIRST_NOISE)
-    mean = np.repeat(prior.counts[:, None], k, axis=1)
+    mean = np.repeat(prior.means[:, None], k, axis=1)
     weights = proportions(shares, counts.weights)
     model = Mixture(weights, mean, noise, kind == "component")
     step = MStep.of(counts, sizes, shares, prior)
     for _ in range(WARM_UP):
         model = maximize(step, model, kind)
-    mixed = (1 - smoothing) * model.mean + smoothing * prior.counts[:, None]
+    mixed = (1 - smoothing) * model.mean + smoothing * prior.means[:, None]
     return replace(model, mean=mixed)
 
 
@@ -108,7 +109,7 @@ def run_restart(
     """
     total = float(counts.weights.sum())
     trace: list[float] = []
-    reseeds, reason = 0, StopReason.ITERATION_LIMIT
+    reseeds, reason, step = 0, StopReason.ITERATION_LIMIT, None
     for iteration in range(1, options.max_iter + 1):
         rows, shares = responsibilities(log_joint(counts, sizes, model))
         likelihood = float(counts.weights @ rows) / total
@@ -138,13 +139,23 @@ def run_restart(
             continue
         if options.estimate_sizes:
             sizes = sizes.moved(next_sizes(counts, sizes, model, shares, 0.5))
-        step = MStep.of(counts, sizes, shares, prior)
+        if step is None:
+            step = MStep.of(counts, sizes, np.zeros_like(shares), prior)
+        step = step.moved(sizes, shares, stale(gain))
         weights = proportions(shares, counts.weights)
         model = replace(maximize(step, model, options.kind), weights=weights)
     return Restart(
         *(model, sizes, shares, likelihood, np.array(trace), iteration, reason),
         bool(starved.any()),
     )
+
+
+def stale(gain: float) -> float:
+    """Changes of responsibilities below this can wait for a later iteration.
+
+    What waits lowers the objective by less than itself, and is so kept far below the last gain.
+    """
+    return float(np.clip(STALE * gain, NEGLIGIBLE, MOST_STALE))
 
 
 def reseeded(
@@ -176,6 +187,6 @@ def gene_means(counts: Counts, sizes: Sizes) -> np.ndarray:
     return np.maximum(means, MEAN_FLOOR)
 
 
-def least_prior(means: np.ndarray, strength: float) -> Prior:
-    """Pseudo-cells only, no shrinkage of dispersions."""
-    return Prior(strength, means, np.full(len(means), np.log(LEAST_NOISE)))
+def prior_on_means(means: np.ndarray, count: float) -> Prior:
+    """No shrinkage of dispersions."""
+    return Prior(float(count), means, np.full(len(means), np.log(LEAST_NOISE)))

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from lowdim._threads import in_threads
-from lowdim.mixture._counts.matrix import Arrays, Counts, active_shares
+from lowdim.mixture._counts.matrix import NEGLIGIBLE, Counts, active_shares
 from lowdim.mixture._counts.model import THREAD_WORK, Mixture, Sizes
 
 KINDS = ("gene", "component", "global", "poisson")
@@ -25,36 +25,34 @@ class Prior:
 
     Attributes
     ----------
-    strength : float
-        Pseudo-cells of size factor 1 per gene and component, at the gene's mean.
-    counts : ndarray of shape (D,)
-        The genes' means.
+    count : float
+        Counts of the gamma prior on every mean; 0 for none.
+    means : ndarray of shape (D,)
+        The genes' means, where that prior has its mode.
     centres : ndarray of shape (D,)
         Where the normal prior on log phi has its centre.
     precision : float
         One by its variance; 0 for none.
     """
 
-    strength: float
-    counts: np.ndarray
+    count: float
+    means: np.ndarray
     centres: np.ndarray
     precision: float = 0.0
 
-    def log_density(self, model: Mixture) -> float:
-        """Up to a constant: the pseudo-cells' log-likelihood ratio to their own mean, and log phi.
+    @property
+    def exposures(self) -> np.ndarray:
+        """Size factors of the rows in which the prior's counts were seen, so to say, (D,)."""
+        return self.count / self.means
 
-        ``-strength / 2`` times the deviance of the means from the gene's, and
+    def log_density(self, model: Mixture) -> float:
+        """Up to a constant, which makes it zero where means and phi are at their centres.
+
+        ``count (log(mu / m) - mu / m + 1)`` for every mean, and
         ``-precision / 2 (log phi - centre)^2`` for every dispersion.
         """
-        value, own = 0.0, self.counts[:, None]
-        if self.strength > 0:
-            ratio = np.log(model.mean / own)
-            if model.noise.any():
-                grown = np.log1p(model.noise * model.mean) - np.log1p(model.noise * own)
-                parts = own * (ratio - grown) - grown / model.noise
-            else:
-                parts = own * ratio - (model.mean - own)
-            value += self.strength * float(parts.sum())
+        ratio = model.mean / self.means[:, None]
+        value = self.count * float((np.log(ratio) - ratio + 1.0).sum())
         if self.precision > 0:
             noise = model.noise if model.per_component else model.noise[:, :1]
             away = np.log(noise) - self.centres[:, None]
@@ -64,57 +62,84 @@ class Prior:
 
 @dataclass(frozen=True)
 class MStep:
-    """What an M-step needs beside the parameters: rows with shares of the components.
+    """What an M-step needs beside the parameters: the components' counts and rows at the nodes.
+
+    Sums over the rows of a component, of functions of their size factors, are sums over the nodes
+    (`_counts/chebyshev.py`). So these numbers say all that the M-step needs to know of the rows.
 
     Attributes
     ----------
     counts : Counts
     sizes : Sizes
-    active : (pointer, component, share)
-        Responsibilities that matter, times row weights.
-    zeros : (sizes, nodes, weights)
-        Size factors; nodes and weights of sums over all rows of a component, the pseudo-cells last.
     prior : Prior
+    shares : ndarray of shape (N, K)
+        Responsibilities.
+    held : ndarray of shape (K, D, M)
+        ``sum_i r_ik x_ig`` at the nodes.
     """
 
     counts: Counts
     sizes: Sizes
-    active: Arrays
-    zeros: Arrays
     prior: Prior
+    shares: np.ndarray
+    held: np.ndarray
 
     @classmethod
     def of(cls, counts: Counts, sizes: Sizes, shares: np.ndarray, prior: Prior) -> MStep:
         """For responsibilities (N, K)."""
-        weighted = shares * counts.weights[:, None]
-        at_nodes = weighted.T @ sizes.nodes.matrix
-        pseudo = np.full((len(at_nodes), 1), prior.strength)
-        weights = np.ascontiguousarray(np.hstack([at_nodes, pseudo]))
-        zeros = sizes.values, np.append(sizes.nodes.nodes, 1.0), weights
-        return cls(counts, sizes, active_shares(shares, counts.weights), zeros, prior)
+        shape = (shares.shape[1], counts.shape[1], len(sizes.nodes.nodes))
+        empty = cls(counts, sizes, prior, np.zeros_like(shares), np.zeros(shape))
+        return empty.moved(sizes, shares)
+
+    def moved(self, sizes: Sizes, shares: np.ndarray, least: float = NEGLIGIBLE) -> MStep:
+        """For other responsibilities; this one cannot be used any more.
+
+        Only responsibilities that have changed by `least` are brought up to date: soon they are
+        few.
+        """
+        from lowdim.mixture._counts.rows import add_rows
+
+        if sizes is not self.sizes:
+            return MStep.of(self.counts, sizes, shares, self.prior)
+        change = shares - self.shares
+        matter = np.abs(change) >= least
+        self.shares[matter] = shares[matter]
+        component, row = np.nonzero(matter.T)
+        pointer = np.searchsorted(component, np.arange(shares.shape[1] + 1))
+        listed = pointer, row, change[row, component] * self.counts.weights[row]
+
+        def work(span: tuple[int, int]) -> None:
+            add_rows(self.counts.stored, listed, sizes.nodes.matrix, span, self.held)
+
+        in_threads(work, component_parts(shares.shape[1], self.counts.rows.nnz))
+        return self
 
     def run(self, model: Mixture, *, means: bool = True, noise: bool = True) -> np.ndarray:
         """Change the genes of a model in place.
 
         Returns
         -------
-        The objective's sum over genes and its first two derivatives in log phi, (3,); then the
-        second derivatives for every gene and component, (D, K), flattened.
+        The objective's sum over genes and, unless `noise`, its first two derivatives in log phi,
+        (3,); then the second derivatives for every gene and component, (D, K), flattened.
         """
         from lowdim.mixture._counts.genes import update_genes
 
-        pointer = self.counts.columns[0]
         n_genes, n_components = model.mean.shape
-        width = int(np.diff(pointer).max() * np.diff(self.active[0]).max()) + n_components
-        prior = self.prior.strength, self.prior.counts, self.prior.centres, self.prior.precision
+        weighted = self.shares * self.counts.weights[:, None]
+        owned = np.ascontiguousarray(weighted.T @ self.sizes.nodes.matrix)
+        stored = self.sizes.nodes.nodes, self.held, owned
+        active = active_shares(
+            self.shares[: len(weighted) * model.per_component], self.counts.weights
+        )
+        prior = self.prior.count, self.prior.exposures, self.prior.centres, self.prior.precision
         plan = (model.per_component, means, noise, LEAST_NOISE, MOST_NOISE)
-        bends = np.empty((n_genes, n_components))
-        common = self.counts.columns, self.counts.tails, self.active, self.zeros, prior
+        bends = np.zeros((n_genes, n_components))
+        common = stored, self.counts.tails, self.counts.columns, active, prior
 
         def work(span: tuple[int, int]) -> tuple[float, float, float]:
-            return update_genes(span, *common, model.mean, model.noise, plan, bends, width)
+            return update_genes(span, *common, model.mean, model.noise, plan, bends)
 
-        parts = in_threads(work, gene_parts(pointer))
+        parts = in_threads(work, gene_parts(n_genes, self.held.size))
         return np.append(np.sum(parts, 0), bends)
 
 
@@ -159,10 +184,19 @@ def _common_noise(step: MStep, model: Mixture, found: np.ndarray) -> Mixture:
     return model
 
 
-def gene_parts(pointer: np.ndarray) -> list[tuple[int, int]]:
-    """Genes in spans of about as many stored counts, one per thread."""
+def gene_parts(n_genes: int, work: int) -> list[tuple[int, int]]:
+    """Genes in spans, one per thread."""
+    return _parts(n_genes, work // THREAD_WORK)
+
+
+def component_parts(n_components: int, n_stored: int) -> list[tuple[int, int]]:
+    """Components in spans, one per thread."""
+    return _parts(n_components, n_stored // THREAD_WORK)
+
+
+def _parts(n: int, worth: int) -> list[tuple[int, int]]:
     import torch
 
-    n_parts = max(1, min(torch.get_num_threads(), int(pointer[-1]) // THREAD_WORK))
-    edges = np.searchsorted(pointer, np.linspace(0, pointer[-1], n_parts + 1)[1:-1])
-    return list(pairwise([0, *edges.tolist(), len(pointer) - 1]))
+    n_parts = max(1, min(torch.get_num_threads(), worth, n))
+    edges = [n * part // n_parts for part in range(n_parts + 1)]
+    return list(pairwise(edges))

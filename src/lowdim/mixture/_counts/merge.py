@@ -40,7 +40,7 @@ def merged_shares(
     model = first_model(counts, sizes, shares, prior, options.kind, SMOOTHING)
     few = replace(options, max_iter=ITERATIONS, estimate_sizes=False, reseed=False)
     run = run_restart(counts, sizes, model, prior, few)
-    groups = merge(run.model.mean, information(run, counts), n_components)
+    groups = merge(run.model.mean, information(run, counts, prior), n_components)
     return np.stack([run.shares[:, group].sum(1) for group in groups], 1)
 
 
@@ -77,14 +77,15 @@ def _cost(level: np.ndarray, known: np.ndarray, a: int, b: int) -> float:
     return float(0.5 * both @ np.square(level[a] - level[b]))
 
 
-def information(run: Restart, counts: Counts, strength: float = 0.0) -> np.ndarray:
-    """Expected information about log mu, ``mu sum_i r_ik s_i / (1 + s_i phi mu)``, (D, K).
+def information(run: Restart, counts: Counts, prior: Prior) -> np.ndarray:
+    """Expected information about log mu, ``mu (b + sum_i r_ik s_i / (1 + s_i phi mu))``, (D, K).
 
-    `strength` pseudo-cells are counted too.
+    b is the exposure of the prior's counts.
     """
     model: Mixture = run.model
     weights = (run.shares * counts.weights[:, None]).T @ run.sizes.nodes.matrix
-    rate, total = model.mean * model.noise, np.zeros_like(model.mean)
+    rate = model.mean * model.noise
+    total = np.repeat(prior.exposures[:, None], rate.shape[1], axis=1)
     for node, weight in zip(run.sizes.nodes.nodes, weights.T, strict=True):
         total += weight * node / (1.0 + node * rate)
-    return np.asarray(model.mean * (total + strength / (1.0 + rate)))
+    return np.asarray(model.mean * total)

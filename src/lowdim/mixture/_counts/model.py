@@ -60,22 +60,22 @@ class Sizes:
 
 def log_joint(counts: Counts, sizes: Sizes, model: Mixture) -> np.ndarray:
     """``log pi_k + log p(x_i | k)``, (N, K), with all constants."""
-    from lowdim.mixture._counts.rows import score_entries, zero_parts
+    from lowdim.mixture._counts.rows import score_entries, zero_costs
 
     n, k = counts.shape[0], len(model.weights)
     scores, constants = np.empty((n, k)), -counts.factorials
     constants += counts.totals * np.log(sizes.values)
-    rate = model.mean * model.noise
+    inverse = 1.0 / model.mean
 
     def work(part: slice) -> None:
         score_entries(
-            *(counts.part(part), sizes.values[part], model.mean, rate, model.noise),
+            *(counts.part(part), sizes.values[part], inverse, model.noise),
             *(model.per_component, scores[part], constants[part]),
         )
 
     in_threads(work, row_parts(n, counts.rows.nnz * k // THREAD_WORK))
-    costs, exposures = np.empty((2, len(sizes.nodes.nodes), k))
-    zero_parts(sizes.nodes.nodes, model.mean, model.noise, costs, exposures)
+    costs = np.empty((len(sizes.nodes.nodes), k))
+    zero_costs(sizes.nodes.nodes, model.mean.T.copy(), model.noise.T.copy(), costs)
     scores -= sizes.nodes.matrix @ costs
     scores += constants[:, None]
     with np.errstate(divide="ignore"):
@@ -98,12 +98,12 @@ def next_sizes(
     of it and the old value (`power` 1/2) can never lower the expected log-likelihood.
     """
     from lowdim.mixture._counts.matrix import active_shares
-    from lowdim.mixture._counts.rows import discounted_counts, zero_parts
+    from lowdim.mixture._counts.rows import discounted_counts, exposures
 
     nodes = sizes.nodes.nodes
-    costs, exposures = np.empty((2, len(nodes), len(model.weights)))
-    zero_parts(nodes, model.mean, model.noise, costs, exposures)
-    below = ((sizes.nodes.matrix @ exposures) * shares).sum(1)
+    slopes = np.empty((len(nodes), len(model.weights)))
+    exposures(nodes, model.mean.T.copy(), model.noise.T.copy(), slopes)
+    below = ((sizes.nodes.matrix @ slopes) * shares).sum(1)
     above = np.empty(len(shares))
     active = active_shares(shares, np.ones(len(shares)))
     discounted_counts(counts.stored, active, sizes.values, model.mean * model.noise, above)

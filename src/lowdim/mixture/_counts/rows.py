@@ -16,11 +16,11 @@ PLAIN, FOLD = 2, 8
 
 
 @compiled_fast
-def score_entries(rows, sizes, mean, rate, noise, per_component, scores, constants):
+def score_entries(rows, sizes, inverse, noise, per_component, scores, constants):
     """What the stored counts add to the log-likelihood of every component.
 
-    ``sum_g x log(mu / (1 + s phi mu)) + sum_{m < x} log(1 + m phi)`` over the counts x > 0 of a
-    row. The second sum goes to `constants` where components share phi.
+    ``sum_g -x log(1 / mu + s phi) + sum_{m < x} log(1 + m phi)`` over the counts x > 0 of a row.
+    The second sum goes to `constants` where components share phi.
 
     Parameters
     ----------
@@ -28,8 +28,8 @@ def score_entries(rows, sizes, mean, rate, noise, per_component, scores, constan
         CSR, n rows.
     sizes : (n,)
         s.
-    mean, rate, noise : (D, K)
-        mu, phi mu, and phi; only the first column of phi is read unless `per_component`.
+    inverse, noise : (D, K)
+        1 / mu, and phi; only the first column of phi is read unless `per_component`.
     per_component : bool
     scores : (n, K)
         Written to.
@@ -37,8 +37,8 @@ def score_entries(rows, sizes, mean, rate, noise, per_component, scores, constan
         Added to.
     """
     indptr, indices, data = rows
-    n_components = mean.shape[1]
-    above, below = np.ones(n_components), np.ones(n_components)
+    n_components = inverse.shape[1]
+    product = np.ones(n_components)
     for i in range(len(sizes)):
         s, held, risen = sizes[i], 0.0, 1.0
         for k in range(n_components):
@@ -47,7 +47,7 @@ def score_entries(rows, sizes, mean, rate, noise, per_component, scores, constan
             x, g = data[p], np.uint64(indices[p])
             if x > PLAIN:
                 for k in range(n_components):
-                    scores[i, k] += x * log(mean[g, k] / (1.0 + s * rate[g, k]))
+                    scores[i, k] -= x * log(inverse[g, k] + s * noise[g, k])
                 if per_component:
                     for k in range(n_components):
                         scores[i, k] += log_rising(x, noise[g, k])
@@ -55,58 +55,66 @@ def score_entries(rows, sizes, mean, rate, noise, per_component, scores, constan
                     constants[i] += log_rising(x, noise[g, 0])
                 continue
             if held + x > FOLD:
-                fold(scores[i], above, below)
+                fold(scores[i], product)
                 constants[i] += log(risen)
                 held, risen = 0.0, 1.0
             held += x
+            if per_component:
+                for k in range(n_components):
+                    factor = inverse[g, k] + s * noise[g, k]
+                    product[k] *= factor
+                    if x == 2.0:
+                        product[k] *= factor / (1.0 + noise[g, k])
+                continue
+            phi = noise[g, 0]
+            risen *= 1.0 + (x - 1.0) * phi
             for _ in range(int(x)):
                 for k in range(n_components):
-                    above[k] *= mean[g, k]
-                    below[k] *= 1.0 + s * rate[g, k]
-            if x == 2.0 and not per_component:
-                risen *= 1.0 + noise[g, 0]
-            elif x == 2.0:
-                for k in range(n_components):
-                    above[k] *= 1.0 + noise[g, k]
-        fold(scores[i], above, below)
+                    product[k] *= inverse[g, k] + s * phi
+        fold(scores[i], product)
         constants[i] += log(risen)
 
 
 @compiled_fast
-def fold(out, above, below):
-    """Add the logarithm of products to out, and begin them anew."""
+def fold(out, product):
+    """Take the logarithms of products from out, and begin them anew."""
     for k in range(len(out)):
-        out[k] += log(above[k] / below[k])
-        above[k] = 1.0
-        below[k] = 1.0
+        out[k] -= log(product[k])
+        product[k] = 1.0
 
 
 @compiled_fast
-def zero_parts(nodes, mean, noise, costs, exposures):
+def zero_costs(nodes, mean, noise, out):
     """What a row of size s costs in every component if it has no count at all.
 
     Parameters
     ----------
     nodes : (M,)
         Sizes s.
-    mean, noise : (D, K)
+    mean, noise : (K, D)
         mu and phi; phi = 0 is Poisson.
-    costs : (M, K)
+    out : (M, K)
         ``sum_g log(1 + s phi mu) / phi`` is written here.
-    exposures : (M, K)
-        ``sum_g mu / (1 + s phi mu)``, its derivative in s, is written here.
     """
     for j in range(len(nodes)):
         s = nodes[j]
-        for k in range(mean.shape[1]):
-            costs[j, k] = 0.0
-            exposures[j, k] = 0.0
-        for g in range(len(mean)):
-            for k in range(mean.shape[1]):
-                a, phi = mean[g, k], noise[g, k]
-                y = s * a * phi
-                exposures[j, k] += a / (1.0 + y)
-                costs[j, k] += log1p(y) / phi if phi > 0.0 else s * a
+        for k in range(len(mean)):
+            total = 0.0
+            for g in range(mean.shape[1]):
+                a, phi = s * mean[k, g], noise[k, g]
+                total += log1p(a * phi) / phi if phi > 0.0 else a
+            out[j, k] = total
+
+
+@compiled_fast
+def exposures(nodes, mean, noise, out):
+    """``sum_g mu / (1 + s phi mu)``, the slopes of `zero_costs` in s, (M, K)."""
+    for j in range(len(nodes)):
+        for k in range(len(mean)):
+            total = 0.0
+            for g in range(mean.shape[1]):
+                total += mean[k, g] / (1.0 + nodes[j] * mean[k, g] * noise[k, g])
+            out[j, k] = total
 
 
 @compiled_fast
@@ -122,3 +130,34 @@ def discounted_counts(rows, active, sizes, rate, out):
                 kept += share[a] / (1.0 + sizes[i] * slope[component[a]])
             total += data[p] * kept
         out[i] = total
+
+
+@compiled_fast
+def add_rows(rows, change, matrix, span, held):
+    """Add ``sum_i change_ik x_ig matrix[i]`` to held, (K, D, M), for the components of a span.
+
+    One component after the other, whose sums then stay in the cache.
+
+    Parameters
+    ----------
+    rows : (indptr, indices, data)
+        CSR, n rows.
+    change : (pointer, row, share)
+        What is added to the responsibilities, component by component.
+    matrix : (n, M)
+        How rows lie among the nodes.
+    span : (int, int)
+        The first component, and the one after the last.
+    """
+    indptr, indices, data = rows
+    pointer, row, share = change
+    own = np.empty(matrix.shape[1])
+    for k in range(span[0], span[1]):
+        for a in range(pointer[k], pointer[k + 1]):
+            i = row[a]
+            for j in range(len(own)):
+                own[j] = share[a] * matrix[i, j]
+            for p in range(indptr[i], indptr[i + 1]):
+                out, x = held[k, np.uint64(indices[p])], data[p]
+                for j in range(len(own)):
+                    out[j] += x * own[j]
