@@ -16,6 +16,7 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, pl, report, tl
     from lowdim.cluster import KMeans, SoftKMeans
+    from lowdim.factorization import HybridSpatialFactorization, SpatialFactorization
     from lowdim.io import load
     from lowdim.mixture import (
         GaussianMixture,
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GaussianMixture",
+    "HybridSpatialFactorization",
     "KMeans",
     "NegativeBinomialMixture",
     "SoftKMeans",
+    "SpatialFactorization",
     "SubspaceMixture",
     "__version__",
     "bootstrap_subspaces",
@@ -50,9 +53,11 @@ __all__ = [
 _MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
 _HOMES = {
     "GaussianMixture": "lowdim.mixture",
+    "HybridSpatialFactorization": "lowdim.factorization",
     "KMeans": "lowdim.cluster",
     "NegativeBinomialMixture": "lowdim.mixture",
     "SoftKMeans": "lowdim.cluster",
+    "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",
     "consensus_subspaces": "lowdim.mixture",

@@ -1,1 +1,5 @@
-"""Factors of counts or values, with and without coordinates."""
+"""Factors of counts over places."""
+
+from lowdim.factorization.spatial import HybridSpatialFactorization, SpatialFactorization
+
+__all__ = ["HybridSpatialFactorization", "SpatialFactorization"]

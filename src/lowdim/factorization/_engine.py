@@ -153,9 +153,7 @@ def round_of(model: Model, state: State, number: int) -> State:
     l1 = counts - l2 + l2 * loaded.mean
     step = SHORT_STEP if number < SHORT_ROUNDS else 1.0
     for _ in range(MAX_HALVINGS):
-        moved = with_sites(
-            model, loaded, state.l1.lerp(l1, step), state.l2.lerp(l2, step), number
-        )
+        moved = with_sites(model, loaded, state.l1.lerp(l1, step), state.l2.lerp(l2, step))
         if moved.bound >= loaded.bound:
             return moved
         step *= 0.5
@@ -202,7 +200,7 @@ def with_shapes(model: Model, state: State) -> State:
     return state
 
 
-def with_sites(model: Model, state: State, l1: Tensor, l2: Tensor, number: int) -> State:
+def with_sites(model: Model, state: State, l1: Tensor, l2: Tensor) -> State:
     """Posteriors of all factors under given sites, their trends and priors renewed."""
     T = model.n_spatial
     mean, variance = torch.empty_like(l1), torch.empty_like(l1)

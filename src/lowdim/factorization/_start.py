@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.factorization._engine import LEAST_PRECISION, MOST_PRECISION, Model, State
+from lowdim.factorization._engine import (
+    LEAST_PRECISION,
+    MOST_PRECISION,
+    Model,
+    State,
+    with_sites,
+)
 from lowdim.factorization._nmf import factorize
 
 #: Factors and loadings are drawn so far toward their means: zeros could not grow again.
@@ -61,7 +65,7 @@ def first_state(
     )
     own, exposures = model.rates.shares(W, state.log_mean, state.expected, state.shapes)
     l2 = (exposures * state.expected.T).clamp(LEAST_PRECISION, MOST_PRECISION)
-    return replace(state, l1=own - l2 + l2 * mean, l2=l2)
+    return with_sites(model, state, own - l2 + l2 * mean, l2)
 
 
 def _shrunk(factors: Tensor, loadings: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
