@@ -168,7 +168,7 @@ def test_poisson_is_the_limit() -> None:
     flat = NegativeBinomialMixture(2, dispersion="poisson", **settings).fit(X)
     assert flat.dispersions_ == 0.0
     owned = np.eye(2)[flat.labels_]
-    means = (owned.T @ X + 10) / (owned.sum(0)[:, None] + 10 / X.mean(0))  # the prior's counts
+    means = (owned.T @ X + 5) / (owned.sum(0)[:, None] + 5 / X.mean(0))  # the prior's counts
     np.testing.assert_allclose(flat.means_, means, rtol=1e-3)
     one = NegativeBinomialMixture(2, dispersion="global", **settings).fit(X)
     assert one.dispersions_ < 0.02

@@ -65,7 +65,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         Iterations at most, per restart.
     tol : float, default=1e-3
         Stop when the objective per row gains less than this in an iteration.
-    prior : float, default=10.0
+    prior : float, default=5.0
         Each mean has a gamma prior that weighs as much as this many counts seen at the gene's mean,
         so that log means are expected to differ from the gene's by about ``1 / sqrt(prior)``. It
         keeps the many genes in which components do not differ, or which are rarely counted, from
@@ -141,7 +141,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         init: Any = "kmeans",
         max_iter: int = 200,
         tol: float = 1e-3,
-        prior: float = 10.0,
+        prior: float = 5.0,
         shrinkage: Any = None,
         random_state: Any = None,
         verbose: int = 0,
