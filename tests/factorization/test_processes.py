@@ -42,7 +42,7 @@ def test_the_exact_posterior_is_the_dense_one() -> None:
     places, kernel, l1, l2 = problem()
     process = ExactProcess.of(places, kernel, 1e-3)
     expected = dense(process.covariance, l1, l2)
-    got = process.posterior(l1, l2)
+    got = process.given(l2).posterior(l1)
     for name, value in expected.items():
         np.testing.assert_allclose(getattr(got, name), value, rtol=1e-8, atol=1e-10)
 
@@ -51,7 +51,7 @@ def test_variances_where_sites_say_next_to_nothing() -> None:
     places, kernel, l1, l2 = problem()
     process = ExactProcess.of(places, kernel, 1e-3)
     small = torch.full_like(l2, 1e-5)
-    got = process.posterior(l1 * 1e-5, small).variance
+    got = process.given(small).posterior(l1 * 1e-5).variance
     np.testing.assert_allclose(got, dense(process.covariance, l1, small)["variance"], rtol=1e-6)
 
 
@@ -69,15 +69,15 @@ def test_predictions_are_those_of_gaussian_process_regression() -> None:
         ExactProcess.of(places, kernel, 1e-12),
         InducingProcess.of(places, places, kernel, 1e-12),
     ):
-        got = process.predict(new, l1, l2)
+        got = process.given(l2).predict(new, l1)
         np.testing.assert_allclose(got[0], mean, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(got[1], sd**2, rtol=1e-3, atol=1e-4)
 
 
 def test_all_places_as_inducing_points_change_nothing() -> None:
     places, kernel, l1, l2 = problem()
-    exact = ExactProcess.of(places, kernel, 1e-9).posterior(l1, l2)
-    whitened = InducingProcess.of(places, places, kernel, 1e-9).posterior(l1, l2)
+    exact = ExactProcess.of(places, kernel, 1e-9).given(l2).posterior(l1)
+    whitened = InducingProcess.of(places, places, kernel, 1e-9).given(l2).posterior(l1)
     for name in ("mean", "variance", "divergence", "evidence"):
         np.testing.assert_allclose(
             getattr(whitened, name), getattr(exact, name), rtol=1e-3, atol=1e-3
@@ -86,9 +86,9 @@ def test_all_places_as_inducing_points_change_nothing() -> None:
 
 def test_fewer_inducing_points_give_a_bound_on_the_evidence() -> None:
     places, kernel, l1, l2 = problem()
-    exact = ExactProcess.of(places, kernel, 1e-9).posterior(l1, l2).evidence
+    exact = ExactProcess.of(places, kernel, 1e-9).given(l2).posterior(l1).evidence
     bounds = [
-        float(InducingProcess.of(places, places[:m], kernel, 1e-9).posterior(l1, l2).evidence)
+        float(InducingProcess.of(places, places[:m], kernel, 1e-9).given(l2).posterior(l1).evidence)
         for m in (5, 10, 20, N)
     ]
     assert np.all(np.diff(bounds) > -1e-6)
@@ -103,7 +103,7 @@ def test_projection_inverts_covariance_and_noise(kind: type) -> None:
     trend = torch.cat([torch.ones(N, 1), places], 1)
     K = kernel(places, places)
     expected = np.linalg.solve((K + torch.diag(1 / l2)).numpy(), trend.numpy())
-    np.testing.assert_allclose(process.project(l2, trend), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(process.given(l2).project(trend), expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_matrix_beyond_rounding_is_an_error() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from lowdim.factorization._processes import Process
+from lowdim.factorization._processes import Conditional, Process
 from lowdim.factorization._rates import Rates
 
 #: Multiplicative steps on the loadings per round.
@@ -182,9 +182,7 @@ def with_loadings(model: Model, state: State, *, prune: bool) -> State:
     small = (share < NEGLIGIBLE * share.sum(1, keepdim=True)) & (ratio < 1)
     pruned = bound_of(model, replace(state, loadings=torch.where(small, 0.0, loadings)))
     better = (pruned.columns >= state.columns)[:, None]
-    return bound_of(
-        model, replace(state, loadings=torch.where(better, pruned.loadings, loadings))
-    )
+    return bound_of(model, replace(state, loadings=torch.where(better, pruned.loadings, loadings)))
 
 
 def with_shapes(model: Model, state: State) -> State:
@@ -207,13 +205,14 @@ def with_sites(model: Model, state: State, l1: Tensor, l2: Tensor) -> State:
     divergence = l1.new_zeros(len(l1))
     trend = state.trend.clone()
     for j, process in enumerate(model.processes):
-        trend[j] = fitted_trend(process, model.design, l1[j], l2[j])
+        conditional = process.given(l2[j])
+        trend[j] = fitted_trend(conditional, model.design, l1[j] / l2[j])
         offset = model.design @ trend[j]
-        posterior = process.posterior(l1[j] - l2[j] * offset, l2[j])
+        posterior = conditional.posterior(l1[j] - l2[j] * offset)
         mean[j], variance[j] = posterior.mean + offset, posterior.variance
         divergence[j] = posterior.divergence
     prior_mean, prior_variance = state.prior_mean, state.prior_variance
-    if T < len(l1):
+    if len(l1) > T:
         own = slice(T, None)
         variance[own] = 1 / (1 / prior_variance[:, None] + l2[own])
         mean[own] = variance[own] * (prior_mean / prior_variance)[:, None] + variance[own] * l1[own]
@@ -239,9 +238,9 @@ def with_sites(model: Model, state: State, l1: Tensor, l2: Tensor) -> State:
     )
 
 
-def fitted_trend(process: Process, design: Tensor, l1: Tensor, l2: Tensor) -> Tensor:
+def fitted_trend(conditional: Conditional, design: Tensor, values: Tensor) -> Tensor:
     """Coefficients of the mean, by generalised least squares on the sites with a weak ridge."""
-    pulled = process.project(l2, design)
+    pulled = conditional.project(design)
     gram = design.T @ pulled
     gram.diagonal().add_(TREND_PRECISION)
-    return torch.linalg.solve(gram, pulled.T @ (l1 / l2))
+    return torch.linalg.solve(gram, pulled.T @ values)

@@ -84,9 +84,8 @@ class FittedFactors:
             design = design_of(points)
             for j in range(model.n_spatial):
                 offset = model.design @ state.trend[j]
-                own = self.process.predict(
-                    points, state.l1[j] - state.l2[j] * offset, state.l2[j]
-                )
+                l1 = state.l1[j] - state.l2[j] * offset
+                own = self.process.given(state.l2[j]).predict(points, l1)
                 mean[:, j], variance[:, j] = own[0] + design @ state.trend[j], own[1]
         mean[:, model.n_spatial :] = state.prior_mean
         variance[:, model.n_spatial :] = state.prior_variance

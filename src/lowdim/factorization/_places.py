@@ -88,9 +88,7 @@ def check_coordinates(coordinates: Any, n_rows: int, n_axes: int | None = None) 
     return array
 
 
-def inducing_points(
-    wanted: Any, places: Places, rng: np.random.Generator
-) -> np.ndarray | None:
+def inducing_points(wanted: Any, places: Places, rng: np.random.Generator) -> np.ndarray | None:
     """Inducing points (M, D) in the box; None where the process keeps every row's place.
 
     Raises

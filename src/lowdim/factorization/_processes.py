@@ -1,8 +1,9 @@
 """Gaussian processes under Gaussian sites: posterior, divergence and evidence.
 
-A factor is ``f = mean + g`` with ``g ~ GP(0, k)`` and a nugget. What the data say of it is written as
-sites ``exp(l1 g - l2 g^2 / 2)`` at every place, so that everything here has a closed form (Rasmussen
-and Williams 2006, chapter 3; Khan and Lin 2017, Conjugate-computation variational inference).
+A factor is ``f = trend + g`` with ``g ~ GP(0, k)`` and a nugget. What the data say of it is written
+as sites ``exp(l1 g - l2 g^2 / 2)`` at every place, so that everything here has a closed form
+(Rasmussen and Williams 2006, chapter 3; Khan and Lin 2017, Conjugate-computation variational
+inference).
 """
 
 from __future__ import annotations
@@ -41,19 +42,27 @@ class Posterior:
     evidence: Tensor
 
 
+class Conditional(Protocol):
+    """A process whose sites have known precisions, l2; their l1 may still vary."""
+
+    def posterior(self, l1: Tensor) -> Posterior:
+        """Under sites with this l1, (N,)."""
+        ...
+
+    def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of g at new places, (n,) each, the nugget included."""
+        ...
+
+    def project(self, trend: Tensor) -> Tensor:
+        """``(K + 1 / l2)^-1 trend`` for the columns of a trend, (N, p)."""
+        ...
+
+
 class Process(Protocol):
     """A prior over one factor at N places."""
 
-    def posterior(self, l1: Tensor, l2: Tensor) -> Posterior:
-        """Under sites (N,), (N,)."""
-        ...
-
-    def predict(self, places: Tensor, l1: Tensor, l2: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of g at new places, (n,), without the nugget's noise."""
-        ...
-
-    def project(self, l2: Tensor, trend: Tensor) -> Tensor:
-        """``(K + 1 / l2)^-1 trend`` for columns of a trend, (N, p)."""
+    def given(self, l2: Tensor) -> Conditional:
+        """With sites of these precisions, (N,)."""
         ...
 
 
@@ -101,35 +110,43 @@ class ExactProcess:
         covariance.diagonal().add_(nugget)
         return cls(places, kernel, nugget, covariance)
 
-    def _factor(self, l2: Tensor) -> tuple[Tensor, Tensor]:
-        """``sqrt(l2)`` and the factor of ``B = 1 + sqrt(l2) K sqrt(l2)``."""
+    def given(self, l2: Tensor) -> ExactConditional:
         root = l2.sqrt()
         B = root[:, None] * self.covariance * root
         B.diagonal().add_(1.0)
-        return root, cholesky(B)
+        return ExactConditional(self, l2, root, cholesky(B))
 
-    def posterior(self, l1: Tensor, l2: Tensor) -> Posterior:
-        root, factor = self._factor(l2)
-        precision = torch.cholesky_inverse(factor)  # of B
-        pulled = self.covariance @ l1
-        mean = pulled - self.covariance @ (root * (precision @ (root * pulled)))
-        variance = ((1.0 - precision.diagonal()) / l2).clamp(min=1e-12)
-        evidence = 0.5 * (l1 @ mean) - factor.diagonal().log().sum()
-        expected = l1 @ mean - 0.5 * (l2 @ (variance + mean * mean))
+
+@dataclass(frozen=True)
+class ExactConditional:
+    """``root`` is the square root of l2; ``factor`` that of ``B = 1 + root K root``."""
+
+    process: ExactProcess
+    l2: Tensor
+    root: Tensor
+    factor: Tensor
+
+    def posterior(self, l1: Tensor) -> Posterior:
+        covariance, root = self.process.covariance, self.root
+        precision = torch.cholesky_inverse(self.factor)  # of B
+        pulled = covariance @ l1
+        mean = pulled - covariance @ (root * (precision @ (root * pulled)))
+        variance = ((1.0 - precision.diagonal()) / self.l2).clamp(min=1e-12)
+        evidence = 0.5 * (l1 @ mean) - self.factor.diagonal().log().sum()
+        expected = l1 @ mean - 0.5 * (self.l2 @ (variance + mean * mean))
         return Posterior(mean, variance, expected - evidence, evidence)
 
-    def predict(self, places: Tensor, l1: Tensor, l2: Tensor) -> tuple[Tensor, Tensor]:
-        root, factor = self._factor(l2)
-        between = self.kernel(self.places, places)
-        pulled = self.covariance @ l1
-        inner = torch.cholesky_solve((root * pulled)[:, None], factor)[:, 0]
+    def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
+        own, root = self.process, self.root
+        between = own.kernel(own.places, places)
+        inner = torch.cholesky_solve((root * (own.covariance @ l1))[:, None], self.factor)[:, 0]
         mean = between.T @ (l1 - root * inner)
-        whitened = torch.linalg.solve_triangular(factor, root[:, None] * between, upper=False)
-        return mean, (self.kernel.variance + self.nugget - whitened.square().sum(0)).clamp(min=0)
+        whitened = torch.linalg.solve_triangular(self.factor, root[:, None] * between, upper=False)
+        return mean, (own.kernel.variance + own.nugget - whitened.square().sum(0)).clamp(min=0)
 
-    def project(self, l2: Tensor, trend: Tensor) -> Tensor:
-        root, factor = self._factor(l2)
-        return root[:, None] * torch.cholesky_solve(root[:, None] * trend, factor)
+    def project(self, trend: Tensor) -> Tensor:
+        root = self.root[:, None]
+        return root * torch.cholesky_solve(root * trend, self.factor)
 
 
 @dataclass(frozen=True)
@@ -159,9 +176,7 @@ class InducingProcess:
     rest: Tensor
 
     @classmethod
-    def of(
-        cls, places: Tensor, inducing: Tensor, kernel: Kernel, nugget: float
-    ) -> InducingProcess:
+    def of(cls, places: Tensor, inducing: Tensor, kernel: Kernel, nugget: float) -> InducingProcess:
         covariance = kernel(inducing, inducing)
         scale = float(kernel.variance.detach())
         covariance.diagonal().add_(JITTER * scale)
@@ -170,35 +185,45 @@ class InducingProcess:
         rest = (kernel.variance + nugget - basis.square().sum(1)).clamp(min=1e-10)
         return cls(inducing, kernel, nugget, factor, basis, rest)
 
-    def _precision(self, l2: Tensor) -> Tensor:
-        """Factor of the posterior precision of u."""
+    def given(self, l2: Tensor) -> InducingConditional:
         P = self.basis.T @ (l2[:, None] * self.basis)
         P.diagonal().add_(1.0)
-        return cholesky(P)
+        return InducingConditional(self, l2, cholesky(P))
 
-    def posterior(self, l1: Tensor, l2: Tensor) -> Posterior:
-        factor = self._precision(l2)
-        u = torch.cholesky_solve((self.basis.T @ l1)[:, None], factor)[:, 0]
-        mean = self.basis @ u
-        whitened = torch.linalg.solve_triangular(factor, self.basis.T, upper=False)
+
+@dataclass(frozen=True)
+class InducingConditional:
+    """``factor`` is that of the posterior precision of u."""
+
+    process: InducingProcess
+    l2: Tensor
+    factor: Tensor
+
+    def posterior(self, l1: Tensor) -> Posterior:
+        basis, rest = self.process.basis, self.process.rest
+        mean = basis @ self._values(l1)
+        whitened = torch.linalg.solve_triangular(self.factor, basis.T, upper=False)
         explained = whitened.square().sum(0)
-        evidence = 0.5 * (l1 @ mean) - factor.diagonal().log().sum()
-        expected = l1 @ mean - 0.5 * (l2 @ (explained + mean * mean))
-        lost = 0.5 * (self.rest @ l2)
-        return Posterior(mean, self.rest + explained, expected - evidence, evidence - lost)
+        evidence = 0.5 * (l1 @ mean) - self.factor.diagonal().log().sum()
+        expected = l1 @ mean - 0.5 * (self.l2 @ (explained + mean * mean))
+        lost = 0.5 * (rest @ self.l2)
+        return Posterior(mean, rest + explained, expected - evidence, evidence - lost)
 
-    def predict(self, places: Tensor, l1: Tensor, l2: Tensor) -> tuple[Tensor, Tensor]:
-        factor = self._precision(l2)
-        u = torch.cholesky_solve((self.basis.T @ l1)[:, None], factor)
-        basis = _whitened(places, self.inducing, self.kernel, self.factor)
-        rest = (self.kernel.variance + self.nugget - basis.square().sum(1)).clamp(min=0)
-        whitened = torch.linalg.solve_triangular(factor, basis.T, upper=False)
-        return (basis @ u)[:, 0], rest + whitened.square().sum(0)
+    def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
+        own = self.process
+        basis = _whitened(places, own.inducing, own.kernel, own.factor)
+        rest = (own.kernel.variance + own.nugget - basis.square().sum(1)).clamp(min=0)
+        whitened = torch.linalg.solve_triangular(self.factor, basis.T, upper=False)
+        return basis @ self._values(l1), rest + whitened.square().sum(0)
 
-    def project(self, l2: Tensor, trend: Tensor) -> Tensor:
-        weighted = l2[:, None] * trend
-        inner = torch.cholesky_solve(self.basis.T @ weighted, self._precision(l2))
-        return weighted - l2[:, None] * (self.basis @ inner)
+    def project(self, trend: Tensor) -> Tensor:
+        basis, weighted = self.process.basis, self.l2[:, None] * trend
+        inner = torch.cholesky_solve(basis.T @ weighted, self.factor)
+        return weighted - self.l2[:, None] * (basis @ inner)
+
+    def _values(self, l1: Tensor) -> Tensor:
+        """Posterior mean of u."""
+        return torch.cholesky_solve((self.process.basis.T @ l1)[:, None], self.factor)[:, 0]
 
 
 def _whitened(places: Tensor, inducing: Tensor, kernel: Kernel, factor: Tensor) -> Tensor:

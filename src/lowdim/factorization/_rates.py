@@ -52,7 +52,9 @@ class Rates:
         """Sums of log y! over the rows, (J,)."""
         return torch.stack([torch.lgamma(y + 1).sum(0) for _, y in self.chunks()]).sum(0)
 
-    def bound(self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None) -> Tensor:
+    def bound(
+        self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None
+    ) -> Tensor:
         """The expected log-likelihood of every column from below, (J,).
 
         Parameters
@@ -80,9 +82,7 @@ class Rates:
                 total = total + len(y) * (shapes * shapes.log() - torch.lgamma(shapes))
         return total
 
-    def shape_slopes(
-        self, loadings: Tensor, mean: Tensor, shapes: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def shape_slopes(self, loadings: Tensor, mean: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
         """First and second derivative of the bound in log r, (J,) each."""
         first, second = torch.zeros_like(shapes), torch.zeros_like(shapes)
         r = shapes
@@ -96,14 +96,18 @@ class Rates:
             second += bend.sum(0) + n * (1 / r - torch.polygamma(1, r))
         return r * first, r * first + r * r * second
 
-    def _exposures(self, rows: slice, y: Tensor, loadings: Tensor, mean: Tensor, shapes: Tensor | None) -> Tensor:
+    def _exposures(
+        self, rows: slice, y: Tensor, loadings: Tensor, mean: Tensor, shapes: Tensor | None
+    ) -> Tensor:
         """Expected exposure of every count: s, for the negative binomial times its Gamma's mean."""
         sizes = self.sizes[rows, None]
         if shapes is None:
             return sizes.expand(y.shape)
         return sizes * (shapes + y) / (shapes + sizes * (mean[rows] @ loadings.T))
 
-    def scaled_loadings(self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None) -> Tensor:
+    def scaled_loadings(
+        self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None
+    ) -> Tensor:
         """The ratio by which loadings grow in one multiplicative step, (J, L)."""
         above = torch.zeros_like(loadings)
         below = torch.zeros_like(loadings)
@@ -116,7 +120,9 @@ class Rates:
                 below += self._exposures(rows, y, loadings, mean, shapes).T @ mean[rows]
         return above / (below + TINY)
 
-    def shares(self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None) -> tuple[Tensor, Tensor]:
+    def shares(
+        self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Counts that fall to every factor, and its exposure, (L, N) each."""
         counts = torch.empty_like(log_mean.T)
         exposures = torch.empty_like(counts)
