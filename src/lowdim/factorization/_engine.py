@@ -25,7 +25,7 @@ MAX_HALVINGS = 6
 #: Rounds, and length of the first ones.
 SHORT_ROUNDS, SHORT_STEP = 3, 0.7
 #: Loadings that fall and are a smaller share of their gene's rate than this become zero.
-NEGLIGIBLE, PRUNE_FROM = 3e-3, 4
+NEGLIGIBLE, PRUNE_FROM = 3e-3, 2
 #: Shapes of the negative binomial: when they begin to move, how far in log r, and their range.
 SHAPES_FROM, LONGEST = 2, 1.0
 LEAST_SHAPE, MOST_SHAPE = 1e-2, 1e6

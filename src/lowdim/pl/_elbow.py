@@ -26,6 +26,7 @@ _NAMES = {
     "icl": "ICL (lower is better)",
     "heldout": "held out, per row (higher is better)",
 }
+_DECIDED = {"bic": "BIC", "aic": "AIC", "icl": "ICL", "heldout": "rows held out", "elbow": "elbow"}
 
 
 def elbow(
@@ -75,7 +76,7 @@ def elbow(
         markersize=17,
         markeredgecolor="white",
         linestyle="none",
-        label=f"chosen by {decided}: {n_chosen}",
+        label=f"chosen by {_DECIDED.get(decided, decided)}: {n_chosen}",
         zorder=3,
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
