@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import gammaln, xlogy
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -95,20 +94,8 @@ class PositiveFactors:
         return self._fit.at(places)
 
 
-def poisson_deviance(counts: np.ndarray, rates: np.ndarray) -> float:
-    """Twice the log-likelihood lost against the saturated Poisson model, mean over all entries."""
-    rates = np.maximum(rates, 1e-12)
-    return float(2 * (xlogy(counts, counts / rates) - counts + rates).mean())
-
-
-def poisson_log_likelihood(counts: np.ndarray, rates: np.ndarray) -> float:
-    """Mean per row."""
-    rates = np.maximum(rates, 1e-12)
-    return float((xlogy(counts, rates) - rates - gammaln(counts + 1)).sum(1).mean())
-
-
 def _check(model: Any, n_spatial: int) -> Settings:
-    scale = getattr(model, "length_scale", None)
+    scale = model.length_scale
     if isinstance(scale, str):
         check_in(scale, "length_scale", ("auto",))
         scale = None
@@ -121,13 +108,11 @@ def _check(model: Any, n_spatial: int) -> Settings:
         n_factors=check_positive_int(model.n_factors, "n_factors"),
         n_spatial=n_spatial,
         negative_binomial=likelihood == "negative_binomial",
-        kernel=check_in(getattr(model, "kernel", "matern32"), "kernel", tuple(KERNELS)),
+        kernel=check_in(model.kernel, "kernel", tuple(KERNELS)),
         length_scale=scale,
-        amplitude=check_interval(
-            getattr(model, "amplitude", 1.0), "amplitude", low=0.0, closed="neither"
-        ),
-        nugget=check_interval(getattr(model, "nugget", 1e-3), "nugget", low=0.0, closed="neither"),
-        inducing=getattr(model, "inducing", "auto"),
+        amplitude=check_interval(model.amplitude, "amplitude", low=0.0, closed="neither"),
+        nugget=check_interval(model.nugget, "nugget", low=0.0, closed="neither"),
+        inducing=model.inducing,
         n_init=check_positive_int(model.n_init, "n_init"),
         max_iter=check_positive_int(model.max_iter, "max_iter"),
         tol=check_interval(model.tol, "tol", low=0.0),

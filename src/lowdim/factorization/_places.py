@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,9 @@ class Places:
         return float(np.exp(np.log(wide).mean()) / n_points ** (1 / len(wide)))
 
 
-def check_coordinates(coordinates: Any, n_rows: int, n_axes: int | None = None) -> np.ndarray:
+def check_coordinates(
+    coordinates: Any, n_rows: int, n_axes: int | None = None, *, name: str = "coordinates"
+) -> np.ndarray:
     """Coordinates as float64, (N, D).
 
     Raises
@@ -73,18 +76,16 @@ def check_coordinates(coordinates: Any, n_rows: int, n_axes: int | None = None) 
     try:
         array = np.array(coordinates, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"coordinates must be numbers, (N, D): {error}.") from error
+        raise TypeError(f"{name} must be numbers, (N, D): {error}.") from error
     if array.ndim == 1:
         array = array[:, None]
     expected = f"({n_rows}, {'D' if n_axes is None else n_axes})"
     wrong_axes = n_axes is not None and array.shape[-1] != n_axes
     if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or wrong_axes:
-        raise ValueError(f"coordinates has shape {np.shape(coordinates)}, expected {expected}.")
+        raise ValueError(f"{name} has shape {np.shape(coordinates)}, expected {expected}.")
     if not np.isfinite(array).all():
         row = int((~np.isfinite(array).all(1)).argmax())
-        raise ValueError(
-            f"coordinates is not finite in row {row}; drop rows whose place is not known."
-        )
+        raise ValueError(f"{name} is not finite in row {row}; drop rows whose place is not known.")
     return array
 
 
@@ -106,7 +107,8 @@ def inducing_points(wanted: Any, places: Places, rng: np.random.Generator) -> np
         if count >= places.n_unique:
             return None if places.n_unique == n else np.unique(places.points, axis=0)
         return _centroids(places.points, count, rng)
-    return places.moved(check_coordinates(wanted, len(wanted), places.points.shape[1]))
+    n_axes = places.points.shape[1]
+    return places.moved(check_coordinates(wanted, len(wanted), n_axes, name="inducing"))
 
 
 def _centroids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -119,8 +121,6 @@ def _centroids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.n
     model = KMeans(
         count, init="random", n_init=1, max_iter=KMEANS_ROUNDS, random_state=seed, device="cpu"
     )
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it need not have converged
         return np.asarray(model.fit(points).cluster_centers_)
