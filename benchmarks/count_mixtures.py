@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 import torch
-from _machine import cpu_time, description, one_thread, peak_bytes
-from _tables import Table, seconds, write
+from _machine import cpu_time, peak_bytes
+from _parts import Part, arguments, run
+from _tables import Table, seconds
 from scipy.special import logsumexp
 from scipy.stats import nbinom
 from sklearn.cluster import KMeans
@@ -243,27 +243,15 @@ def large(_: argparse.Namespace) -> Table:
 
 def main() -> None:
     """Run the parts that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="see above; default all")
-    parser.add_argument("--write", action="store_true", help="renew sections of RESULTS.md")
-    options = parser.parse_args()
-    parts = {
+    parts: dict[str, Part] = {
         "simulated": simulated,
         "selection": selection,
         "real": real,
         "times": times,
         "large": large,
     }
-    if unknown := set(options.parts) - set(parts):
-        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
-    how = " ".join(["python benchmarks/count_mixtures.py", *sys.argv[1:]])
-    with one_thread():
-        machine = description()
-        print(machine)
-        for name in options.parts or parts:
-            table = parts[name](options)
-            if options.write:
-                write(table, machine, how)
+    parser = arguments(__doc__, parts)
+    run(parser, parts)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ python benchmarks/mixtures.py [gaussian] [kmeans] [--quick] [--write]
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -15,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from _machine import description, one_thread
-from _tables import Table, ratio, seconds, write
+from _parts import Part, arguments, run
+from _tables import Table, ratio, seconds
 from sklearn.cluster import KMeans as ReferenceKMeans
 from sklearn.mixture import GaussianMixture as Reference
 
@@ -176,23 +175,11 @@ def compared(X: Any, k: int, settings: list[dict[str, Any]]) -> list[str]:
 
 def main() -> None:
     """Run the parts that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="gaussian, kmeans; default both")
+    parts: dict[str, Part] = {"gaussian": gaussian, "kmeans": kmeans}
+    parser = arguments(__doc__, parts)
     parser.add_argument("--quick", action="store_true", help="small problems only")
-    parser.add_argument("--write", action="store_true", help="renew sections of RESULTS.md")
-    options = parser.parse_args()
-    parts = {"gaussian": gaussian, "kmeans": kmeans}
-    if unknown := set(options.parts) - set(parts):
-        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
     warnings.simplefilter("ignore")
-    how = " ".join(["python benchmarks/mixtures.py", *sys.argv[1:]])
-    with one_thread():
-        machine = description()
-        print(machine)
-        for name in options.parts or parts:
-            table = parts[name](options)
-            if options.write:
-                write(table, machine, how)
+    run(parser, parts)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
-from _machine import cpu_time, description, one_thread
-from _tables import Table, seconds, write
+from _machine import cpu_time
+from _parts import Part, arguments, run
+from _tables import Table, seconds
 from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
@@ -150,21 +150,9 @@ def mixed(_: argparse.Namespace) -> Table:
 
 def main() -> None:
     """Run the parts that were asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="spatial, mixed; default both")
-    parser.add_argument("--write", action="store_true", help="renew sections of RESULTS.md")
-    options = parser.parse_args()
-    parts = {"spatial": spatial, "mixed": mixed}
-    if unknown := set(options.parts) - set(parts):
-        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
-    how = " ".join(["python benchmarks/spatial.py", *sys.argv[1:]])
-    with one_thread():
-        machine = description()
-        print(machine)
-        for name in options.parts or parts:
-            table = parts[name](options)
-            if options.write:
-                write(table, machine, how)
+    parts: dict[str, Part] = {"spatial": spatial, "mixed": mixed}
+    parser = arguments(__doc__, parts)
+    run(parser, parts)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,7 @@ def test_what_it_says_is_what_it_has(kind: str, blobs: Callable) -> None:
     np.testing.assert_allclose(model.transform(form(X, kind)), distances, atol=10 * tolerance)
     np.testing.assert_array_equal(model.predict(form(X, kind)), model.labels_)
     assert model.restart_inertias_.shape == (5,)
+    assert model.inertia_ in model.restart_inertias_
     assert model.inertia_ == pytest.approx(model.restart_inertias_.min(), rel=tolerance)
     assert (np.diff(model.inertia_trace_) <= 1e-9 * model.inertia_).all()
 

@@ -116,6 +116,8 @@ def test_predictions_follow_the_rows_given() -> None:
     assert np.abs(expected - rate).mean() < 0.6 * np.abs(mean - rate).mean()
     twice = model.predict(p["places"][test], size_factors=2.0)
     np.testing.assert_allclose(twice, 2 * expected)
+    with pytest.raises(ValueError, match=r"size_factors has shape \(3,\)"):
+        model.predict(p["places"][test], size_factors=np.ones(3))
     mean, variance = model.predict_log_factors(p["places"][train])
     np.testing.assert_allclose(mean, model.log_factors_, atol=0.02)
     assert (variance > 0).all()

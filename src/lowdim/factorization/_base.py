@@ -19,6 +19,7 @@ from lowdim.factorization._fit import FittedFactors, Settings, fit_factors
 from lowdim.factorization._places import check_coordinates
 from lowdim.factorization._size_factors import size_factors_of
 from lowdim.kernels import KERNELS
+from lowdim.mixture._counts.size_factors import check_size_factors
 
 LIKELIHOODS = ("poisson", "negative_binomial")
 
@@ -82,9 +83,12 @@ class PositiveFactors:
         coordinates : array-like of shape (n, D)
         size_factors : float or array-like of shape (n,), default=1.0
         """
+        n = len(coordinates)
+        sizes = np.full(n, size_factors) if np.ndim(size_factors) == 0 else size_factors
+        sizes = check_size_factors(sizes, n)
         mean, variance = self.predict_log_factors(coordinates)
         rates = np.exp(mean + 0.5 * variance) @ self.loadings_.T
-        return np.asarray(rates * np.reshape(size_factors, (-1, 1)))
+        return np.asarray(rates * sizes[:, None])
 
     def predict_log_factors(self, coordinates: Any) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of the logarithms of the factors at other places, (n, L) each."""

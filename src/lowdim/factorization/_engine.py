@@ -181,8 +181,14 @@ def with_loadings(model: Model, state: State, *, prune: bool) -> State:
     share = loadings * expected.mean(0)
     small = (share < NEGLIGIBLE * share.sum(1, keepdim=True)) & (ratio < 1)
     pruned = bound_of(model, replace(state, loadings=torch.where(small, 0.0, loadings)))
-    better = (pruned.columns >= state.columns)[:, None]
-    return bound_of(model, replace(state, loadings=torch.where(better, pruned.loadings, loadings)))
+    better = pruned.columns >= state.columns
+    columns = torch.where(better, pruned.columns, moved.columns)
+    return replace(
+        state,
+        loadings=torch.where(better[:, None], pruned.loadings, loadings),
+        columns=columns,
+        bound=float(columns.sum() - state.divergence.sum()),
+    )
 
 
 def with_shapes(model: Model, state: State) -> State:

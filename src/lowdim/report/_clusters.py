@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lowdim import get
 from lowdim._keys import MixtureKeys
 from lowdim.get._record import find_mixture
@@ -84,7 +86,7 @@ class Clustering:
     agreement
         With known labels.
     ari_with_main
-        Adjusted Rand index between it and the fit that the report is about.
+        Adjusted Rand index between it and the fit that the report is about; None if it is that.
     course
         How the fit went.
     cautions
@@ -105,7 +107,7 @@ class Clustering:
     has_probabilities: bool
     marker_words: str
     agreement: Agreement | None
-    ari_with_main: float
+    ari_with_main: float | None
     course: Convergence
     cautions: list[str]
     figures: dict[str, Any]
@@ -158,11 +160,11 @@ def describe_clusters(
         ari_with_main=(
             float(adjusted_rand_score(adata.obs[main].astype(str), adata.obs[key].astype(str)))
             if main
-            else 1.0
+            else None
         ),
         course=course,
         cautions=said,
-        figures=_draw(adata, fit, key, labels, agreement, selection),
+        figures=_draw(adata, fit, key, labels, agreement, selection, alone=not main),
     )
 
 
@@ -203,9 +205,10 @@ def _draw(
     labels: str | None,
     agreement: Agreement | None,
     selection: str | None,
+    *,
+    alone: bool,
 ) -> dict[str, Any]:
-    import numpy as np
-
+    """All figures that are shown; the course of the fit only where it stands alone."""
     has_place = bool(np.isfinite(fit.noise_variances).all())
     has_place &= 2 <= fit.n_columns <= _MOST_COLUMNS
     with _figures.style():
@@ -217,5 +220,5 @@ def _draw(
                 else _figures.composition(adata, key, labels, fit.n_components, agreement.n_labels)
             ),
             "selection": None if selection is None else _figures.elbow(adata, key),
-            "convergence": _figures.convergence(adata, key, searched=False),
+            "convergence": _figures.convergence(adata, key, searched=False) if alone else None,
         }
