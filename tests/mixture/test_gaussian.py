@@ -173,6 +173,19 @@ def test_no_step_lowers_the_likelihood(seed: int, kind: str, accelerate: bool, k
     assert (np.diff(model.lower_bounds_) > -1e-9).all()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_last_step_that_breaks_a_component_is_told() -> None:
+    """At the iteration limit a component had just shrunk onto one row."""
+    X, _ = blobs(60, 3, 3, spread=1.0, seed=1001)
+    weight = np.random.default_rng(1001).uniform(0, 2, 60)
+    model = GaussianMixture(
+        5, covariance_type="spherical", accelerate=False, tol=0, max_iter=40, reg_covar=0.0,
+        init_params="random_from_data", n_init=1, random_state=1001,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="became singular"):
+        model.fit(X, sample_weight=weight)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_are_repetitions(kind: str) -> None:
     X, _ = blobs(150)

@@ -362,7 +362,11 @@ class _Loop(Generic[P]):
                     restart = int(self.active[position])
                     self.finished[restart] = self._one(self.fallback, int(position))
         self.beta = 1.0
-        self._record(objective, np.isfinite(objective))
+        sound = np.isfinite(objective)
+        self._record(objective, sound)
+        for restart in self.active[~sound]:  # its last step broke it
+            self.reasons[restart] = StopReason.FAILED
+            self.objective[restart] = np.nan
 
 
 def without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
