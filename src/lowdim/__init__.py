@@ -16,7 +16,12 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, pl, report, tl
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.factorization import HybridSpatialFactorization, SpatialFactorization
+    from lowdim.factorization import (
+        FactorAnalysis,
+        HybridSpatialFactorization,
+        PoissonNMF,
+        SpatialFactorization,
+    )
     from lowdim.io import load
     from lowdim.mixture import (
         GaussianMixture,
@@ -29,10 +34,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "FactorAnalysis",
     "GaussianMixture",
     "HybridSpatialFactorization",
     "KMeans",
     "NegativeBinomialMixture",
+    "PoissonNMF",
     "SoftKMeans",
     "SpatialFactorization",
     "SubspaceMixture",
@@ -52,10 +59,12 @@ __all__ = [
 
 _MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
 _HOMES = {
+    "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
     "HybridSpatialFactorization": "lowdim.factorization",
     "KMeans": "lowdim.cluster",
     "NegativeBinomialMixture": "lowdim.mixture",
+    "PoissonNMF": "lowdim.factorization",
     "SoftKMeans": "lowdim.cluster",
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",

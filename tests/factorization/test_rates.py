@@ -29,7 +29,7 @@ def bound(p: dict[str, torch.Tensor], *, shapes: bool) -> float:
     expected = (p["mean"] + 0.5 * p["variance"]).exp()
     rates = Rates(p["counts"], p["sizes"])
     r = p["shapes"] if shapes else None
-    return float(rates.bound(p["loadings"], p["mean"].exp(), expected, r).sum())
+    return float(rates.bound(p["loadings"], p["mean"].exp()[None], expected, r).sum())
 
 
 def by_quadrature(p: dict[str, torch.Tensor], *, shapes: bool) -> float:
@@ -69,7 +69,7 @@ def test_loadings_never_lower_the_bound_and_settle_where_its_slope_ends(shapes: 
     p = problem()
     rates = Rates(p["counts"], p["sizes"])
     r = p["shapes"] if shapes else None
-    log_mean, mean = p["mean"].exp(), (p["mean"] + 0.5 * p["variance"]).exp()
+    log_mean, mean = p["mean"].exp()[None], (p["mean"] + 0.5 * p["variance"]).exp()
     values = [bound(p, shapes=shapes)]
     for _ in range(3000):
         p["loadings"] = p["loadings"] * rates.scaled_loadings(p["loadings"], log_mean, mean, r)
@@ -89,10 +89,10 @@ def test_shares_are_the_slopes_of_the_bound_in_the_factors(shapes: bool) -> None
     r = p["shapes"] if shapes else None
     m, v = p["mean"].clone().requires_grad_(True), p["variance"].clone().requires_grad_(True)
     mean = (m + 0.5 * v).exp()
-    rates.bound(p["loadings"], m.exp(), mean, r).sum().backward()
-    counts, exposures = rates.shares(p["loadings"], m.exp().detach(), mean.detach(), r)
+    rates.bound(p["loadings"], m.exp()[None], mean, r).sum().backward()
+    counts, exposures = rates.shares(p["loadings"], m.exp().detach()[None], mean.detach(), r)
     rate = exposures.T * mean.detach()
-    np.testing.assert_allclose(m.grad, counts.T - rate, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(m.grad, counts[0].T - rate, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(v.grad, -0.5 * rate, rtol=1e-6, atol=1e-9)
 
 
@@ -101,7 +101,7 @@ def test_slopes_in_the_shapes() -> None:
     rates = Rates(p["counts"], p["sizes"])
     mean = (p["mean"] + 0.5 * p["variance"]).exp()
     log_r = p["shapes"].log().requires_grad_(True)
-    value = rates.bound(p["loadings"], p["mean"].exp(), mean, log_r.exp()).sum()
+    value = rates.bound(p["loadings"], p["mean"].exp()[None], mean, log_r.exp()).sum()
     (first,) = torch.autograd.grad(value, log_r, create_graph=True)
     second = torch.autograd.grad(first.sum(), log_r)[0]
     got = rates.shape_slopes(p["loadings"], mean, p["shapes"])
@@ -114,7 +114,7 @@ def test_chunks_of_rows_change_nothing(shapes: bool, monkeypatch: pytest.MonkeyP
     p = problem(n=23)
     whole = bound(p, shapes=shapes)
     r = p["shapes"] if shapes else None
-    args = p["loadings"], p["mean"].exp(), (p["mean"] + 0.5 * p["variance"]).exp(), r
+    args = p["loadings"], p["mean"].exp()[None], (p["mean"] + 0.5 * p["variance"]).exp(), r
     before = Rates(p["counts"], p["sizes"])
     expected = before.scaled_loadings(*args), *before.shares(*args)
     monkeypatch.setattr(_rates, "CHUNK_VALUES", 20)

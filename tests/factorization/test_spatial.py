@@ -53,7 +53,7 @@ def test_smooth_factors_and_their_columns_are_found() -> None:
     assert (own[:10].argmax(1) != own[10:].argmax(1)).all()
     assert model.converged_
     assert np.diff(model.lower_bounds_).min() > -1e-9 * abs(model.lower_bound_)
-    assert model.length_scale_ == pytest.approx(3 * 50 * (SIDE - 1) / SIDE, rel=1e-6)
+    assert model.length_scales_ == pytest.approx(3 * 50 * (SIDE - 1) / SIDE, rel=1e-6)
 
 
 def test_hybrid_factors_are_told_apart() -> None:
@@ -72,8 +72,8 @@ def test_the_bound_lies_below_the_evidence() -> None:
     model = SpatialFactorization(1, random_state=0, max_iter=500, tol=1e-9, prune=False)
     model.fit(counts, places)
     fit = model._fit
-    K = fit.process.covariance.numpy()
-    trend = (fit.model.design @ fit.state.trend[0]).numpy()
+    K = fit.state.processes[0].covariance.numpy()
+    trend = (fit.space.design() @ fit.state.trend[0]).numpy()
     l1, l2 = fit.state.l1[0].numpy(), fit.state.l2[0].numpy()
     S = np.linalg.inv(np.linalg.inv(K) + np.diag(l2))
     mean = trend + S @ (l1 - l2 * trend)
@@ -132,14 +132,14 @@ def test_units_of_the_coordinates_do_not_matter(scale: float) -> None:
     one = SpatialFactorization(2, random_state=0).fit(counts, p["places"])
     other = SpatialFactorization(2, random_state=0).fit(counts, p["places"] * scale + 7 * scale)
     assert other.lower_bound_ == pytest.approx(one.lower_bound_, rel=1e-8)
-    np.testing.assert_allclose(other.length_scale_, one.length_scale_ * scale)
+    np.testing.assert_allclose(other.length_scales_, one.length_scales_ * scale)
 
 
 def test_fewer_inducing_points_come_close() -> None:
     p = planted()
     counts = p["counts"][:, :20]
     whole = SpatialFactorization(2, random_state=0).fit(counts, p["places"])
-    settings: dict[str, Any] = {"length_scale": float(whole.length_scale_[0]), "random_state": 0}
+    settings: dict[str, Any] = {"length_scale": float(whole.length_scales_[0, 0]), "random_state": 0}
     few = SpatialFactorization(2, inducing=80, **settings).fit(counts, p["places"])
     assert few.lower_bound_ < whole.lower_bound_ + 1e-6
     assert few.lower_bound_ > whole.lower_bound_ - 2
@@ -199,7 +199,7 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     ("options", "message"),
     [
         ({"n_factors": 0}, "n_factors"),
-        ({"likelihood": "normal"}, "likelihood"),
+        ({"likelihood": "binomial"}, "likelihood"),
         ({"kernel": "linear"}, "kernel"),
         ({"length_scale": -1.0}, "length_scale"),
         ({"length_scale": "long"}, "length_scale"),

@@ -58,6 +58,7 @@ def check_source(
     name: str = "X",
     nonnegative: bool = False,
     integer: bool = False,
+    allow_nan: bool = False,
 ) -> None:
     """Read a row source once, in blocks, and raise if a model could not work with its values.
 
@@ -73,6 +74,9 @@ def check_source(
         Refuse negative values.
     integer
         Refuse values that are not whole numbers. With `nonnegative`, the data are counts.
+
+    allow_nan
+        NaN says that a value is not known.
 
     Raises
     ------
@@ -100,8 +104,8 @@ def check_source(
         if nonnegative:
             negative.add(values < 0, block, start)
         if integer:
-            fractional.add(values != np.rint(values), block, start)
-    if missing.count:
+            fractional.add((values != np.rint(values)) & ~np.isnan(values), block, start)
+    if missing.count and not allow_nan:
         raise ValueError(f"Input {name} contains NaN.\n{missing}. Drop those rows or impute them.")
     if infinite.count:
         raise ValueError(

@@ -12,10 +12,13 @@ from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.standardized import StandardizedRows
 
 
-def read_rows(model: Any, X: Any, *, reset: bool = True, counts: bool = False) -> RowSource:
+def read_rows(
+    model: Any, X: Any, *, reset: bool = True, counts: bool = False, allow_nan: bool = False
+) -> RowSource:
     """The checked rows of a fit; remembers the number and names of the columns.
 
-    With `counts`, values other than nonnegative whole numbers are refused.
+    With `counts`, values other than nonnegative whole numbers are refused; with `allow_nan`, NaN is
+    not.
     """
     source = as_rows(X)
     if reset:
@@ -24,7 +27,7 @@ def read_rows(model: Any, X: Any, *, reset: bool = True, counts: bool = False) -
             model.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
         elif hasattr(model, "feature_names_in_"):
             del model.feature_names_in_
-    check_source(source, nonnegative=counts, integer=counts)
+    check_source(source, nonnegative=counts, integer=counts, allow_nan=allow_nan)
     if not reset:
         _check_columns(model, source)
     return source

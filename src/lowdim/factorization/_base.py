@@ -1,45 +1,79 @@
-"""What the estimators of positive factors of counts share: checks, fitted attributes, answers."""
+"""What all factorizations share: checks, fitted attributes, answers, files."""
 
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim import _storage
 from lowdim._device import resolve_device, resolve_dtype
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.data.estimator_rows import read_rows
-from lowdim.factorization._fit import FittedFactors, Settings, fit_factors
+from lowdim.factorization._checkpoint import Checkpoint, arrays_of, fitted_of
+from lowdim.factorization._convergence import CHECKS
+from lowdim.factorization._data import Data, Fitted
+from lowdim.factorization._fit import Settings, factors_of_new_rows, fit_factors
+from lowdim.factorization._jensen import monte_carlo_bound
 from lowdim.factorization._places import check_coordinates
-from lowdim.factorization._size_factors import size_factors_of
+from lowdim.factorization._size_factors import size_factors_of, size_unit, totals_of
+from lowdim.factorization._slide_names import check_known_samples, check_samples
+from lowdim.factorization._space import Space
 from lowdim.kernels import KERNELS
 from lowdim.mixture._counts.size_factors import check_size_factors
 
-LIKELIHOODS = ("poisson", "negative_binomial")
+LIKELIHOODS = ("poisson", "negative_binomial", "gaussian")
+#: Settings of those estimators that have no use for them.
+ABSENT: dict[str, Any] = {
+    "kernel": "matern32",
+    "length_scale": "auto",
+    "amplitude": 1.0,
+    "nugget": 1e-3,
+    "inducing": "auto",
+    "prune": True,
+    "n_init": 1,
+    "polish": 0,
+}
 
 
-class PositiveFactors:
-    """``E y_ij = s_i sum_l w_jl exp(f_il)``; what is said of the factors is up to the estimator."""
+class Factors(BaseEstimator):
+    """Rows as sums over factors; how these depend on places is up to the estimator."""
 
-    def _fit_counts(self, X: Any, coordinates: Any, n_spatial: int) -> None:
-        source = read_rows(self, X, counts=True)
-        counts = _dense(source)
-        n, j = counts.shape
-        settings = _check(self, n_spatial)
-        sizes = size_factors_of(self.size_factors, counts.sum(1))  # type: ignore[attr-defined]
-        places = None
-        if n_spatial:
-            places = check_coordinates(coordinates, n)
-        rng = generator(self.random_state)  # type: ignore[attr-defined]
-        with threads_for(n * j):
-            fit = fit_factors(counts, sizes, places, settings, rng)
-        self._set(fit, sizes)
+    #: Fitted attributes that are not kept in files by themselves.
+    _derived: ClassVar[tuple[str, ...]] = ("_fit",)
+    random_state: Any
+    size_factors: Any
+
+    # Fitting --------------------------------------------------------------------------------
+
+    def _fit_rows(self, X: Any, coordinates: Any, samples: Any, n_spatial: int) -> None:
+        counted = self._counted
+        source = read_rows(self, X, counts=counted, allow_nan=True)
+        settings = self._settings(n_spatial)
+        values = _dense(source)
+        _check_known(values)
+        n = len(values)
+        codes, names = check_samples(samples, n)
+        places = check_coordinates(coordinates, n) if n_spatial else None
+        totals = totals_of(values)
+        unit = size_unit(self._sizes, totals)
+        data = Data(values, size_factors_of(self._sizes, totals, unit), places, codes)
+        path = getattr(self, "checkpoint", None)
+        params = {**self.get_params(), "checkpoint": None, "verbose": 0}
+        checkpoint = None if path is None else Checkpoint.of(path, data, params)
+        with threads_for(values.size):
+            fit = fit_factors(data, settings, generator(self.random_state), checkpoint)
+        self._size_unit_, self.samples_ = unit, names
+        self._set(fit, data.sizes)
         if not fit.course.converged:
             warnings.warn(
                 f"{type(self).__name__} did not converge within max_iter={settings.max_iter} "
@@ -48,87 +82,322 @@ class PositiveFactors:
                 stacklevel=3,
             )
 
-    def _set(self, fit: FittedFactors, sizes: np.ndarray) -> None:
+    @property
+    def _counted(self) -> bool:
+        return self._likelihood != "gaussian"
+
+    @property
+    def _likelihood(self) -> str:
+        return check_in(self.likelihood, "likelihood", LIKELIHOODS)  # type: ignore[attr-defined]
+
+    @property
+    def _sizes(self) -> Any:
+        """The argument `size_factors`, which counts alone have."""
+        if not self._counted and self.size_factors is not None:
+            raise ValueError(
+                "size_factors must be None with likelihood='gaussian': scale the values yourself."
+            )
+        return self.size_factors
+
+    @property
+    def _positive(self) -> bool:
+        return bool(self.nonnegative)  # type: ignore[attr-defined]
+
+    def _settings(self, n_spatial: int) -> Settings:
+        def own(name: str) -> Any:
+            return getattr(self, name, ABSENT.get(name))
+
+        polish = own("polish")
+        if polish != 0:
+            polish = check_positive_int(polish, "polish")
+            if not self._positive or not self._counted:
+                raise ValueError(
+                    "polish is for counts of nonnegative factors: elsewhere the bound is closed."
+                )
+        return Settings(
+            n_factors=check_positive_int(own("n_factors"), "n_factors"),
+            n_spatial=n_spatial,
+            likelihood=self._likelihood,
+            positive=self._positive,
+            kernel=check_in(own("kernel"), "kernel", tuple(KERNELS)),
+            length_scale=_check_length_scale(own("length_scale")),
+            amplitude=check_interval(own("amplitude"), "amplitude", low=0.0, closed="neither"),
+            nugget=check_interval(own("nugget"), "nugget", low=0.0, closed="neither"),
+            inducing=own("inducing"),
+            n_init=check_positive_int(own("n_init"), "n_init"),
+            max_iter=check_positive_int(own("max_iter"), "max_iter"),
+            tol=check_interval(own("tol"), "tol", low=0.0),
+            stopping=check_in(own("stopping"), "stopping", tuple(CHECKS)),
+            prune=bool(own("prune")),
+            polish=polish,
+            device=resolve_device(own("device")),
+            dtype=resolve_dtype(own("dtype"), torch.float64),
+            verbose=int(own("verbose")),
+        )
+
+    def _set(self, fit: Fitted, sizes: np.ndarray) -> None:
         state = fit.state
         n = len(sizes)
         self._fit = fit
-        self.loadings_ = state.loadings.cpu().numpy().astype(np.float64)
-        self.log_factors_ = state.mean.T.cpu().numpy().astype(np.float64)
-        self.log_factor_variances_ = state.variance.T.cpu().numpy().astype(np.float64)
-        self.factors_ = np.exp(self.log_factors_ + 0.5 * self.log_factor_variances_)
+        mean, variance = _numpy(state.mean.T), _numpy(state.variance.T)
+        self.loadings_ = _numpy(state.loadings)
+        for name in ("dispersions_", "noise_variances_", "intercepts_", "length_scales_"):
+            self.__dict__.pop(name, None)  # of an earlier fit of another likelihood
+        if self._positive:
+            self.log_factors_, self.log_factor_variances_ = mean, variance
+            self.factors_ = np.exp(mean + 0.5 * variance)
+        else:
+            self.factors_, self.factor_variances_ = mean, variance
+            self.intercepts_ = _numpy(_required(state.intercepts))
+        if state.shapes is not None:
+            self.dispersions_ = 1.0 / _numpy(state.shapes)
+        if state.noise is not None:
+            self.noise_variances_ = _numpy(state.noise)
+        if fit.space is not None:
+            scales = [_numpy(process.kernel.length_scale) for process in state.processes]
+            self.length_scales_ = np.array(scales) * fit.space.scale
+            self.nuggets_ = np.array([process.nugget for process in state.processes])
         self.size_factors_ = sizes
         self.lower_bounds_ = np.array(fit.course.bounds) / n
         self.lower_bound_ = state.bound / n
         self.n_iter_ = len(fit.course.bounds)
         self.converged_ = fit.course.converged
-        self.length_scale_ = fit.length_scale
-        if state.shapes is not None:
-            self.dispersions_ = 1.0 / state.shapes.cpu().numpy().astype(np.float64)
+
+    # Answers --------------------------------------------------------------------------------
 
     @property
     def components_(self) -> np.ndarray:
         """`loadings_` as scikit-learn lays them out, (L, J)."""
         return self.loadings_.T
 
-    def reconstruct(self) -> np.ndarray:
-        """Expected counts of the rows that were fitted, (N, J)."""
-        check_is_fitted(self)
-        return np.asarray(self.size_factors_[:, None] * (self.factors_ @ self.loadings_.T))
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.loadings_.T)
 
-    def predict(self, coordinates: Any, size_factors: Any = 1.0) -> np.ndarray:
-        """Expected counts at other places, (n, J).
+    def reconstruct(self) -> np.ndarray:
+        """Expected values of the rows that were fitted, (N, J)."""
+        check_is_fitted(self)
+        state = self._fit.state
+        return self._expected(_numpy(state.mean.T), _numpy(state.variance.T), self.size_factors_)
+
+    def monte_carlo_bound(
+        self, X: Any, n_draws: int = 32, random_state: Any = None
+    ) -> tuple[float, float]:
+        """The bound per row by draws of the factors, and its standard error.
+
+        For counts of nonnegative factors `lower_bound_` is lower still, by Jensen's inequality;
+        the difference says by how much. Elsewhere the two agree but for the negative binomial.
+
+        Parameters
+        ----------
+        X : (N, J)
+            The rows that were fitted.
+        n_draws : int, default=32
+        random_state : int, Generator or RandomState, optional
+        """
+        check_is_fitted(self)
+        source = read_rows(self, X, reset=False, counts=self._counted, allow_nan=True)
+        if source.n_rows != len(self.factors_):
+            raise ValueError(f"X has {source.n_rows} rows, and {len(self.factors_)} were fitted.")
+        rng = generator(random_state)
+        draws = check_positive_int(n_draws, "n_draws")
+        data = Data(_dense(source), self.size_factors_, None, np.zeros(0))
+        return monte_carlo_bound(data, self._fit, self._settings(0), draws, rng)
+
+    def _expected(self, mean: np.ndarray, variance: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """Expected values under posteriors of the factors or their logarithms, (n, L) each."""
+        W = self.loadings_
+        if self._positive:
+            return np.asarray(sizes[:, None] * (np.exp(mean + 0.5 * variance) @ W.T))
+        linear = self.intercepts_ + mean @ W.T
+        if not self._counted:
+            return np.asarray(linear)
+        return np.asarray(sizes[:, None] * np.exp(linear + 0.5 * variance @ np.square(W).T))
+
+    def _transform(
+        self, X: Any, coordinates: Any, samples: Any, size_factors: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means and variances of other rows' factors or logarithms, (n, L) each."""
+        check_is_fitted(self)
+        source = read_rows(self, X, reset=False, counts=self._counted, allow_nan=True)
+        values = _dense(source)
+        n = len(values)
+        wanted = self._sizes if size_factors is None else size_factors
+        if wanted is not None and not isinstance(wanted, str) and size_factors is None:
+            raise ValueError(
+                "size_factors of the new rows must be given: those of the fit were given as well."
+            )
+        sizes = size_factors_of(wanted, totals_of(values), self._size_unit_)
+        old, space, places = self._fit.space, None, None
+        codes, _ = check_samples(samples, n)
+        settings = self._settings(0)
+        if old is not None:
+            places = check_coordinates(coordinates, n, old.coordinates.shape[1])
+            space = Space.of(
+                places, codes, _default_inducing(settings.inducing), generator(0),
+                kernel=old.kernel, amplitude=old.amplitude, nugget=old.nugget, like=old.like,
+                given_scale=old.scale,
+            )  # fmt: skip
+        data = Data(values, sizes, places, codes)
+        with threads_for(values.size):
+            state = factors_of_new_rows(data, self._fit, settings, space)
+        return _numpy(state.mean.T), _numpy(state.variance.T)
+
+    def _natural(self, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and variances of factors from those of what the model is written in."""
+        if not self._positive:
+            return mean, variance
+        expected = np.exp(mean + 0.5 * variance)
+        return expected, np.square(expected) * np.expm1(variance)
+
+    # Files ----------------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one HDF5 file; `lowdim.load` reads it. Never a pickle."""
+        check_is_fitted(self)
+        header = {
+            "class": type(self).__name__,
+            "params": _storage.plain(self.get_params()),
+            "size_unit": self._size_unit_,
+            "n_features_in": self.n_features_in_,
+        }
+        arrays = arrays_of(self._fit)
+        arrays |= {"sizes": self.size_factors_, "samples": self.samples_}
+        if hasattr(self, "feature_names_in_"):
+            arrays["feature_names_in"] = self.feature_names_in_
+        _storage.write(path, header, arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model that `save` wrote."""
+        header, arrays = _storage.read(path, expected=cls.__name__)
+        model = cls()
+        model.set_params(**header["params"])
+        model._size_unit_, model.samples_ = header["size_unit"], arrays.pop("samples")
+        model.n_features_in_ = header["n_features_in"]
+        if "feature_names_in" in arrays:
+            model.feature_names_in_ = arrays.pop("feature_names_in")
+        sizes = arrays.pop("sizes")
+        model._set(fitted_of(arrays, model._settings(0).like), sizes)
+        return model
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = self.likelihood != "gaussian"  # type: ignore[attr-defined]
+        return tags
+
+
+class SpatialFactors(Factors):
+    """Factors some of which are processes over places."""
+
+    def predict(self, coordinates: Any, size_factors: Any = 1.0, samples: Any = None) -> np.ndarray:
+        """Expected values at other places, (n, J).
 
         Parameters
         ----------
         coordinates : array-like of shape (n, D)
         size_factors : float or array-like of shape (n,), default=1.0
+            Of counts.
+        samples : array-like of shape (n,), optional
+            The fitted slide that every place is on; needed where there are several.
         """
         n = len(coordinates)
         sizes = np.full(n, size_factors) if np.ndim(size_factors) == 0 else size_factors
         sizes = check_size_factors(sizes, n)
-        mean, variance = self.predict_log_factors(coordinates)
-        rates = np.exp(mean + 0.5 * variance) @ self.loadings_.T
-        return np.asarray(rates * sizes[:, None])
+        return self._expected(*self._latent(coordinates, samples), sizes)
 
-    def predict_log_factors(self, coordinates: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the logarithms of the factors at other places, (n, L) each."""
+    def predict_factors(
+        self, coordinates: Any, samples: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the factors at other places, (n, L) each."""
+        return self._natural(*self._latent(coordinates, samples))
+
+    def predict_log_factors(
+        self, coordinates: Any, samples: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the logarithms of nonnegative factors elsewhere, (n, L) each."""
         check_is_fitted(self)
-        n_axes = None if self._fit.places is None else len(self._fit.places.centre)
-        places = check_coordinates(coordinates, len(coordinates), n_axes)
-        return self._fit.at(places)
+        if not self._positive:
+            raise ValueError("Real-valued factors have no logarithms; see predict_factors.")
+        return self._latent(coordinates, samples)
+
+    def transform(
+        self, X: Any, coordinates: Any, samples: Any = None, size_factors: Any = None
+    ) -> np.ndarray:
+        """Posterior means of the factors of other rows, such as a new slide's, (n, L).
+
+        Loadings stay; the factors' processes begin anew at these rows.
+
+        Parameters
+        ----------
+        X : (n, J)
+        coordinates : array-like of shape (n, D)
+            In the units of the fit.
+        samples : array-like of shape (n,), optional
+            Names of slides, where there are several.
+        size_factors : optional
+            As in the constructor, and by default what was said there.
+        """
+        return self._natural(*self._transform(X, coordinates, samples, size_factors))[0]
+
+    def fit_transform(self, X: Any, coordinates: Any, samples: Any = None) -> np.ndarray:
+        """Fit, and the factors, (N, L)."""
+        self.fit(X, coordinates, samples)  # type: ignore[attr-defined]
+        return self.factors_
+
+    def _latent(self, coordinates: Any, samples: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Of factors, or of the logarithms of nonnegative ones."""
+        check_is_fitted(self)
+        state, space = self._fit.state, self._fit.space
+        assert space is not None
+        n = len(coordinates)
+        places = check_coordinates(coordinates, n, space.coordinates.shape[1])
+        codes = check_known_samples(samples, n, self.samples_)
+        mean, variance = np.empty((n, len(state.mean))), np.empty((n, len(state.mean)))
+        T = len(state.processes)
+        own = space.at(state, places, codes)
+        mean[:, :T], variance[:, :T] = _numpy(own[0].T), _numpy(own[1].T)
+        mean[:, T:], variance[:, T:] = _numpy(state.prior_mean), _numpy(state.prior_variance)
+        return mean, variance
 
 
-def _check(model: Any, n_spatial: int) -> Settings:
-    scale = model.length_scale
-    if isinstance(scale, str):
-        check_in(scale, "length_scale", ("auto",))
-        scale = None
-    if scale is not None:
-        scale = np.asarray(scale, dtype=np.float64)
-        if not (np.isfinite(scale).all() and (scale > 0).all()):
-            raise ValueError(f"length_scale={model.length_scale!r} must be positive and finite.")
-    likelihood = check_in(model.likelihood, "likelihood", LIKELIHOODS)
-    return Settings(
-        n_factors=check_positive_int(model.n_factors, "n_factors"),
-        n_spatial=n_spatial,
-        negative_binomial=likelihood == "negative_binomial",
-        kernel=check_in(model.kernel, "kernel", tuple(KERNELS)),
-        length_scale=scale,
-        amplitude=check_interval(model.amplitude, "amplitude", low=0.0, closed="neither"),
-        nugget=check_interval(model.nugget, "nugget", low=0.0, closed="neither"),
-        inducing=model.inducing,
-        n_init=check_positive_int(model.n_init, "n_init"),
-        max_iter=check_positive_int(model.max_iter, "max_iter"),
-        tol=check_interval(model.tol, "tol", low=0.0),
-        prune=bool(model.prune),
-        device=resolve_device(model.device),
-        dtype=resolve_dtype(model.dtype, torch.float64),
-        verbose=int(model.verbose),
-    )
+def _check_length_scale(wanted: Any) -> Any:
+    """None for "auto", "learned", or numbers."""
+    if isinstance(wanted, str):
+        return None if check_in(wanted, "length_scale", ("auto", "learned")) == "auto" else wanted
+    scale = np.asarray(wanted, dtype=np.float64)
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise ValueError(f"length_scale={wanted!r} must be positive and finite.")
+    return scale
+
+
+def _check_known(values: np.ndarray) -> None:
+    """Raise ValueError where a column has no known value."""
+    unknown = np.isnan(values).all(0)
+    if unknown.any():
+        raise ValueError(
+            f"Column {int(unknown.argmax())} of X has no value that is known (all NaN); drop it."
+        )
+
+
+def _default_inducing(wanted: Any) -> Any:
+    """Of a new slide: points that were given are those of another."""
+    return "auto" if np.ndim(wanted) else wanted
+
+
+def _required(value: Any) -> Any:
+    assert value is not None
+    return value
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray:
+    return np.ascontiguousarray(tensor.cpu().numpy(), dtype=np.float64)
 
 
 def _dense(source: Any) -> np.ndarray:
-    """All counts, (N, J), float64."""
+    """All values, (N, J), float64."""
     rows = source.rows(0, source.n_rows)
     dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
     return np.ascontiguousarray(dense, dtype=np.float64)

@@ -1,86 +1,32 @@
-"""Variational inference for positive factors, spatial and not.
+"""Variational inference for factors, spatial and not, of whatever likelihood.
 
-One round: multiplicative steps on the loadings, sites of every factor from its share of the counts
+One round: better loadings, sites of every factor from what the data say of it
 (conjugate-computation variational inference: the natural gradient with step one), and the closed
 posterior of every factor under them. A round that lowers the bound is shortened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from lowdim.factorization._processes import Conditional, Process
-from lowdim.factorization._rates import Rates
+from lowdim.factorization._length_scales import Candidates
+from lowdim.factorization._processes import Conditional, alike
+from lowdim.factorization._state import Observation, State, with_bound
 
-#: Multiplicative steps on the loadings per round.
-LOADING_STEPS = 2
-#: Sites' precisions have this range.
-LEAST_PRECISION, MOST_PRECISION = 1e-5, 1e8
 #: A round is halved at most so often.
 MAX_HALVINGS = 6
-#: Rounds, and length of the first ones.
-SHORT_ROUNDS, SHORT_STEP = 3, 0.7
-#: Loadings that fall and are a smaller share of their gene's rate than this become zero.
-NEGLIGIBLE, PRUNE_FROM = 3e-3, 2
-#: Shapes of the negative binomial: when they begin to move, how far in log r, and their range.
-SHAPES_FROM, LONGEST = 2, 1.0
-LEAST_SHAPE, MOST_SHAPE = 1e-2, 1e6
+#: Rounds that are short, and those before which nothing counts as settled.
+SHORT_ROUNDS, WARM_UP = 3, 3
+#: Rounds after which length scales are chosen anew.
+CHOICES = (3, 6, 12, 24, 48)
 #: Ridge of the trend's coefficients (precision of their prior).
 TREND_PRECISION = 0.04
 #: Least prior variance of factors without coordinates.
 LEAST_VARIANCE = 1e-3
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything that a round changes.
-
-    Attributes
-    ----------
-    loadings : (J, L)
-    mean, variance : (L, N)
-        Of the logarithms of the factors, spatial ones first.
-    l1, l2 : (L, N)
-        Sites.
-    trend : (T, p)
-        Coefficients of the spatial factors' mean.
-    prior_mean, prior_variance : (L - T,)
-        Of the other factors.
-    shapes : (J,) or None
-        Of the negative binomial.
-    divergence : (L,)
-    columns : (J,)
-        What every column adds to the bound.
-    bound : float
-        Total, in nats.
-    """
-
-    loadings: Tensor
-    mean: Tensor
-    variance: Tensor
-    l1: Tensor
-    l2: Tensor
-    trend: Tensor
-    prior_mean: Tensor
-    prior_variance: Tensor
-    shapes: Tensor | None
-    divergence: Tensor
-    columns: Tensor
-    bound: float
-
-    @property
-    def log_mean(self) -> Tensor:
-        """e^m, (N, L)."""
-        return self.mean.T.exp()
-
-    @property
-    def expected(self) -> Tensor:
-        """e^(m + v / 2), (N, L)."""
-        return (self.mean + 0.5 * self.variance).T.exp()
 
 
 @dataclass(frozen=True)
@@ -89,23 +35,21 @@ class Model:
 
     Attributes
     ----------
-    rates : Rates
-    processes : sequence of Process
-        One for every spatial factor; equal ones may be one object.
+    observation : Observation
     design : (N, p)
         Columns of the trend.
     prune : bool
+    frozen : bool
+        Loadings, priors and the columns' own numbers stay as they are.
+    candidates : Candidates or None
+        Processes among which every spatial factor's is chosen.
     """
 
-    rates: Rates
-    processes: Sequence[Process]
+    observation: Observation
     design: Tensor
     prune: bool = True
-
-    @property
-    def n_spatial(self) -> int:
-        """T."""
-        return len(self.processes)
+    frozen: bool = False
+    candidates: Candidates | None = None
 
 
 @dataclass
@@ -119,129 +63,141 @@ class Course:
 def run(
     model: Model,
     state: State,
+    course: Course,
     *,
     max_iter: int,
-    tol: float,
+    settled: Callable[[list[float]], bool],
     report: Callable[[int, float], None] | None = None,
-) -> tuple[State, Course]:
-    """Rounds until the bound settles."""
-    course = Course()
-    calm = 0
-    for i in range(max_iter):
-        before = state.bound
+    keep: Callable[[State, Course], None] | None = None,
+) -> State:
+    """Rounds until the bound settles; the course tells of them.
+
+    Parameters
+    ----------
+    course
+        Empty, or that of the rounds that led to the state.
+    settled
+        Whether bounds have.
+    report
+        Called after every round with its number and bound.
+    keep
+        Called after every round.
+    """
+    for i in range(len(course.bounds), 0 if course.converged else max_iter):
         state = round_of(model, state, i)
         course.bounds.append(state.bound)
         if report is not None:
             report(i + 1, state.bound)
-        gain = state.bound - before
-        calm = calm + 1 if i > PRUNE_FROM and gain < tol * (abs(before) + 1) else 0
-        if calm == 2:
-            course.converged = True
+        course.converged = i > WARM_UP and settled(course.bounds)
+        if keep is not None:
+            keep(state, course)
+        if course.converged:
             break
-    return state, course
-
-
-def round_of(model: Model, state: State, number: int) -> State:
-    """One round: loadings, then sites and posteriors."""
-    loaded = with_loadings(model, state, prune=model.prune and number >= PRUNE_FROM)
-    if loaded.shapes is not None and number >= SHAPES_FROM:
-        loaded = with_shapes(model, loaded)
-    counts, exposures = model.rates.shares(
-        loaded.loadings, loaded.log_mean, loaded.expected, loaded.shapes
-    )
-    l2 = (exposures * loaded.expected.T).clamp(LEAST_PRECISION, MOST_PRECISION)
-    l1 = counts - l2 + l2 * loaded.mean
-    step = SHORT_STEP if number < SHORT_ROUNDS else 1.0
-    for _ in range(MAX_HALVINGS):
-        moved = with_sites(model, loaded, state.l1.lerp(l1, step), state.l2.lerp(l2, step))
-        if moved.bound >= loaded.bound:
-            return moved
-        step *= 0.5
-    return loaded
-
-
-def bound_of(model: Model, state: State) -> State:
-    """The state with its bound."""
-    columns = model.rates.bound(state.loadings, state.log_mean, state.expected, state.shapes)
-    return replace(state, columns=columns, bound=float(columns.sum() - state.divergence.sum()))
-
-
-def with_loadings(model: Model, state: State, *, prune: bool) -> State:
-    """Multiplicative steps on the loadings, which never lower the bound.
-
-    Where that holds for a column without its negligible loadings too, these become zero.
-    """
-    loadings, log_mean, expected = state.loadings, state.log_mean, state.expected
-    for _ in range(LOADING_STEPS):
-        ratio = model.rates.scaled_loadings(loadings, log_mean, expected, state.shapes)
-        loadings = loadings * ratio
-    moved = bound_of(model, replace(state, loadings=loadings))
-    if not prune:
-        return moved
-    share = loadings * expected.mean(0)
-    small = (share < NEGLIGIBLE * share.sum(1, keepdim=True)) & (ratio < 1)
-    pruned = bound_of(model, replace(state, loadings=torch.where(small, 0.0, loadings)))
-    better = pruned.columns >= state.columns
-    columns = torch.where(better, pruned.columns, moved.columns)
-    return replace(
-        state,
-        loadings=torch.where(better[:, None], pruned.loadings, loadings),
-        columns=columns,
-        bound=float(columns.sum() - state.divergence.sum()),
-    )
-
-
-def with_shapes(model: Model, state: State) -> State:
-    """A safeguarded Newton step on the logarithm of every shape of the negative binomial."""
-    assert state.shapes is not None
-    slope, bend = model.rates.shape_slopes(state.loadings, state.expected, state.shapes)
-    step = torch.where(bend < 0, -slope / bend.clamp(max=-1e-12), slope.sign())
-    for length in (1.0, 0.25, 0.05):
-        moved = state.shapes * (length * step.clamp(-LONGEST, LONGEST)).exp()
-        tried = bound_of(model, replace(state, shapes=moved.clamp(LEAST_SHAPE, MOST_SHAPE)))
-        if tried.bound >= state.bound:
-            return tried
     return state
 
 
-def with_sites(model: Model, state: State, l1: Tensor, l2: Tensor) -> State:
-    """Posteriors of all factors under given sites, their trends and priors renewed."""
-    T = model.n_spatial
-    mean, variance = torch.empty_like(l1), torch.empty_like(l1)
-    divergence = l1.new_zeros(len(l1))
-    trend = state.trend.clone()
-    for j, process in enumerate(model.processes):
-        conditional = process.given(l2[j])
-        trend[j] = fitted_trend(conditional, model.design, l1[j] / l2[j])
-        offset = model.design @ trend[j]
-        posterior = conditional.posterior(l1[j] - l2[j] * offset)
-        mean[j], variance[j] = posterior.mean + offset, posterior.variance
-        divergence[j] = posterior.divergence
-    prior_mean, prior_variance = state.prior_mean, state.prior_variance
-    if len(l1) > T:
-        own = slice(T, None)
-        variance[own] = 1 / (1 / prior_variance[:, None] + l2[own])
-        mean[own] = variance[own] * (prior_mean / prior_variance)[:, None] + variance[own] * l1[own]
-        prior_mean = mean[own].mean(1)
-        spread = (mean[own] - prior_mean[:, None]).square()
-        prior_variance = (variance[own] + spread).mean(1).clamp(min=LEAST_VARIANCE)
-        ratio = (variance[own] + spread) / prior_variance[:, None]
-        log_ratio = prior_variance.log()[:, None] - variance[own].log()
-        divergence[own] = 0.5 * (ratio - 1 + log_ratio).sum(1)
-    return bound_of(
-        model,
-        replace(
-            state,
-            mean=mean,
-            variance=variance,
-            l1=l1,
-            l2=l2,
-            trend=trend,
-            prior_mean=prior_mean,
-            prior_variance=prior_variance,
-            divergence=divergence,
-        ),
+def round_of(model: Model, state: State, number: int) -> State:
+    """One round: loadings, then sites and posteriors, now and then length scales."""
+    observation = model.observation
+    if not model.frozen:
+        state = observation.improved(state, number, prune=model.prune)
+    length = observation.first_step if number < SHORT_ROUNDS else 1.0
+    for which in observation.blocks(state):
+        state = stepped(model, state, which, length)
+    if model.candidates is not None and number in CHOICES:
+        state = with_length_scales(model, model.candidates, state)
+    return state
+
+
+def stepped(model: Model, state: State, which: slice, length: float) -> State:
+    """Some factors with new sites, unless every length of the step lowers the bound."""
+    l1, l2 = model.observation.sites(state, which)
+    for _ in range(MAX_HALVINGS):
+        first, second = state.l1[which].lerp(l1, length), state.l2[which].lerp(l2, length)
+        moved = with_sites(model, state, which, first, second)
+        if moved.bound >= state.bound:
+            return moved
+        length *= 0.5
+    return state
+
+
+def swept(model: Model, state: State) -> State:
+    """All factors with new sites, whatever the bound was: the first ones."""
+    for which in model.observation.blocks(state):
+        state = with_sites(model, state, which, *model.observation.sites(state, which))
+    return state
+
+
+def with_sites(model: Model, state: State, which: slice, l1: Tensor, l2: Tensor) -> State:
+    """Posteriors of some factors under given sites, their trends and priors renewed."""
+    state = replace(
+        state,
+        l1=_put(state.l1, which, l1),
+        l2=_put(state.l2, which, l2),
+        mean=state.mean.clone(),
+        variance=state.variance.clone(),
+        divergence=state.divergence.clone(),
+        trend=state.trend.clone(),
     )
+    T = len(state.processes)
+    first, last, _ = which.indices(len(state.mean))
+    for j in range(first, min(last, T)):
+        _set_spatial(model, state, j)
+    if last > T:
+        state = _with_others(model, state, slice(max(first, T), last))
+    return with_bound(model.observation, state)
+
+
+def _put(whole: Tensor, which: slice, part: Tensor) -> Tensor:
+    """A copy with some rows replaced."""
+    copy = whole.clone()
+    copy[which] = part
+    return copy
+
+
+def _set_spatial(model: Model, state: State, j: int) -> None:
+    """Posterior of a spatial factor, in place."""
+    conditional = state.processes[j].given(state.l2[j])
+    state.trend[j] = fitted_trend(conditional, model.design, state.l1[j] / state.l2[j])
+    offset = model.design @ state.trend[j]
+    posterior = conditional.posterior(state.l1[j] - state.l2[j] * offset)
+    state.mean[j], state.variance[j] = posterior.mean + offset, posterior.variance
+    state.divergence[j] = posterior.divergence
+
+
+def _with_others(model: Model, state: State, which: slice) -> State:
+    """Posteriors of factors without coordinates, and their priors."""
+    T = len(state.processes)
+    own = slice(which.start - T, which.stop - T)
+    prior_mean, prior_variance = state.prior_mean.clone(), state.prior_variance.clone()
+    mu, s = prior_mean[own][:, None], prior_variance[own][:, None]
+    variance = 1 / (1 / s + state.l2[which])
+    mean = variance * (mu / s + state.l1[which])
+    if model.observation.positive and not model.frozen:
+        prior_mean[own] = mean.mean(1)
+        spread = (mean - prior_mean[own][:, None]).square()
+        prior_variance[own] = (variance + spread).mean(1).clamp(min=LEAST_VARIANCE)
+        mu, s = prior_mean[own][:, None], prior_variance[own][:, None]
+    ratio = (variance + (mean - mu).square()) / s
+    state.mean[which], state.variance[which] = mean, variance
+    state.divergence[which] = 0.5 * (ratio - 1 + s.log() - variance.log()).sum(1)
+    return replace(state, prior_mean=prior_mean, prior_variance=prior_variance)
+
+
+def with_length_scales(model: Model, candidates: Candidates, state: State) -> State:
+    """Every spatial factor with the process of highest evidence, where that raises the bound."""
+    chosen = candidates.best(state, model.design)
+    for j, process in enumerate(chosen):
+        if alike(process, state.processes[j]):
+            continue
+        processes = (*state.processes[:j], process, *state.processes[j + 1 :])
+        own = slice(j, j + 1)
+        moved = with_sites(
+            model, replace(state, processes=processes), own, state.l1[own], state.l2[own]
+        )
+        if moved.bound > state.bound:
+            state = moved
+    return state
 
 
 def fitted_trend(conditional: Conditional, design: Tensor, values: Tensor) -> Tensor:

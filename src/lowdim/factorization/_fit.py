@@ -1,23 +1,31 @@
-"""From counts and coordinates to fitted factors."""
+"""From checked data to fitted factors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lowdim._progress import reports
-from lowdim.factorization._engine import Course, Model, State, run
-from lowdim.factorization._places import Places, inducing_points
-from lowdim.factorization._processes import ExactProcess, InducingProcess, Process
+from lowdim.factorization._checkpoint import Checkpoint
+from lowdim.factorization._convergence import CHECKS
+from lowdim.factorization._data import Data, Fitted
+from lowdim.factorization._engine import Course, Model, run, swept
+from lowdim.factorization._positive_counts import PositiveCounts
+from lowdim.factorization._processes import Process
 from lowdim.factorization._rates import Rates
-from lowdim.factorization._start import first_state
-from lowdim.kernels import Kernel
+from lowdim.factorization._real_counts import RealCounts
+from lowdim.factorization._space import Space, described
+from lowdim.factorization._start import VARIANCE, first_state
+from lowdim.factorization._state import LEAST_PRECISION, Observation, State, with_bound
+from lowdim.factorization._values import Values
 
-#: The length scale unless the user says: so many distances between neighbouring places.
-NEIGHBOR_DISTANCES = 3.0
+#: Rounds at most with the expectation over draws.
+POLISH_ROUNDS = 30
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,19 @@ class Settings:
     ----------
     n_factors, n_spatial : int
         L and T.
-    negative_binomial : bool
+    likelihood : {"poisson", "negative_binomial", "gaussian"}
+    positive : bool
     kernel : str
-    length_scale : float, ndarray of shape (D,) or None
+    length_scale : float, ndarray of shape (D,), None or "learned"
         In the user's units; None is automatic.
     amplitude, nugget : float
     inducing : "auto", "all", int or array
     n_init, max_iter : int
     tol : float
+    stopping : {"bound", "cubic"}
     prune : bool
+    polish : int
+        Draws.
     device : torch.device
     dtype : torch.dtype
     verbose : int
@@ -44,7 +56,8 @@ class Settings:
 
     n_factors: int
     n_spatial: int
-    negative_binomial: bool
+    likelihood: str
+    positive: bool
     kernel: str
     length_scale: Any
     amplitude: float
@@ -53,101 +66,169 @@ class Settings:
     n_init: int
     max_iter: int
     tol: float
+    stopping: str
     prune: bool
+    polish: int
     device: torch.device
     dtype: torch.dtype
     verbose: int
 
-
-@dataclass(frozen=True)
-class FittedFactors:
-    """A fit and what is needed to ask it about other places.
-
-    ``process`` is shared by all spatial factors, and None where there are none.
-    """
-
-    model: Model
-    state: State
-    course: Course
-    places: Places | None
-    process: Process | None
-    length_scale: np.ndarray
-
-    def at(self, coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the log factors at other places, (n, L) each."""
-        state, model = self.state, self.model
-        like = state.mean
-        n = len(coordinates)
-        mean, variance = like.new_empty((n, len(like))), like.new_empty((n, len(like)))
-        if self.process is not None and self.places is not None:
-            points = torch.from_numpy(self.places.moved(coordinates)).to(like)
-            design = design_of(points)
-            for j in range(model.n_spatial):
-                offset = model.design @ state.trend[j]
-                l1 = state.l1[j] - state.l2[j] * offset
-                own = self.process.given(state.l2[j]).predict(points, l1)
-                mean[:, j], variance[:, j] = own[0] + design @ state.trend[j], own[1]
-        mean[:, model.n_spatial :] = state.prior_mean
-        variance[:, model.n_spatial :] = state.prior_variance
-        return mean.cpu().numpy(), variance.cpu().numpy()
-
-
-def design_of(points: torch.Tensor) -> torch.Tensor:
-    """Columns of a linear trend over places, (n, D + 1)."""
-    return torch.cat([torch.ones_like(points[:, :1]), points], 1)
+    @property
+    def like(self) -> Tensor:
+        """An empty tensor of the device and precision of computations."""
+        return torch.empty(0, device=self.device, dtype=self.dtype)
 
 
 def fit_factors(
-    counts: np.ndarray,
-    sizes: np.ndarray,
-    coordinates: np.ndarray | None,
-    settings: Settings,
-    rng: np.random.Generator,
-) -> FittedFactors:
-    """Fit factors to counts, (N, J), with T of them over the coordinates, (N, D)."""
-    like = torch.empty(0, device=settings.device, dtype=settings.dtype)
-    rates = Rates(torch.from_numpy(counts).to(like), torch.from_numpy(sizes).to(like))
-    places, process, scale = None, None, np.empty(0)
-    design = like.new_ones((len(counts), 1))
-    if coordinates is not None:
-        places = Places.of(coordinates)
-        process, scale = _process(places, settings, like, rng)
-        design = design_of(torch.from_numpy(places.points).to(like))
-    processes = [] if process is None else [process] * settings.n_spatial
-    model = Model(rates, processes, design, settings.prune)
-    start = first_state(
+    data: Data, settings: Settings, rng: np.random.Generator, checkpoint: Checkpoint | None
+) -> Fitted:
+    """Fit factors to data, or go on where a checkpoint ended."""
+    kept = None if checkpoint is None else checkpoint.read(settings.like)
+    space = _space(data, settings, rng) if kept is None else kept.space
+    observation = observation_of(data, settings)
+    model = _model(observation, space, settings, len(data.values))
+    if kept is None:
+        state, course = _first(model, space, settings, rng), Course()
+    else:
+        state, course = kept.state, kept.course
+    state = _rounds(model, state, course, space, settings, checkpoint)
+    if settings.polish and isinstance(observation, PositiveCounts):
+        state = polished(model, observation, state, settings, rng)
+    return Fitted(state, course, space)
+
+
+def _space(data: Data, settings: Settings, rng: np.random.Generator) -> Space | None:
+    if data.coordinates is None:
+        return None
+    return Space.of(
+        data.coordinates,
+        data.codes,
+        settings.inducing,
+        rng,
+        kernel=settings.kernel,
+        amplitude=settings.amplitude,
+        nugget=settings.nugget,
+        like=settings.like,
+    )
+
+
+def _model(observation: Observation, space: Space | None, settings: Settings, n: int) -> Model:
+    design = settings.like.new_ones((n, 1)) if space is None else space.design()
+    learned = space is not None and isinstance(settings.length_scale, str)
+    candidates = space.candidates() if learned and space is not None else None
+    return Model(observation, design, settings.prune, candidates=candidates)
+
+
+def _first(
+    model: Model, space: Space | None, settings: Settings, rng: np.random.Generator
+) -> State:
+    processes: tuple[Process, ...] = ()
+    places = None
+    if space is not None:
+        wanted = None if isinstance(settings.length_scale, str) else settings.length_scale
+        process = space.process(space.length_scale(wanted))
+        processes = (process,) * settings.n_spatial
+        places = space.apart()
+    return first_state(
         model,
         settings.n_factors,
+        processes,
         rng,
         n_init=settings.n_init,
-        negative_binomial=settings.negative_binomial,
-        places=None if places is None else places.points,
+        negative_binomial=settings.likelihood == "negative_binomial",
+        places=places,
     )
-    with reports(settings.max_iter, description="factors", enabled=settings.verbose > 0) as report:
-        state, course = run(
-            model, start, max_iter=settings.max_iter, tol=settings.tol, report=report
+
+
+def observation_of(data: Data, settings: Settings) -> Observation:
+    """The likelihood that the settings ask for, of these data."""
+    like = settings.like
+    missing = np.isnan(data.values)
+    observed = torch.from_numpy(~missing).to(like) if missing.any() else None
+    values = torch.from_numpy(np.where(missing, 0.0, data.values)).to(like)
+    if settings.likelihood == "gaussian":
+        return Values(values, settings.positive, observed)
+    rates = Rates(values, torch.from_numpy(data.sizes).to(like), observed)
+    return PositiveCounts(rates) if settings.positive else RealCounts(rates)
+
+
+def _rounds(
+    model: Model,
+    state: State,
+    course: Course,
+    space: Space | None,
+    settings: Settings,
+    checkpoint: Checkpoint | None,
+) -> State:
+    keep: Callable[[State, Course], None] | None = None
+    if checkpoint is not None:
+
+        def keep(state: State, course: Course) -> None:
+            checkpoint.keep(Fitted(state, course, space))
+
+    limit = settings.max_iter
+    with reports(limit, description="factors", enabled=settings.verbose > 0) as report:
+        return run(
+            model,
+            state,
+            course,
+            max_iter=limit,
+            settled=CHECKS[settings.stopping](settings.tol),
+            report=report,
+            keep=keep,
         )
-    return FittedFactors(model, state, course, places, process, scale)
 
 
-def _process(
-    places: Places, settings: Settings, like: torch.Tensor, rng: np.random.Generator
-) -> tuple[Process, np.ndarray]:
-    """The prior of all spatial factors, and its length scale in the user's units."""
-    inducing = inducing_points(settings.inducing, places, rng)
-    if settings.length_scale is None:
-        n_points = places.n_unique if inducing is None else min(len(inducing), places.n_unique)
-        scale = np.array([NEIGHBOR_DISTANCES * places.spacing(n_points)])
-    else:
-        scale = np.atleast_1d(np.asarray(settings.length_scale, float)) / places.scale
-    kernel = Kernel(
-        settings.kernel,
-        torch.from_numpy(scale).to(like),
-        torch.tensor(settings.amplitude).to(like),
+def polished(
+    model: Model,
+    observation: PositiveCounts,
+    state: State,
+    settings: Settings,
+    rng: np.random.Generator,
+) -> State:
+    """More rounds with the expectation over the same draws in place of its lower bound.
+
+    The bound that is returned is the closed one, at where these rounds ended.
+    """
+    half = rng.normal(size=(max(settings.polish // 2, 1), *state.mean.shape))
+    normals = torch.from_numpy(np.concatenate([half, -half])).to(state.mean)
+    drawn = replace(observation, normals=normals)
+    moved = run(
+        replace(model, observation=drawn, candidates=None),
+        with_bound(drawn, state),
+        Course(),
+        max_iter=POLISH_ROUNDS,
+        settled=CHECKS["bound"](settings.tol),
     )
-    points = torch.from_numpy(places.points).to(like)
-    if inducing is None:
-        return ExactProcess.of(points, kernel, settings.nugget), scale * places.scale
-    others = torch.from_numpy(inducing).to(like)
-    process = InducingProcess.of(points, others, kernel, settings.nugget)
-    return process, scale * places.scale
+    return with_bound(observation, moved)
+
+
+def factors_of_new_rows(
+    data: Data, fitted: Fitted, settings: Settings, space: Space | None
+) -> State:
+    """Posteriors of the factors of other rows, everything else as it was fitted."""
+    old, like = fitted.state, settings.like
+    n, L = len(data.values), len(old.mean)
+    observation = observation_of(data, settings)
+    design = like.new_ones((n, 1)) if space is None else space.design()
+    model = Model(observation, design, frozen=True)
+    T = len(old.processes)
+    prior = torch.cat([old.mean[:T].mean(1), old.prior_mean])
+    mean = prior[:, None].expand(L, n).clone()
+    state = replace(
+        old,
+        mean=mean,
+        variance=torch.full_like(mean, VARIANCE),
+        l1=torch.zeros_like(mean),
+        l2=torch.full_like(mean, LEAST_PRECISION),
+        processes=() if space is None else space.processes(*described(old.processes)),
+        trend=like.new_zeros((T, design.shape[1])),
+        divergence=like.new_zeros(L),
+    )
+    return run(
+        model,
+        swept(model, state),
+        Course(),
+        max_iter=settings.max_iter,
+        settled=CHECKS["bound"](settings.tol),
+    )

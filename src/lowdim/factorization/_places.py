@@ -39,11 +39,9 @@ class Places:
     n_unique: int
 
     @classmethod
-    def of(cls, coordinates: np.ndarray) -> Places:
-        """Centred in a box of geometric-mean side `BOX`; axes without extent have no say."""
-        extent = np.ptp(coordinates, axis=0)
-        wide = extent[extent > 0]
-        scale = float(np.exp(np.log(wide).mean()) / BOX) if len(wide) else 1.0
+    def of(cls, coordinates: np.ndarray, scale: float | None = None) -> Places:
+        """Centred, in a box of geometric-mean side `BOX` unless a scale is given."""
+        scale = scale_of(coordinates) if scale is None else scale
         centre = 0.5 * (coordinates.max(0) + coordinates.min(0))
         points = (coordinates - centre) / scale
         return cls(points, centre, scale, len(np.unique(points, axis=0)))
@@ -59,6 +57,13 @@ class Places:
         if not len(wide):
             return 1.0
         return float(np.exp(np.log(wide).mean()) / n_points ** (1 / len(wide)))
+
+
+def scale_of(coordinates: np.ndarray) -> float:
+    """What brings coordinates to geometric-mean side `BOX`; axes without extent have no say."""
+    extent = np.ptp(coordinates, axis=0)
+    wide = extent[extent > 0]
+    return float(np.exp(np.log(wide).mean()) / BOX) if len(wide) else 1.0
 
 
 def check_coordinates(

@@ -8,7 +8,7 @@ inference).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -59,11 +59,33 @@ class Conditional(Protocol):
 
 
 class Process(Protocol):
-    """A prior over one factor at N places."""
+    """A prior over one factor at N places.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    nugget : float
+    """
+
+    @property
+    def kernel(self) -> Kernel: ...
+
+    @property
+    def nugget(self) -> float: ...
 
     def given(self, l2: Tensor) -> Conditional:
         """With sites of these precisions, (N,)."""
         ...
+
+    def with_nugget(self, nugget: float) -> Process:
+        """The same with another nugget."""
+        ...
+
+
+def alike(first: Process, second: Process) -> bool:
+    """Whether two processes of one fit are the same prior."""
+    same_scale = torch.equal(first.kernel.length_scale, second.kernel.length_scale)
+    return same_scale and first.nugget == second.nugget
 
 
 def cholesky(matrix: Tensor, scale: float = 1.0) -> Tensor:
@@ -109,6 +131,11 @@ class ExactProcess:
         covariance = kernel(places, places)
         covariance.diagonal().add_(nugget)
         return cls(places, kernel, nugget, covariance)
+
+    def with_nugget(self, nugget: float) -> ExactProcess:
+        covariance = self.covariance.clone()
+        covariance.diagonal().add_(nugget - self.nugget)
+        return replace(self, nugget=nugget, covariance=covariance)
 
     def given(self, l2: Tensor) -> ExactConditional:
         root = l2.sqrt()
@@ -184,6 +211,10 @@ class InducingProcess:
         basis = _whitened(places, inducing, kernel, factor)
         rest = (kernel.variance + nugget - basis.square().sum(1)).clamp(min=1e-10)
         return cls(inducing, kernel, nugget, factor, basis, rest)
+
+    def with_nugget(self, nugget: float) -> InducingProcess:
+        rest = (self.rest + (nugget - self.nugget)).clamp(min=1e-10)
+        return replace(self, nugget=nugget, rest=rest)
 
     def given(self, l2: Tensor) -> InducingConditional:
         P = self.basis.T @ (l2[:, None] * self.basis)

@@ -9,6 +9,9 @@ value at m (Jensen), so that
 The bound is a Poisson likelihood of every factor once the counts are divided among them by
 ``phi_ijl`` in proportion to ``w_jl e^(m_il)``. A negative binomial is a Poisson whose exposure is
 Gamma distributed with mean one and shape r_j.
+
+In place of its value at m the logarithm may be averaged over draws of f: an estimate of the
+expectation itself.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from lowdim.factorization._dispersion import constant, likelihood_of, shape_slopes
 
 #: Values of counts that are worked on at once.
 CHUNK_VALUES = 2**22
@@ -33,12 +38,16 @@ class Rates:
     Attributes
     ----------
     counts : (N, J)
+        Zero where not observed.
     sizes : (N,)
         s.
+    observed : (N, J), optional
+        One where a count is known, else zero; None is everywhere.
     """
 
     counts: Tensor
     sizes: Tensor
+    observed: Tensor | None = None
 
     def chunks(self) -> Iterator[tuple[slice, Tensor]]:
         """Rows, and their counts."""
@@ -52,8 +61,15 @@ class Rates:
         """Sums of log y! over the rows, (J,)."""
         return torch.stack([torch.lgamma(y + 1).sum(0) for _, y in self.chunks()]).sum(0)
 
+    @cached_property
+    def n_observed(self) -> Tensor:
+        """Known counts of every column, (J,)."""
+        if self.observed is None:
+            return self.counts.new_full((self.counts.shape[1],), len(self.counts))
+        return self.observed.sum(0)
+
     def bound(
-        self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None
+        self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
     ) -> Tensor:
         """The expected log-likelihood of every column from below, (J,).
 
@@ -61,8 +77,8 @@ class Rates:
         ----------
         loadings : (J, L)
             w.
-        log_mean : (N, L)
-            e^m.
+        factors : (S, N, L)
+            Where the logarithm is taken: e^m alone, or draws of e^f.
         mean : (N, L)
             e^(m + v / 2).
         shapes : (J,), optional
@@ -70,68 +86,75 @@ class Rates:
         """
         total = -self.log_factorials
         for rows, y in self.chunks():
-            sizes = self.sizes[rows, None]
-            log_rate = (sizes * (log_mean[rows] @ loadings.T) + TINY).log()
-            rate = sizes * (mean[rows] @ loadings.T)
-            total = total + (y * log_rate).sum(0)
+            rate = self._rate(rows, loadings, mean)
+            for draw in factors:
+                log_rate = (self.sizes[rows, None] * (draw[rows] @ loadings.T) + TINY).log()
+                total = total + (y * log_rate).sum(0) / len(factors)
             if shapes is None:
                 total = total - rate.sum(0)
             else:
-                spread = torch.lgamma(y + shapes) - (shapes + y) * (shapes + rate).log()
-                total = total + spread.sum(0)
-                total = total + len(y) * (shapes * shapes.log() - torch.lgamma(shapes))
+                total = total + self._known(rows, likelihood_of(y, rate, shapes)).sum(0)
+        if shapes is not None:
+            total = total + self.n_observed * constant(shapes)
         return total
 
     def shape_slopes(self, loadings: Tensor, mean: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
         """First and second derivative of the bound in log r, (J,) each."""
-        first, second = torch.zeros_like(shapes), torch.zeros_like(shapes)
-        r = shapes
-        for rows, y in self.chunks():
-            rate = self.sizes[rows, None] * (mean[rows] @ loadings.T)
-            below = r + rate
-            slope = torch.digamma(y + r) - below.log() - (r + y) / below
-            bend = torch.polygamma(1, y + r) - 2 / below + (r + y) / below.square()
-            n = len(y)
-            first += slope.sum(0) + n * (1 + r.log() - torch.digamma(r))
-            second += bend.sum(0) + n * (1 / r - torch.polygamma(1, r))
-        return r * first, r * first + r * r * second
-
-    def _exposures(
-        self, rows: slice, y: Tensor, loadings: Tensor, mean: Tensor, shapes: Tensor | None
-    ) -> Tensor:
-        """Expected exposure of every count: s, for the negative binomial times its Gamma's mean."""
-        sizes = self.sizes[rows, None]
-        if shapes is None:
-            return sizes.expand(y.shape)
-        return sizes * (shapes + y) / (shapes + sizes * (mean[rows] @ loadings.T))
+        parts = (
+            (
+                y,
+                self._rate(rows, loadings, mean),
+                None if self.observed is None else self.observed[rows],
+            )
+            for rows, y in self.chunks()
+        )
+        return shape_slopes(parts, self.n_observed, shapes)
 
     def scaled_loadings(
-        self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None
+        self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
     ) -> Tensor:
         """The ratio by which loadings grow in one multiplicative step, (J, L)."""
         above = torch.zeros_like(loadings)
         below = torch.zeros_like(loadings)
         for rows, y in self.chunks():
-            ratio = y / (log_mean[rows] @ loadings.T + TINY)
-            above += ratio.T @ log_mean[rows]
-            if shapes is None:
+            for draw in factors:
+                ratio = y / (draw[rows] @ loadings.T + TINY)
+                above += ratio.T @ draw[rows] / len(factors)
+            if shapes is None and self.observed is None:
                 below += self.sizes[rows] @ mean[rows]
             else:
                 below += self._exposures(rows, y, loadings, mean, shapes).T @ mean[rows]
         return above / (below + TINY)
 
     def shares(
-        self, loadings: Tensor, log_mean: Tensor, mean: Tensor, shapes: Tensor | None
+        self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Counts that fall to every factor, and its exposure, (L, N) each."""
-        counts = torch.empty_like(log_mean.T)
-        exposures = torch.empty_like(counts)
+        """Counts that fall to every factor, (S, L, N), and its exposure, (L, N)."""
+        counts = torch.empty_like(factors.mT)
+        exposures = torch.empty_like(counts[0])
         for rows, y in self.chunks():
-            ratio = y / (log_mean[rows] @ loadings.T + TINY)
-            counts[:, rows] = (log_mean[rows] * (ratio @ loadings)).T
-            if shapes is None:
+            for s, draw in enumerate(factors):
+                ratio = y / (draw[rows] @ loadings.T + TINY)
+                counts[s, :, rows] = (draw[rows] * (ratio @ loadings)).T
+            if shapes is None and self.observed is None:
                 exposures[:, rows] = loadings.sum(0)[:, None] * self.sizes[rows]
             else:
                 own = self._exposures(rows, y, loadings, mean, shapes)
                 exposures[:, rows] = (own @ loadings).T
         return counts, exposures
+
+    def _known(self, rows: slice, values: Tensor) -> Tensor:
+        """Zero where the count is not known."""
+        return values if self.observed is None else values * self.observed[rows]
+
+    def _rate(self, rows: slice, loadings: Tensor, mean: Tensor) -> Tensor:
+        return self._known(rows, self.sizes[rows, None] * (mean[rows] @ loadings.T))
+
+    def _exposures(
+        self, rows: slice, y: Tensor, loadings: Tensor, mean: Tensor, shapes: Tensor | None
+    ) -> Tensor:
+        """Expected exposure of every count: s, for the negative binomial times its Gamma's mean."""
+        own = self.sizes[rows, None].expand(y.shape)
+        if shapes is not None:
+            own = own * (shapes + y) / (shapes + self.sizes[rows, None] * (mean[rows] @ loadings.T))
+        return self._known(rows, own)

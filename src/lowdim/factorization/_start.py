@@ -1,26 +1,29 @@
-"""The first state: factors of a nonnegative factorization, drawn toward their means."""
+"""The first state: of a nonnegative factorization, or of the singular vectors."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.factorization._engine import (
-    LEAST_PRECISION,
-    MOST_PRECISION,
-    Model,
-    State,
-    with_sites,
-)
+from lowdim.factorization._engine import Model, swept
 from lowdim.factorization._nmf import factorize
+from lowdim.factorization._positive_counts import PositiveCounts
+from lowdim.factorization._processes import Process
+from lowdim.factorization._real_counts import RealCounts
+from lowdim.factorization._state import LEAST_PRECISION, State
+from lowdim.factorization._values import Values
 
 #: Factors and loadings are drawn so far toward their means: zeros could not grow again.
 SHRINKAGE = 0.2
 #: Added to factors before their logarithm is taken.
 OFFSET = 1e-2
-#: Variance of the logarithms, and shape of the negative binomial, to begin with.
+#: Variance of the factors, and shape of the negative binomial, to begin with.
 VARIANCE, SHAPE = 0.05, 20.0
+#: Added to counts before their logarithm is taken.
+PSEUDOCOUNT = 0.5
 #: Steps of all starts, and of the best one.
 NMF_ITER, NMF_POLISH = 60, 100
 #: Neighbours in Moran's I.
@@ -30,6 +33,7 @@ NEIGHBORS = 6
 def first_state(
     model: Model,
     n_factors: int,
+    processes: tuple[Process, ...],
     rng: np.random.Generator,
     *,
     n_init: int,
@@ -37,35 +41,84 @@ def first_state(
     places: np.ndarray | None,
 ) -> State:
     """Where rounds begin; with some factors spatial, those that vary most smoothly over places."""
-    counts, sizes = model.rates.counts, model.rates.sizes
-    factors, loadings = factorize(
-        counts.float(), n_factors, rng, n_init=n_init, n_iter=NMF_ITER, polish=NMF_POLISH
-    )
-    factors, loadings = factors.to(counts), loadings.to(counts)
-    F, W = _shrunk(factors, loadings, sizes)
-    T = model.n_spatial
+    seen = model.observation
+    intercepts = None
+    if isinstance(seen, RealCounts):
+        F, W, intercepts = _singular_vectors(_logarithms(seen), n_factors)
+    elif isinstance(seen, Values) and not seen.positive:
+        F, W, intercepts = _singular_vectors(_filled(seen.values, seen.observed), n_factors)
+    else:
+        F, W = _nonnegative(seen, n_factors, rng, n_init=n_init)
+    T = len(processes)
     if places is not None and 0 < T < n_factors:
         order = np.argsort(-moran(F.cpu().numpy(), places), kind="stable")
         index = torch.from_numpy(order).to(F.device)
         F, W = F[:, index], W[:, index]
     mean = F.T.contiguous()
+    columns = len(W)
     state = State(
         loadings=W,
         mean=mean,
         variance=torch.full_like(mean, VARIANCE),
         l1=torch.zeros_like(mean),
-        l2=torch.zeros_like(mean),
+        l2=torch.full_like(mean, LEAST_PRECISION),
+        processes=processes,
         trend=F.new_zeros((T, model.design.shape[1])),
-        prior_mean=F[:, T:].mean(0),
+        prior_mean=F[:, T:].mean(0) if seen.positive else F.new_zeros(n_factors - T),
         prior_variance=F.new_ones(n_factors - T),
-        shapes=F.new_full((counts.shape[1],), SHAPE) if negative_binomial else None,
         divergence=F.new_zeros(n_factors),
-        columns=F.new_full((counts.shape[1],), -np.inf),
+        columns=F.new_full((columns,), -np.inf),
         bound=-np.inf,
+        shapes=F.new_full((columns,), SHAPE) if negative_binomial else None,
+        intercepts=intercepts,
     )
-    own, exposures = model.rates.shares(W, state.log_mean, state.expected, state.shapes)
-    l2 = (exposures * state.expected.T).clamp(LEAST_PRECISION, MOST_PRECISION)
-    return with_sites(model, state, own - l2 + l2 * mean, l2)
+    if isinstance(seen, Values):
+        state = replace(state, noise=F.new_full((columns,), seen.least_noise))
+        state = seen.improved(state, 0, prune=False)
+    return swept(model, state)
+
+
+def _filled(values: Tensor, observed: Tensor | None) -> Tensor:
+    """Columns' means where values are not known."""
+    if observed is None:
+        return values
+    means = values.sum(0) / observed.sum(0).clamp(min=1)
+    return torch.where(observed > 0, values, means)
+
+
+def _logarithms(seen: RealCounts) -> Tensor:
+    """Of counts by size, around their columns' means."""
+    rates = seen.rates
+    return _filled(((rates.counts + PSEUDOCOUNT) / rates.sizes[:, None]).log(), rates.observed)
+
+
+def _singular_vectors(values: Tensor, n_factors: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors of variance one, (N, L), loadings, (J, L), and columns' means, (J,)."""
+    centre = values.mean(0)
+    n, j = values.shape
+    U, S, Vt = torch.linalg.svd(values - centre, full_matrices=False)
+    keep = min(n_factors, n, j)
+    F, W = values.new_zeros((n, n_factors)), values.new_zeros((j, n_factors))
+    root = float(np.sqrt(n))
+    F[:, :keep], W[:, :keep] = U[:, :keep] * root, Vt[:keep].T * S[:keep] / root
+    return F, W, centre
+
+
+def _nonnegative(
+    seen: object, n_factors: int, rng: np.random.Generator, *, n_init: int
+) -> tuple[Tensor, Tensor]:
+    """Logarithms of factors and loadings of a nonnegative factorization."""
+    if isinstance(seen, PositiveCounts):
+        values, observed, sizes = seen.rates.counts, seen.rates.observed, seen.rates.sizes
+    else:
+        assert isinstance(seen, Values)
+        values, observed = seen.values.clamp(min=0), seen.observed
+        sizes = torch.ones_like(values[:, 0])
+    counts = _filled(values, observed)
+    factors, loadings = factorize(
+        counts.float(), n_factors, rng, n_init=n_init, n_iter=NMF_ITER, polish=NMF_POLISH
+    )
+    return _shrunk(factors.to(counts), loadings.to(counts), sizes)
 
 
 def _shrunk(factors: Tensor, loadings: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:

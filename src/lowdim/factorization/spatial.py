@@ -1,49 +1,68 @@
-"""Nonnegative spatial factors of counts."""
+"""Spatial factors of counts and values: nonnegative, real-valued, and beside nonspatial ones."""
 
 from __future__ import annotations
 
 from typing import Any, Self
 
-from sklearn.base import BaseEstimator
-
 from lowdim._validation import check_positive_int
-from lowdim.factorization._base import PositiveFactors
+from lowdim.factorization._base import SpatialFactors
 
 
-class SpatialFactorization(PositiveFactors, BaseEstimator):
-    """Counts as sums of nonnegative factors that vary smoothly over space (NSF).
+class SpatialFactorization(SpatialFactors):
+    """Rows as sums of factors that vary smoothly over space (NSF, RSF; MEFISTO-like).
 
-    ``y_ij ~ Poisson(s_i sum_l w_jl exp(f_l(x_i)))``: every factor's logarithm is a Gaussian process
-    over the coordinates with a linear mean, loadings w are not negative, and s are size factors.
+    Every factor is a Gaussian process over the coordinates with a linear mean, f_l.
+
+    ========== ============================================ ============================
+    likelihood nonnegative factors (NSF)                    real-valued factors (RSF)
+    ========== ============================================ ============================
+    counts     ``E y_ij = s_i sum_l w_jl exp(f_l(x_i))``    ``s_i exp(b_j + sum w_jl f_l)``
+    values     ``E y_ij = sum_l w_jl exp(f_l(x_i))``        ``b_j + sum_l w_jl f_l(x_i)``
+    ========== ============================================ ============================
+
+    Loadings w of nonnegative factors are not negative; s are size factors. The model of MEFISTO is
+    ``nonnegative=False, likelihood="gaussian", kernel="rbf", length_scale="learned"``.
 
     Parameters
     ----------
     n_factors : int, default=10
         L.
-    likelihood : {"poisson", "negative_binomial"}, default="poisson"
-        The negative binomial learns a dispersion for every column.
+    likelihood : {"poisson", "negative_binomial", "gaussian"}, default="poisson"
+        The negative binomial learns a dispersion for every column, the Gaussian a variance.
+    nonnegative : bool, default=True
+        Nonnegative factors and loadings, or real-valued ones.
     kernel : {"matern12", "matern32", "matern52", "rbf"}, default="matern32"
-    length_scale : float, array-like of shape (D,) or "auto", default="auto"
+    length_scale : float, array-like of shape (D,), "auto" or "learned", default="auto"
         In the units of the coordinates, for all axes or for each; "auto" is three times the
-        distance between neighbouring places (or inducing points).
+        distance between neighbouring places (or inducing points). "learned" chooses every factor's
+        from a grid, and its nugget, by the evidence.
     amplitude : float, default=1.0
-        Standard deviation of the logarithm of a factor.
+        Standard deviation of a factor, or of its logarithm where it is nonnegative.
     nugget : float, default=1e-3
         Variance of what differs between rows at the same place.
     inducing : "auto", "all", int or array-like of shape (M, D), default="auto"
         Places through which a process is known: all of up to 2,500, and 600 centroids of k-means
         beyond; or so many; or these.
-    size_factors : "mean", "median", array-like of shape (N,) or None, default=None
-        Row totals over their mean or median, given numbers, or one for all.
+    size_factors : "mean", "median", "median_ratio", array-like of shape (N,) or None, default=None
+        Of counts: row totals over their mean or median, medians of ratios, given numbers, or one
+        for all.
     n_init : int, default=8
-        Starts of the nonnegative factorization that the fit begins with, of which the best is
-        kept.
+        Starts of the nonnegative factorization that a fit of nonnegative factors begins with, of
+        which the best is kept.
     max_iter : int, default=100
         Rounds at most.
     tol : float, default=2e-5
         Stop when two rounds in turn raise the bound by less than this share of it.
+    stopping : {"bound", "cubic"}, default="bound"
+        "cubic" smooths the last bounds by a cubic, whose last step must be below `tol`.
     prune : bool, default=True
-        Loadings that fall and hold a negligible share of their column's rate become zero.
+        Nonnegative loadings of counts that fall and hold a negligible share of their column's rate
+        become zero.
+    polish : int, default=0
+        For counts of nonnegative factors: so many draws of the factors take the place of Jensen's
+        inequality in further rounds. See `monte_carlo_bound`.
+    checkpoint : path, optional
+        A file where the fit is kept every few rounds, and from which it goes on.
     device : str or torch.device, default="auto"
     dtype : {"float32", "float64"}, optional
         By default float64.
@@ -54,20 +73,30 @@ class SpatialFactorization(PositiveFactors, BaseEstimator):
     Attributes
     ----------
     factors_ : ndarray of shape (N, L)
-        Posterior means of the factors exp(f).
+        Posterior means of the factors: exp(f), or real-valued f.
     log_factors_, log_factor_variances_ : ndarray of shape (N, L)
-        Mean and variance of f.
+        Mean and variance of f, of nonnegative factors.
+    factor_variances_ : ndarray of shape (N, L)
+        Of real-valued factors.
     loadings_ : ndarray of shape (J, L)
         w.
     components_ : ndarray of shape (L, J)
         The same as scikit-learn lays them out.
+    intercepts_ : ndarray of shape (J,)
+        b, of real-valued factors.
     lower_bound_ : float
         The bound on the log-likelihood, per row.
     lower_bounds_ : ndarray
         After every round.
     dispersions_ : ndarray of shape (J,)
         With the negative binomial: the variance is ``mu + dispersion mu^2``.
-    length_scale_ : ndarray of shape (1,) or (D,)
+    noise_variances_ : ndarray of shape (J,)
+        With the Gaussian.
+    length_scales_ : ndarray of shape (T, 1) or (T, D)
+        Of the spatial factors, in the units of the coordinates.
+    nuggets_ : ndarray of shape (T,)
+    samples_ : ndarray
+        Names of the slides.
     size_factors_ : ndarray of shape (N,)
     n_iter_ : int
     converged_ : bool
@@ -76,6 +105,8 @@ class SpatialFactorization(PositiveFactors, BaseEstimator):
     References
     ----------
     Townes and Engelhardt (2023), Nonnegative spatial factorization applied to spatial genomics.
+    Velten et al. (2022), Identifying temporal and spatial patterns of variation from multimodal
+    data using MEFISTO.
     Khan and Lin (2017), Conjugate-computation variational inference.
     """
 
@@ -84,6 +115,7 @@ class SpatialFactorization(PositiveFactors, BaseEstimator):
         n_factors: int = 10,
         *,
         likelihood: str = "poisson",
+        nonnegative: bool = True,
         kernel: str = "matern32",
         length_scale: Any = "auto",
         amplitude: float = 1.0,
@@ -93,7 +125,10 @@ class SpatialFactorization(PositiveFactors, BaseEstimator):
         n_init: int = 8,
         max_iter: int = 100,
         tol: float = 2e-5,
+        stopping: str = "bound",
         prune: bool = True,
+        polish: int = 0,
+        checkpoint: Any = None,
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
@@ -101,6 +136,7 @@ class SpatialFactorization(PositiveFactors, BaseEstimator):
     ) -> None:
         self.n_factors = n_factors
         self.likelihood = likelihood
+        self.nonnegative = nonnegative
         self.kernel = kernel
         self.length_scale = length_scale
         self.amplitude = amplitude
@@ -110,21 +146,27 @@ class SpatialFactorization(PositiveFactors, BaseEstimator):
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
+        self.stopping = stopping
         self.prune = prune
+        self.polish = polish
+        self.checkpoint = checkpoint
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, coordinates: Any) -> Self:
+    def fit(self, X: Any, coordinates: Any, samples: Any = None) -> Self:
         """Fit the factors.
 
         Parameters
         ----------
         X : array-like, sparse, DataFrame, AnnData or row source, shape (N, J)
-            Counts.
+            Counts, or values with the Gaussian likelihood. NaN says that a value is not known.
         coordinates : array-like of shape (N, D)
-            Where each row is, in any units.
+            Where each row is, in any units; one axis (time), two or three.
+        samples : array-like of shape (N,), optional
+            The slide that every row is on. Loadings are shared, and every slide has processes of
+            its own.
 
         Returns
         -------
@@ -133,22 +175,24 @@ class SpatialFactorization(PositiveFactors, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            An argument or the data cannot be used; nothing has been computed by then.
+            The data, or an argument, cannot be used; the message says which and why.
         """
-        self._fit_counts(X, coordinates, check_positive_int(self.n_factors, "n_factors"))
+        n_factors = check_positive_int(self.n_factors, "n_factors")
+        self._fit_rows(X, coordinates, samples, n_factors)
         return self
 
 
 class HybridSpatialFactorization(SpatialFactorization):
-    """Spatial and nonspatial factors of counts (NSFH).
+    """Spatial factors beside factors that are not (NSFH, RSFH).
 
-    The first T factors are those of `SpatialFactorization`; the logarithms of the others are
-    independent between rows, normal with a mean and variance of their own for every factor.
+    The first `n_spatial` factors are as in `SpatialFactorization`. The others are independent
+    between rows: their logarithms normal with a learned mean and variance, or, real-valued,
+    standard normal.
 
     Parameters
     ----------
     n_factors : int, default=10
-        L, of both kinds.
+        L, spatial and not.
     n_spatial : int, optional
         T; by default half of them, rounded up.
     **others
@@ -161,6 +205,7 @@ class HybridSpatialFactorization(SpatialFactorization):
         n_spatial: int | None = None,
         *,
         likelihood: str = "poisson",
+        nonnegative: bool = True,
         kernel: str = "matern32",
         length_scale: Any = "auto",
         amplitude: float = 1.0,
@@ -170,21 +215,25 @@ class HybridSpatialFactorization(SpatialFactorization):
         n_init: int = 8,
         max_iter: int = 100,
         tol: float = 2e-5,
+        stopping: str = "bound",
         prune: bool = True,
+        polish: int = 0,
+        checkpoint: Any = None,
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(
-            n_factors, likelihood=likelihood, kernel=kernel, length_scale=length_scale,
-            amplitude=amplitude, nugget=nugget, inducing=inducing, size_factors=size_factors,
-            n_init=n_init, max_iter=max_iter, tol=tol, prune=prune, device=device, dtype=dtype,
-            random_state=random_state, verbose=verbose,
+            n_factors, likelihood=likelihood, nonnegative=nonnegative, kernel=kernel,
+            length_scale=length_scale, amplitude=amplitude, nugget=nugget, inducing=inducing,
+            size_factors=size_factors, n_init=n_init, max_iter=max_iter, tol=tol,
+            stopping=stopping, prune=prune, polish=polish, checkpoint=checkpoint, device=device,
+            dtype=dtype, random_state=random_state, verbose=verbose,
         )  # fmt: skip
         self.n_spatial = n_spatial
 
-    def fit(self, X: Any, coordinates: Any) -> Self:
+    def fit(self, X: Any, coordinates: Any, samples: Any = None) -> Self:
         """Fit the factors; see `SpatialFactorization.fit`."""
         n_factors = check_positive_int(self.n_factors, "n_factors")
         n_spatial = -(-n_factors // 2) if self.n_spatial is None else self.n_spatial
@@ -194,5 +243,5 @@ class HybridSpatialFactorization(SpatialFactorization):
                 f"n_spatial={n_spatial} must be below n_factors={n_factors}; for spatial factors "
                 "only take SpatialFactorization."
             )
-        self._fit_counts(X, coordinates, n_spatial)
+        self._fit_rows(X, coordinates, samples, n_spatial)
         return self

@@ -7,11 +7,27 @@ from typing import Any
 
 from lowdim import _storage
 from lowdim.cluster import KMeans, SoftKMeans
+from lowdim.factorization import (
+    FactorAnalysis,
+    HybridSpatialFactorization,
+    PoissonNMF,
+    SpatialFactorization,
+)
 from lowdim.mixture import GaussianMixture, NegativeBinomialMixture, SubspaceMixture
 
 _CLASSES: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (GaussianMixture, KMeans, NegativeBinomialMixture, SoftKMeans, SubspaceMixture)
+    for kind in (
+        FactorAnalysis,
+        GaussianMixture,
+        HybridSpatialFactorization,
+        KMeans,
+        NegativeBinomialMixture,
+        PoissonNMF,
+        SoftKMeans,
+        SpatialFactorization,
+        SubspaceMixture,
+    )
 }
 
 

@@ -1,0 +1,63 @@
+"""Length scales and nuggets that are learned: for every factor, those of highest evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from lowdim.factorization._processes import Process
+
+if TYPE_CHECKING:
+    from lowdim.factorization._state import State
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Processes on a grid of length scales and nuggets.
+
+    Attributes
+    ----------
+    make : callable
+        From the number of a length scale to its process.
+    n_scales : int
+    nuggets : sequence of float
+    """
+
+    make: Callable[[int], Process]
+    n_scales: int
+    nuggets: Sequence[float]
+    _kept: dict[tuple[int, float], Process] = field(default_factory=dict)
+
+    def best(self, state: State, design: Tensor) -> list[Process]:
+        """For every spatial factor: first the length scale, at its nugget, then the nugget."""
+        T = len(state.processes)
+        offsets = [design @ state.trend[j] for j in range(T)]
+
+        def evidence(process: Process, j: int) -> float:
+            l1 = state.l1[j] - state.l2[j] * offsets[j]
+            return float(process.given(state.l2[j]).posterior(l1).evidence)
+
+        scales = [(-float("inf"), 0)] * T
+        for i in range(self.n_scales):
+            process = self.make(i)
+            for j in range(T):
+                own = process.with_nugget(state.processes[j].nugget)
+                scales[j] = max(scales[j], (evidence(own, j), -i))
+        found: list[tuple[int, float]] = []
+        built = {-i: self.make(-i) for _, i in scales}
+        for j in range(T):
+            i = -scales[j][1]
+            values = [
+                (evidence(built[i].with_nugget(nugget), j), nugget) for nugget in self.nuggets
+            ]
+            found.append((i, max(values)[1]))
+        return [self._shared(i, nugget, built[i]) for i, nugget in found]
+
+    def _shared(self, i: int, nugget: float, process: Process) -> Process:
+        """One object for factors that have the same."""
+        if (i, nugget) not in self._kept:
+            self._kept[i, nugget] = process.with_nugget(nugget)
+        return self._kept[i, nugget]
