@@ -116,5 +116,5 @@ def read(path: str | Path, *, expected: str) -> tuple[dict[str, Any], dict[str, 
             if h5py.check_string_dtype(dataset.dtype):
                 arrays[name] = np.array(dataset.asstr()[:], dtype=object)
             else:
-                arrays[name] = dataset[:]
+                arrays[name] = dataset[...]
     return header, arrays

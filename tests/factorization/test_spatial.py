@@ -139,7 +139,10 @@ def test_fewer_inducing_points_come_close() -> None:
     p = planted()
     counts = p["counts"][:, :20]
     whole = SpatialFactorization(2, random_state=0).fit(counts, p["places"])
-    settings: dict[str, Any] = {"length_scale": float(whole.length_scales_[0, 0]), "random_state": 0}
+    settings: dict[str, Any] = {
+        "length_scale": float(whole.length_scales_[0, 0]),
+        "random_state": 0,
+    }
     few = SpatialFactorization(2, inducing=80, **settings).fit(counts, p["places"])
     assert few.lower_bound_ < whole.lower_bound_ + 1e-6
     assert few.lower_bound_ > whole.lower_bound_ - 2

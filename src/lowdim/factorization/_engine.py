@@ -89,6 +89,10 @@ def run(
         if report is not None:
             report(i + 1, state.bound)
         course.converged = i > WARM_UP and settled(course.bounds)
+        if model.candidates is not None and (course.converged or i in CHOICES):
+            chosen = with_length_scales(model, model.candidates, state)
+            course.converged &= chosen is state
+            state = chosen
         if keep is not None:
             keep(state, course)
         if course.converged:
@@ -97,15 +101,13 @@ def run(
 
 
 def round_of(model: Model, state: State, number: int) -> State:
-    """One round: loadings, then sites and posteriors, now and then length scales."""
+    """One round: loadings, then sites and posteriors."""
     observation = model.observation
     if not model.frozen:
         state = observation.improved(state, number, prune=model.prune)
     length = observation.first_step if number < SHORT_ROUNDS else 1.0
     for which in observation.blocks(state):
         state = stepped(model, state, which, length)
-    if model.candidates is not None and number in CHOICES:
-        state = with_length_scales(model, model.candidates, state)
     return state
 
 

@@ -24,11 +24,15 @@ class Candidates:
         From the number of a length scale to its process.
     n_scales : int
     nuggets : sequence of float
+    keep : bool
+        Whether all processes fit into memory.
     """
 
     make: Callable[[int], Process]
     n_scales: int
     nuggets: Sequence[float]
+    keep: bool
+    _built: dict[int, Process] = field(default_factory=dict)
     _kept: dict[tuple[int, float], Process] = field(default_factory=dict)
 
     def best(self, state: State, design: Tensor) -> list[Process]:
@@ -42,12 +46,12 @@ class Candidates:
 
         scales = [(-float("inf"), 0)] * T
         for i in range(self.n_scales):
-            process = self.make(i)
+            process = self._process(i)
             for j in range(T):
                 own = process.with_nugget(state.processes[j].nugget)
                 scales[j] = max(scales[j], (evidence(own, j), -i))
         found: list[tuple[int, float]] = []
-        built = {-i: self.make(-i) for _, i in scales}
+        built = {-i: self._process(-i) for _, i in scales}
         for j in range(T):
             i = -scales[j][1]
             values = [
@@ -55,6 +59,14 @@ class Candidates:
             ]
             found.append((i, max(values)[1]))
         return [self._shared(i, nugget, built[i]) for i, nugget in found]
+
+    def _process(self, i: int) -> Process:
+        if i in self._built:
+            return self._built[i]
+        process = self.make(i)
+        if self.keep:
+            self._built[i] = process
+        return process
 
     def _shared(self, i: int, nugget: float, process: Process) -> Process:
         """One object for factors that have the same."""

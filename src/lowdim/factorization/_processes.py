@@ -9,6 +9,7 @@ inference).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -73,6 +74,11 @@ class Process(Protocol):
     @property
     def nugget(self) -> float: ...
 
+    @property
+    def exact(self) -> bool:
+        """Whether nothing stands between the places and the process."""
+        ...
+
     def given(self, l2: Tensor) -> Conditional:
         """With sites of these precisions, (N,)."""
         ...
@@ -125,6 +131,7 @@ class ExactProcess:
     kernel: Kernel
     nugget: float
     covariance: Tensor
+    exact = True
 
     @classmethod
     def of(cls, places: Tensor, kernel: Kernel, nugget: float) -> ExactProcess:
@@ -133,11 +140,25 @@ class ExactProcess:
         return cls(places, kernel, nugget, covariance)
 
     def with_nugget(self, nugget: float) -> ExactProcess:
+        if nugget == self.nugget:
+            return self
         covariance = self.covariance.clone()
         covariance.diagonal().add_(nugget - self.nugget)
-        return replace(self, nugget=nugget, covariance=covariance)
+        moved = replace(self, nugget=nugget, covariance=covariance)
+        if "spectrum" in self.__dict__:
+            values, vectors = self.spectrum
+            moved.__dict__["spectrum"] = values + (nugget - self.nugget), vectors
+        return moved
 
-    def given(self, l2: Tensor) -> ExactConditional:
+    @cached_property
+    def spectrum(self) -> tuple[Tensor, Tensor]:
+        """Eigenvalues and eigenvectors of the covariance."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        return values.clamp(min=1e-10), vectors
+
+    def given(self, l2: Tensor) -> Conditional:
+        if bool(l2.min() == l2.max()):  # as for values without gaps: no other factor is needed
+            return SpectralConditional(self, float(l2[0]))
         root = l2.sqrt()
         B = root[:, None] * self.covariance * root
         B.diagonal().add_(1.0)
@@ -177,6 +198,34 @@ class ExactConditional:
 
 
 @dataclass(frozen=True)
+class SpectralConditional:
+    """Sites that all have the same precision: everything is diagonal along the eigenvectors."""
+
+    process: ExactProcess
+    l2: float
+
+    def posterior(self, l1: Tensor) -> Posterior:
+        values, vectors = self.process.spectrum
+        own = values / (1 + self.l2 * values)
+        mean = vectors @ (own * (vectors.T @ l1))
+        variance = vectors.square() @ own
+        evidence = 0.5 * (l1 @ mean) - 0.5 * (self.l2 * values).log1p().sum()
+        expected = l1 @ mean - 0.5 * self.l2 * (variance + mean * mean).sum()
+        return Posterior(mean, variance, expected - evidence, evidence)
+
+    def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
+        own = self.process
+        between = own.kernel(own.places, places)
+        explained = (between * self.project(between)).sum(0)
+        mean = between.T @ self.project(l1[:, None])[:, 0] / self.l2
+        return mean, (own.kernel.variance + own.nugget - explained).clamp(min=0)
+
+    def project(self, trend: Tensor) -> Tensor:
+        values, vectors = self.process.spectrum
+        return vectors @ ((vectors.T @ trend) / (values + 1 / self.l2)[:, None])
+
+
+@dataclass(frozen=True)
 class InducingProcess:
     """A process that is known through its values at M inducing points, whitened.
 
@@ -201,6 +250,7 @@ class InducingProcess:
     factor: Tensor
     basis: Tensor
     rest: Tensor
+    exact = False
 
     @classmethod
     def of(cls, places: Tensor, inducing: Tensor, kernel: Kernel, nugget: float) -> InducingProcess:

@@ -22,6 +22,7 @@ from lowdim.factorization._dispersion import (
     shape_slopes,
     with_shapes,
 )
+from lowdim.factorization._expansion import scaled
 from lowdim.factorization._rates import Rates
 from lowdim.factorization._state import LEAST_PRECISION, MOST_PRECISION, State, with_bound
 
@@ -82,7 +83,7 @@ class RealCounts:
             yield rows, y, rate if r is None else rate * (r + y) / (r + rate)
 
     def improved(self, state: State, number: int, *, prune: bool) -> State:
-        state = self._with_loadings(state)
+        state = self._with_loadings(scaled(state) if number else state)
         if state.shapes is not None and number >= SHAPES_FROM:
             parts = ((y, rate, known) for _, y, rate, known in self._expected(state))
             slopes = shape_slopes(parts, self.rates.n_observed, state.shapes)

@@ -34,6 +34,10 @@ class Slides:
     def nugget(self) -> float:
         return self.parts[0].nugget
 
+    @property
+    def exact(self) -> bool:
+        return all(part.exact for part in self.parts)
+
     def with_nugget(self, nugget: float) -> Slides:
         return Slides([part.with_nugget(nugget) for part in self.parts], self.rows)
 

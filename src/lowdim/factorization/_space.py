@@ -27,6 +27,8 @@ NEIGHBOR_DISTANCES = 3.0
 #: neighbours, the longest in geometric-mean sides of the box; and shares of noise beside them.
 N_SCALES, SHORTEST, LONGEST = 9, 1.5, 0.75
 NUGGETS = (0.03, 0.1, 0.3, 1.0)
+#: Numbers in processes that are kept for the next choice.
+MOST_NUMBERS = 2**26
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,10 @@ class Space:
         longest = max(LONGEST * float(side), 2 * SHORTEST * self.spacing)
         scales = np.geomspace(SHORTEST * self.spacing, longest, N_SCALES)
         nuggets = sorted({self.nugget, *NUGGETS})
-        return Candidates(lambda i: self.process(scales[i : i + 1]), N_SCALES, nuggets)
+        columns = [s.points if own is None else own for s, own in zip(self.slides, self.inducing)]
+        numbers = sum(len(s.points) * len(c) for s, c in zip(self.slides, columns, strict=True))
+        keep = 2 * N_SCALES * numbers <= MOST_NUMBERS
+        return Candidates(lambda i: self.process(scales[i : i + 1]), N_SCALES, nuggets, keep)
 
     def apart(self) -> np.ndarray:
         """Coordinates with the slides far from one another, (N, D)."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim.factorization._expansion import covariance, scaled
 from lowdim.factorization._state import LEAST_PRECISION, MOST_PRECISION, State, with_bound
 
 #: Least variance of the noise, relative to the columns' mean variance.
@@ -83,7 +84,9 @@ class Values:
         return (residual * self.observed).square().sum(0) + own.sum(1)
 
     def improved(self, state: State, number: int, *, prune: bool) -> State:
-        del number, prune  # exact steps from the first round on; zeros come by themselves
+        del prune  # zeros come by themselves
+        if number and not self.positive and not self._at_once(state):
+            state = scaled(state)
         state = self._nonnegative(state) if self.positive else self._regressed(state)
         noise = (self._squares(state) / self.n_observed).clamp(min=self.least_noise)
         state = with_bound(self, replace(state, noise=noise))
@@ -128,17 +131,18 @@ class Values:
         """Axes along which the values say something of one factor each.
 
         Factors with the same prior may be rotated; then their posteriors are independent and found
-        at once.
+        at once. Before, their covariance, which the prior says is the identity, is estimated and
+        taken into the loadings.
         """
-        weighted = state.loadings / _noise(state)[:, None].sqrt()
+        grown = torch.linalg.cholesky(covariance(state))
+        weighted = state.loadings @ grown / _noise(state)[:, None].sqrt()
         axes = torch.linalg.eigh(weighted.T @ weighted)[1].flip(1).T
-        turned = axes @ state.trend if len(state.processes) else state.trend
+        onto = axes @ torch.linalg.inv(grown)
         return replace(
             state,
-            loadings=state.loadings @ axes.T,
-            mean=axes @ state.mean,
-            l1=axes @ state.l1,
-            trend=turned,
+            loadings=state.loadings @ grown @ axes.T,
+            mean=onto @ state.mean,
+            trend=onto @ state.trend if len(state.processes) else state.trend,
             bound=-np.inf,
         )
 

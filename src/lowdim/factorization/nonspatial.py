@@ -161,7 +161,7 @@ class FactorAnalysis(_Nonspatial):
         for all. `transform` follows the same rule, in the unit of the fit.
     max_iter : int, default=500
         Rounds at most.
-    tol : float, default=1e-6
+    tol : float, default=5e-6
         Stop when two rounds in turn raise the bound by less than this share of it.
     stopping : {"bound", "cubic"}, default="bound"
         "cubic" smooths the last bounds by a cubic, whose last step must be below `tol`.
@@ -211,7 +211,7 @@ class FactorAnalysis(_Nonspatial):
         likelihood: str = "gaussian",
         size_factors: Any = None,
         max_iter: int = 500,
-        tol: float = 1e-6,
+        tol: float = 5e-6,
         stopping: str = "bound",
         checkpoint: Any = None,
         device: Any = "auto",
