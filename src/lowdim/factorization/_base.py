@@ -26,10 +26,9 @@ from lowdim.factorization._fit import Settings, factors_of_new_rows, fit_factors
 from lowdim.factorization._jensen import monte_carlo_bound
 from lowdim.factorization._places import check_coordinates
 from lowdim.factorization._size_factors import size_factors_of, size_unit, totals_of
-from lowdim.factorization._slide_names import check_known_samples, check_samples
+from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization._space import Space
 from lowdim.kernels import KERNELS
-from lowdim.mixture._counts.size_factors import check_size_factors
 
 LIKELIHOODS = ("poisson", "negative_binomial", "gaussian")
 #: Settings of those estimators that have no use for them.
@@ -139,8 +138,8 @@ class Factors(BaseEstimator):
         state = fit.state
         n = len(sizes)
         self._fit = fit
-        mean, variance = _numpy(state.mean.T), _numpy(state.variance.T)
-        self.loadings_ = _numpy(state.loadings)
+        mean, variance = as_numpy(state.mean.T), as_numpy(state.variance.T)
+        self.loadings_ = as_numpy(state.loadings)
         for name in ("dispersions_", "noise_variances_", "intercepts_", "length_scales_"):
             self.__dict__.pop(name, None)  # of an earlier fit of another likelihood
         if self._positive:
@@ -148,13 +147,13 @@ class Factors(BaseEstimator):
             self.factors_ = np.exp(mean + 0.5 * variance)
         else:
             self.factors_, self.factor_variances_ = mean, variance
-            self.intercepts_ = _numpy(_required(state.intercepts))
+            self.intercepts_ = as_numpy(_required(state.intercepts))
         if state.shapes is not None:
-            self.dispersions_ = 1.0 / _numpy(state.shapes)
+            self.dispersions_ = 1.0 / as_numpy(state.shapes)
         if state.noise is not None:
-            self.noise_variances_ = _numpy(state.noise)
+            self.noise_variances_ = as_numpy(state.noise)
         if fit.space is not None:
-            scales = [_numpy(process.kernel.length_scale) for process in state.processes]
+            scales = [as_numpy(process.kernel.length_scale) for process in state.processes]
             self.length_scales_ = np.array(scales) * fit.space.scale
             self.nuggets_ = np.array([process.nugget for process in state.processes])
         self.size_factors_ = sizes
@@ -178,7 +177,9 @@ class Factors(BaseEstimator):
         """Expected values of the rows that were fitted, (N, J)."""
         check_is_fitted(self)
         state = self._fit.state
-        return self._expected(_numpy(state.mean.T), _numpy(state.variance.T), self.size_factors_)
+        return self._expected(
+            as_numpy(state.mean.T), as_numpy(state.variance.T), self.size_factors_
+        )
 
     def monte_carlo_bound(
         self, X: Any, n_draws: int = 32, random_state: Any = None
@@ -241,7 +242,7 @@ class Factors(BaseEstimator):
         data = Data(values, sizes, places, codes)
         with threads_for(values.size):
             state = factors_of_new_rows(data, self._fit, settings, space)
-        return _numpy(state.mean.T), _numpy(state.variance.T)
+        return as_numpy(state.mean.T), as_numpy(state.variance.T)
 
     def _natural(self, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means and variances of factors from those of what the model is written in."""
@@ -289,80 +290,6 @@ class Factors(BaseEstimator):
         return tags
 
 
-class SpatialFactors(Factors):
-    """Factors some of which are processes over places."""
-
-    def predict(self, coordinates: Any, size_factors: Any = 1.0, samples: Any = None) -> np.ndarray:
-        """Expected values at other places, (n, J).
-
-        Parameters
-        ----------
-        coordinates : array-like of shape (n, D)
-        size_factors : float or array-like of shape (n,), default=1.0
-            Of counts.
-        samples : array-like of shape (n,), optional
-            The fitted slide that every place is on; needed where there are several.
-        """
-        n = len(coordinates)
-        sizes = np.full(n, size_factors) if np.ndim(size_factors) == 0 else size_factors
-        sizes = check_size_factors(sizes, n)
-        return self._expected(*self._latent(coordinates, samples), sizes)
-
-    def predict_factors(
-        self, coordinates: Any, samples: Any = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the factors at other places, (n, L) each."""
-        return self._natural(*self._latent(coordinates, samples))
-
-    def predict_log_factors(
-        self, coordinates: Any, samples: Any = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance of the logarithms of nonnegative factors elsewhere, (n, L) each."""
-        check_is_fitted(self)
-        if not self._positive:
-            raise ValueError("Real-valued factors have no logarithms; see predict_factors.")
-        return self._latent(coordinates, samples)
-
-    def transform(
-        self, X: Any, coordinates: Any, samples: Any = None, size_factors: Any = None
-    ) -> np.ndarray:
-        """Posterior means of the factors of other rows, such as a new slide's, (n, L).
-
-        Loadings stay; the factors' processes begin anew at these rows.
-
-        Parameters
-        ----------
-        X : (n, J)
-        coordinates : array-like of shape (n, D)
-            In the units of the fit.
-        samples : array-like of shape (n,), optional
-            Names of slides, where there are several.
-        size_factors : optional
-            As in the constructor, and by default what was said there.
-        """
-        return self._natural(*self._transform(X, coordinates, samples, size_factors))[0]
-
-    def fit_transform(self, X: Any, coordinates: Any, samples: Any = None) -> np.ndarray:
-        """Fit, and the factors, (N, L)."""
-        self.fit(X, coordinates, samples)  # type: ignore[attr-defined]
-        return self.factors_
-
-    def _latent(self, coordinates: Any, samples: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Of factors, or of the logarithms of nonnegative ones."""
-        check_is_fitted(self)
-        state, space = self._fit.state, self._fit.space
-        assert space is not None
-        n = len(coordinates)
-        places = check_coordinates(coordinates, n, space.coordinates.shape[1])
-        codes = check_known_samples(samples, n, self.samples_)
-        mean, variance = np.empty((n, len(state.mean))), np.empty((n, len(state.mean)))
-        T = len(state.processes)
-        own = space.at(state, places, codes)
-        mean[:, :T], variance[:, :T] = _numpy(own[0].T), _numpy(own[1].T)
-        mean[:, T:], variance[:, T:] = _numpy(state.prior_mean), _numpy(state.prior_variance)
-        return mean, variance
-
-
 def _check_length_scale(wanted: Any) -> Any:
     """None for "auto", "learned", or numbers."""
     if isinstance(wanted, str):
@@ -392,7 +319,7 @@ def _required(value: Any) -> Any:
     return value
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
+def as_numpy(tensor: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor.cpu().numpy(), dtype=np.float64)
 
 

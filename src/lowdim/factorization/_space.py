@@ -146,8 +146,10 @@ class Space:
         longest = max(LONGEST * float(side), 2 * SHORTEST * self.spacing)
         scales = np.geomspace(SHORTEST * self.spacing, longest, N_SCALES)
         nuggets = sorted({self.nugget, *NUGGETS})
-        columns = [s.points if own is None else own for s, own in zip(self.slides, self.inducing)]
-        numbers = sum(len(s.points) * len(c) for s, c in zip(self.slides, columns, strict=True))
+        numbers = sum(
+            len(slide.points) * len(slide.points if points is None else points)
+            for slide, points in zip(self.slides, self.inducing, strict=True)
+        )
         keep = 2 * N_SCALES * numbers <= MOST_NUMBERS
         return Candidates(lambda i: self.process(scales[i : i + 1]), N_SCALES, nuggets, keep)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from lowdim._validation import check_positive_int
-from lowdim.factorization._base import SpatialFactors
+from lowdim.factorization._over_places import SpatialFactors
 
 
 class SpatialFactorization(SpatialFactors):
