@@ -90,7 +90,7 @@ def read_factors(source: Any, key: str = "spatial_factors") -> FittedSpatialFact
     return _of_anndata(source, key)
 
 
-def read_places(adata: Any, key: str, n_rows: int) -> tuple[Float64Array, np.ndarray | None]:
+def read_places(adata: Any, key: str) -> tuple[Float64Array, np.ndarray | None]:
     """Coordinates (N, D) and slides (N,) of a fit in an AnnData."""
     params = find_factors(adata, key)["params"]
     places = coordinates_of(adata, str(params.get("spatial_key", "spatial")))
