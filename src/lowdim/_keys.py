@@ -142,6 +142,16 @@ class SpatialFactorKeys(FitKeys):
         """`var`: dispersions of the negative binomial."""
         return f"{self.key}_dispersion"
 
+    @property
+    def noise_variances(self) -> str:
+        """`var`: noise variances of the Gaussian."""
+        return f"{self.key}_noise_variance"
+
+    @property
+    def intercepts(self) -> str:
+        """`var`: what is expected where all real-valued factors are zero."""
+        return f"{self.key}_intercept"
+
 
 class MixtureRecord(TypedDict):
     """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
@@ -214,5 +224,5 @@ class FactorRecord(TypedDict):
     lower_bounds: Float64Array  # after every round
     n_iter: int
     converged: bool
-    length_scale: Float64Array
+    length_scales: NotRequired[Float64Array]  # (T, 1) or (T, D), in the units of the coordinates
     version: str

@@ -98,7 +98,9 @@ def enrichment(
             f"scores has shape {scores.shape}, but there are {len(names)} genes; pass (J, L)."
         )
     if not names.is_unique:
-        raise ValueError("genes has repeated names; make them unique (adata.var_names_make_unique).")
+        raise ValueError(
+            "genes has repeated names; make them unique (adata.var_names_make_unique)."
+        )
     top = np.argsort(-scores, axis=0, kind="stable")[:n_top]
     tables = []
     for name, own in _members(gene_sets, names, min_size, max_size):

@@ -74,7 +74,9 @@ def rescale(factors: Any, loadings: Any, mode: str = "lda") -> Rescaled:
     return Rescaled(shares, loadings / _divisor(sums), totals)
 
 
-def spatial_importance(factors: Any, loadings: Any, n_spatial: int, mode: str = "lda") -> np.ndarray:
+def spatial_importance(
+    factors: Any, loadings: Any, n_spatial: int, mode: str = "lda"
+) -> np.ndarray:
     """Share of the rate that spatial factors carry, the first `n_spatial` ones.
 
     Parameters
@@ -137,7 +139,10 @@ def markers(factors: Any, loadings: Any, size_factors: Any = None) -> Markers:
     ValueError
         Shapes do not match, a value is negative, or there is one factor, and none to compare with.
     """
-    profile, share = rescale(factors, loadings).loadings, rescale(factors, loadings, "spde").loadings
+    profile, share = (
+        rescale(factors, loadings).loadings,
+        rescale(factors, loadings, "spde").loadings,
+    )
     factors, loadings = np.asarray(factors), np.asarray(loadings)
     if factors.shape[1] == 1:
         raise ValueError("factors has one column, and no other factor to compare it with.")

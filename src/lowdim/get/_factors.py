@@ -61,9 +61,7 @@ def factors(adata: AnnData, key: str = "spatial_factors") -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(fit.names, name="factor"))
 
 
-def factor_shares(
-    adata: AnnData, key: str = "spatial_factors", of: str = "obs"
-) -> pd.DataFrame:
+def factor_shares(adata: AnnData, key: str = "spatial_factors", of: str = "obs") -> pd.DataFrame:
     """The share of every nonnegative factor in the rate of each row, or of each gene.
 
     Parameters
@@ -191,7 +189,7 @@ def top_genes_of_factors(
     tables = []
     for k, name in enumerate(fit.names):
         order = np.argsort(-scores[:, k], kind="stable")[:n_genes]
-        order = order[fit.loadings[order, k] != 0]
+        order = order[(scores[order, k] > 0) & (fit.loadings[order, k] != 0)]
         values = {measure: own[order, k] for measure, own in measures.items()}
         rank = np.arange(1, len(order) + 1)
         tables.append(pd.DataFrame({"factor": name, "rank": rank, "gene": genes[order], **values}))

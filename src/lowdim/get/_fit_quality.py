@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,8 @@ class FitQuality:
         One less the deviance over that of a constant rate for each gene.
     expected, observed, sd, model_sd
         In bins of the expected value: its mean, the mean of what was observed, and the standard
-        deviation around the expected value, as found and as the model has it. Empty for
-        real-valued factors.
+        deviation around the expected value, as found and as the model has it. Empty for values
+        that are no counts.
     """
 
     gene_means: Float64Array
@@ -53,48 +54,57 @@ class FitQuality:
 
 
 def fit_quality(adata: Any, key: str = "spatial_factors") -> FitQuality:
-    """Read the matrix that was fitted once more, in blocks, and compare it with the fit."""
+    """Read the matrix that was fitted once more, in blocks, and compare it with the fit.
+
+    Values that are not known (NaN) are left out.
+    """
     fit = read_factors(adata, key)
     source = as_rows(adata, layer=find_factors(adata, key)["params"].get("layer"))
-    null = _column_sums(source) / fit.size_factors.sum()
-    genes, nulls, rows = np.zeros(source.n_cols), np.zeros(source.n_cols), np.empty(source.n_rows)
+    means, null = _column_means(source, fit)
+    genes, nulls, n_genes = (np.zeros(source.n_cols) for _ in range(3))
+    rows = np.empty(source.n_rows)
     bins = np.zeros((5, len(_EDGES) + 1))
     for part, y in _blocks(source):
-        sizes = fit.size_factors[part, None]
-        expected = _expected(fit, part, sizes)
-        deviances = _deviance(fit, y, expected)
-        rows[part] = deviances.mean(1)
+        expected, known = fit.expected(part), ~np.isnan(y)
+        deviances = np.where(known, _deviance(fit, y, expected), 0.0)
+        rows[part] = deviances.sum(1) / np.maximum(known.sum(1), 1)
         genes += deviances.sum(0)
-        nulls += _deviance(fit, y, sizes * null).sum(0)
-        if fit.nonnegative:
-            spread = 0.0 if fit.dispersions is None else fit.dispersions * expected**2
-            which = np.searchsorted(_EDGES, expected).ravel()
-            for i, values in enumerate((1.0, expected, y, (y - expected) ** 2, expected + spread)):
-                weights = np.broadcast_to(values, y.shape).ravel()
-                bins[i] += np.bincount(which, weights, len(_EDGES) + 1)
+        n_genes += known.sum(0)
+        around = np.broadcast_to(fit.size_factors[part, None] * null, y.shape)
+        nulls += np.where(known, _deviance(fit, y, around), 0.0).sum(0)
+        if fit.likelihood != "gaussian":
+            _add_to_bins(bins, fit, y, expected)
     n, *sums = bins[:, bins[0] >= _LEAST]
-    means = [total / n for total in sums]
+    binned = [total / n for total in sums]
     return FitQuality(
-        gene_means=null * fit.size_factors.mean(),
-        gene_deviances=genes / source.n_rows,
+        gene_means=means,
+        gene_deviances=genes / np.maximum(n_genes, 1),
         row_deviances=rows,
         explained=float(1 - genes.sum() / (nulls.sum() or 1.0)),
-        expected=means[0],
-        observed=means[1],
-        sd=np.sqrt(means[2]),
-        model_sd=np.sqrt(means[3]),
+        expected=binned[0],
+        observed=binned[1],
+        sd=np.sqrt(binned[2]),
+        model_sd=np.sqrt(binned[3]),
     )
 
 
-def _expected(fit: FittedSpatialFactors, part: slice, sizes: Float64Array) -> Float64Array:
-    linear = fit.factors[part] @ fit.loadings.T
-    return sizes * linear if fit.nonnegative else linear
+def _add_to_bins(
+    bins: Float64Array, fit: FittedSpatialFactors, y: Float64Array, expected: Float64Array
+) -> None:
+    """Numbers, expected and observed counts, squared errors and variances by the expected count."""
+    spread = 0.0 if fit.dispersions is None else fit.dispersions * expected**2
+    known = ~np.isnan(y)
+    which = np.searchsorted(_EDGES, expected[known])
+    for i, values in enumerate((1.0, expected, y, (y - expected) ** 2, expected + spread)):
+        weights = np.broadcast_to(values, y.shape)[known]
+        bins[i] += np.bincount(which, weights, len(_EDGES) + 1)
 
 
 def _deviance(fit: FittedSpatialFactors, y: Float64Array, expected: Float64Array) -> Float64Array:
     """Twice what the log-likelihood of each entry lies below the largest possible."""
-    if fit.likelihood == "gaussian" or not fit.nonnegative:
-        return (y - expected) ** 2
+    if fit.likelihood == "gaussian":
+        scale = 1.0 if fit.noise_variances is None else fit.noise_variances
+        return (y - expected) ** 2 / scale
     expected = np.maximum(expected, 1e-12)
     if fit.dispersions is None:
         return 2 * kl_div(y, expected)
@@ -102,7 +112,7 @@ def _deviance(fit: FittedSpatialFactors, y: Float64Array, expected: Float64Array
     return 2 * (rel_entr(y, expected) - rel_entr(y + shapes, expected + shapes))
 
 
-def _blocks(source: RowSource) -> Any:
+def _blocks(source: RowSource) -> Iterator[tuple[slice, Float64Array]]:
     """Numbers of rows and their values, dense."""
     step = max(1, _BLOCK_VALUES // source.n_cols)
     for start in range(0, source.n_rows, step):
@@ -112,8 +122,14 @@ def _blocks(source: RowSource) -> Any:
         yield part, dense.astype(np.float64, copy=False)
 
 
-def _column_sums(source: RowSource) -> Float64Array:
-    total = np.zeros(source.n_cols)
-    for _, values in _blocks(source):
-        total += values.sum(0)
-    return total
+def _column_means(
+    source: RowSource, fit: FittedSpatialFactors
+) -> tuple[Float64Array, Float64Array]:
+    """Mean of every column, and per unit of the size factors."""
+    total, n, sizes = (np.zeros(source.n_cols) for _ in range(3))
+    for part, values in _blocks(source):
+        known = ~np.isnan(values)
+        total += np.where(known, values, 0.0).sum(0)
+        n += known.sum(0)
+        sizes += fit.size_factors[part] @ known
+    return total / np.maximum(n, 1), total / np.where(sizes > 0, sizes, 1.0)

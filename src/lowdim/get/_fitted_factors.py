@@ -10,7 +10,7 @@ import numpy as np
 from lowdim._keys import SpatialFactorKeys
 from lowdim.get._record import find_factors
 from lowdim.tl._places import coordinates_of, samples_of
-from lowdim.tl._spatial_factors import deviations_of, n_spatial_of, shares_of
+from lowdim.tl._spatial_factors import deviations_of, is_nonnegative, n_spatial_of, shares_of
 
 if TYPE_CHECKING:
     from lowdim._typing import Float64Array
@@ -32,7 +32,7 @@ class FittedSpatialFactors:
     shares : (L,)
     moran : (L,) or None
     size_factors : (N,)
-    dispersions : (J,) or None
+    dispersions, noise_variances, intercepts : (J,) or None
     lower_bounds : (n_iter,)
     converged : bool
     """
@@ -48,6 +48,8 @@ class FittedSpatialFactors:
     moran: Float64Array | None
     size_factors: Float64Array
     dispersions: Float64Array | None
+    noise_variances: Float64Array | None
+    intercepts: Float64Array | None
     lower_bounds: Float64Array
     converged: bool
 
@@ -60,6 +62,17 @@ class FittedSpatialFactors:
     def names(self) -> list[str]:
         """Of the factors: "0", "1", ..."""
         return [str(k) for k in range(self.n_factors)]
+
+    def expected(self, rows: slice) -> Float64Array:
+        """Expected values of some rows, (n, J)."""
+        sizes = self.size_factors[rows, None]
+        linear = self.factors[rows] @ self.loadings.T
+        if self.nonnegative:
+            return sizes * linear
+        linear = linear + (0.0 if self.intercepts is None else self.intercepts)
+        if self.likelihood == "gaussian":
+            return linear
+        return sizes * np.exp(linear + 0.5 * self.deviations[rows] ** 2 @ self.loadings.T**2)
 
     def need_nonnegative(self, what: str) -> None:
         """Raise where something makes sense for nonnegative factors only."""
@@ -90,16 +103,18 @@ def read_factors(source: Any, key: str = "spatial_factors") -> FittedSpatialFact
     return _of_anndata(source, key)
 
 
-def read_places(adata: Any, key: str) -> tuple[Float64Array, np.ndarray | None]:
-    """Coordinates (N, D) and slides (N,) of a fit in an AnnData."""
-    params = find_factors(adata, key)["params"]
-    places = coordinates_of(adata, str(params.get("spatial_key", "spatial")))
+def read_places(adata: Any, key: str) -> tuple[Float64Array | None, np.ndarray | None]:
+    """Coordinates (N, D) and slides (N,) of a fit in an AnnData, as far as it had any."""
+    record = find_factors(adata, key)
+    params, places = record["params"], None
+    if "moran" in record:
+        places = coordinates_of(adata, str(params["spatial_key"]))
     return places, samples_of(adata, params.get("sample_key"))
 
 
 def _of_estimator(model: Any) -> FittedSpatialFactors:
-    nonnegative = bool(getattr(model, "nonnegative", True))
-    n, genes = len(model.factors_), getattr(model, "feature_names_in_", None)
+    nonnegative = is_nonnegative(model)
+    genes = getattr(model, "feature_names_in_", None)
     return FittedSpatialFactors(
         factors=model.factors_,
         deviations=deviations_of(model),
@@ -110,8 +125,10 @@ def _of_estimator(model: Any) -> FittedSpatialFactors:
         likelihood=str(getattr(model, "likelihood", "poisson")),
         shares=shares_of(model.factors_, model.loadings_, nonnegative=nonnegative),
         moran=None,
-        size_factors=np.asarray(getattr(model, "size_factors_", np.ones(n))),
+        size_factors=np.asarray(model.size_factors_),
         dispersions=getattr(model, "dispersions_", None),
+        noise_variances=getattr(model, "noise_variances_", None),
+        intercepts=getattr(model, "intercepts_", None),
         lower_bounds=np.asarray(model.lower_bounds_),
         converged=bool(model.converged_),
     )
@@ -136,6 +153,8 @@ def _of_anndata(adata: Any, key: str) -> FittedSpatialFactors:
         moran=np.asarray(record["moran"]) if "moran" in record else None,
         size_factors=_column(adata.obs, keys.size_factors, np.ones(adata.n_obs)),
         dispersions=_column(adata.var, keys.dispersions, None),
+        noise_variances=_column(adata.var, keys.noise_variances, None),
+        intercepts=_column(adata.var, keys.intercepts, None),
         lower_bounds=np.asarray(record["lower_bounds"]),
         converged=bool(record["converged"]),
     )

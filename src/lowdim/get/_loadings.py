@@ -98,7 +98,8 @@ def top_genes(
     A row per gene and axis, or gene and component: ``component``; ``axis``, a number, "mean" or
     "fold_change"; ``rank`` from 1; ``gene``; and ``loading``, or for "mean" ``difference`` in
     standard deviations, or for "fold_change" ``log2_fold_change`` and ``standard_error``. For
-    factors ``factor``, ``rank``, ``gene`` and all measures; genes without a loading are left out.
+    factors ``factor``, ``rank``, ``gene`` and all measures; genes that the measure does not put
+    above zero are left out.
 
     Raises
     ------

@@ -38,9 +38,7 @@ def factor_loadings(source: Any, factor: int | None, n_genes: int, key: str, ax:
     return panels if factor is None else panels[0]
 
 
-def _draw(
-    ax: Axes, fit: FittedSpatialFactors, k: int, table: pd.DataFrame, n_lines: int
-) -> None:
+def _draw(ax: Axes, fit: FittedSpatialFactors, k: int, table: pd.DataFrame, n_lines: int) -> None:
     """Bars of one factor, the gene that marks it most on top, in room for so many lines."""
     values = table["loading"].to_numpy()
     heights = np.arange(len(values))

@@ -44,15 +44,16 @@ def goodness_of_fit(
         deviation as found (bars) and as the model has it (band); bars longer than the band are
         noise that the likelihood does not know. "genes": mean deviance of each gene against its
         mean count. "rows": mean deviance of each row on the map, or, where rows have several
-        slides or other than two axes, as a histogram. By default all three.
+        slides or other than two axes, as a histogram. By default all, but without "counts" with
+        Gaussian noise.
     axes
         Two axes to draw of places in three dimensions.
     ax
-        Where to draw: an Axes, or three if `panel` is None; by default in a new figure.
+        Where to draw: an Axes, or one for each panel; by default in a new figure.
 
     Returns
     -------
-    The Axes for one `panel`, otherwise an array of three.
+    The Axes for one `panel`, otherwise an array of three, or of two with Gaussian noise.
 
     Raises
     ------
@@ -62,16 +63,17 @@ def goodness_of_fit(
     if panel is not None:
         check_in(panel, "panel", _PANELS)
     fit = read_factors(adata, key)
-    if panel == "counts":
-        fit.need_nonnegative("The panel of counts")
-    wanted = [panel] if panel else list(_PANELS if fit.nonnegative else _PANELS[1:])
+    counted = fit.likelihood != "gaussian"
+    if panel == "counts" and not counted:
+        raise ValueError("panel='counts' is for counts, and the fit has Gaussian noise.")
+    wanted = [panel] if panel else list(_PANELS if counted else _PANELS[1:])
     quality = fit_quality(adata, key)
     panels = several_axes(ax, len(wanted), "panels", n_columns=3, size=_PANEL)
     for own, name in zip(panels, wanted, strict=True):
         if name == "counts":
             _draw_counts(own, quality)
         elif name == "genes":
-            _draw_genes(own, quality, fit.genes)
+            _draw_genes(own, quality, fit.genes, counted=counted)
         else:
             _draw_rows(own, adata, key, quality, axes)
     if ax is None:
@@ -101,9 +103,9 @@ def _draw_counts(ax: Axes, quality: FitQuality) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str]) -> None:
+def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str], *, counted: bool) -> None:
     means, deviances = quality.gene_means, quality.gene_deviances
-    known = means > 0
+    known = (means > 0) | (not counted)
     ax.plot(means[known], deviances[known], ".", color=PALETTE[0], markersize=4, alpha=0.7)
     for j in np.argsort(-deviances, kind="stable")[:_NAMED]:
         if known[j]:
@@ -111,9 +113,10 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str]) -> None:
                 genes[j], (means[j], deviances[j]), xytext=(-3, 3), textcoords="offset points",
                 ha="right", fontsize="small", color=INK,
             )  # fmt: skip
-    ax.set_xscale("log")
+    if counted:
+        ax.set_xscale("log")
     ax.set_ylim(bottom=0)
-    ax.set_xlabel("mean count of the gene")
+    ax.set_xlabel(f"mean {'count' if counted else 'value'} of the gene")
     ax.set_ylabel("mean deviance")
     ax.set_title("genes", fontsize="medium", color=INK)
     ax.spines[["top", "right"]].set_visible(False)
@@ -122,7 +125,7 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str]) -> None:
 def _draw_rows(ax: Axes, adata: AnnData, key: str, quality: FitQuality, axes: Any) -> None:
     ax.set_title("rows", fontsize="medium", color=INK)
     places, samples = read_places(adata, key)
-    if samples is None and (places.shape[1] == 2 or axes is not None):
+    if places is not None and samples is None and (places.shape[1] == 2 or axes is not None):
         tissue = tissue_of(places, adata, None, axes)
         draw_map(ax, tissue, quality.row_deviances, cmap="cividis", label="mean deviance")
         return

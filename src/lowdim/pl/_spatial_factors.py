@@ -11,12 +11,11 @@ from lowdim.get._fitted_factors import FittedSpatialFactors, read_factors, read_
 from lowdim.pl._colors import INK
 from lowdim.pl._figure import several_axes, settle
 from lowdim.pl._fitted import is_anndata
-from lowdim.pl._tissue import Tissue, draw_line, draw_map, tissue_of
+from lowdim.pl._tissue import draw_line, draw_map, panel_size, tissue_of
 
 if TYPE_CHECKING:
     from lowdim._typing import Float64Array
 
-_PANEL = (3.1, 2.7)
 _LINE_PANEL = (4.2, 2.2)
 
 
@@ -86,7 +85,7 @@ def spatial_factors(
     linear = places.shape[1] == 1
     adata = model_or_adata if is_anndata(model_or_adata) else None
     tissue = None if linear else tissue_of(places, adata, sample, axes)
-    size_of_panel = _LINE_PANEL if tissue is None else _panel_size(tissue)
+    size_of_panel = _LINE_PANEL if tissue is None else panel_size(tissue)
     panels = several_axes(ax, len(chosen), "factors", n_columns=n_columns, size=size_of_panel)
     signed = not fit.nonnegative and not uncertainty
     for panel, k in zip(panels, chosen, strict=True):
@@ -106,20 +105,14 @@ def spatial_factors(
     return panels[0] if single else panels
 
 
-def _panel_size(tissue: Tissue) -> tuple[float, float]:
-    """Inches of a panel that suits the shape of the tissue."""
-    width, height = np.maximum(np.ptp(tissue.places, axis=0), tissue.spacing)
-    ratio = float(np.clip(height / width, 0.4, 2.5))
-    area = _PANEL[0] * _PANEL[1]
-    return 0.7 + np.sqrt(area / ratio) * 0.8, 0.4 + np.sqrt(area * ratio) * 0.8
-
-
 def _chosen(factors: Any, fit: FittedSpatialFactors) -> tuple[list[int], bool]:
     """Numbers of factors, and whether a single number was given."""
     if factors is None:
         return list(range(fit.n_factors)), False
     single = np.ndim(factors) == 0
-    chosen = [check_positive_int(k, "factors", minimum=0) for k in ([factors] if single else factors)]
+    chosen = [
+        check_positive_int(k, "factors", minimum=0) for k in ([factors] if single else factors)
+    ]
     strange = [k for k in chosen if k >= fit.n_factors]
     if strange or not chosen:
         raise ValueError(f"factors={factors!r}: pass numbers from 0 to {fit.n_factors - 1}.")
@@ -145,6 +138,8 @@ def _places(
     if coordinates is not None:
         raise TypeError("coordinates is given although the AnnData holds them; leave it out.")
     places, samples = read_places(source, key)
+    if places is None:
+        raise ValueError(f"key={key!r} was fitted to rows without coordinates: there is no map.")
     if samples is None:
         if sample is not None:
             raise ValueError(f"sample={sample!r}: the fit has no sample_key, and thus one slide.")

@@ -97,7 +97,7 @@ def _draw_rows(ax: Axes, adata: AnnData, key: str, values: pd.Series, axes: Any)
     """Rows on the map, or as a histogram."""
     places, samples = read_places(adata, key)
     ax.set_title(f"{len(values):,} rows, median {values.median():.2f}", fontsize="medium")
-    if samples is not None or (places.shape[1] != 2 and axes is None):
+    if places is None or samples is not None or (places.shape[1] != 2 and axes is None):
         ax.hist(values, bins=40, range=(0, 1), color=PALETTE[0])
         ax.set_xlabel("spatial importance")
         ax.set_ylabel("rows")

@@ -25,6 +25,9 @@ _SPOT, _CLOSED_SPOT, _CLOSED_FROM = 0.95, 1.4, 10_000
 """Diameter of a spot, as a share of the distance between neighbours; of so many that gaps between
 them would be less than a pixel and only make all colours pale, spots overlap."""
 
+_SIDE = 2.3
+"""Of a square map in inches."""
+
 _SPACING_ROWS = 5_000
 """Rows whose neighbours tell that distance."""
 
@@ -77,6 +80,13 @@ def tissue_of(
     plane = np.asarray(places[:, list(axes)], dtype=np.float64)
     image, extent = _image(adata, sample) if d == 2 else (None, None)
     return Tissue(plane, _spacing(plane), image, extent, names)
+
+
+def panel_size(tissue: Tissue) -> tuple[float, float]:
+    """Inches of a panel that suits the shape of the tissue, with its title and scale."""
+    width, height = np.maximum(np.ptp(tissue.places, axis=0), tissue.spacing)
+    ratio = float(np.clip(height / width, 0.4, 2.5))
+    return 0.7 + _SIDE / np.sqrt(ratio), 0.4 + _SIDE * np.sqrt(ratio)
 
 
 def draw_map(

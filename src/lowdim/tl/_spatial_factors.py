@@ -14,7 +14,7 @@ from lowdim._validation import check_in
 from lowdim._version import __version__
 from lowdim.factorization import moran, scaled_loadings, spatial_importance
 from lowdim.factorization._size_factors import RULES
-from lowdim.tl._input import open_rows
+from lowdim.tl._input import open_rows, warn_of_counts
 from lowdim.tl._params import GIVEN, to_uns
 from lowdim.tl._places import coordinates_of, samples_of
 from lowdim.tl._results import Results
@@ -45,7 +45,7 @@ MODELS = {
     "rsf": Model("SpatialFactorization", REAL),
     "pnmf": Model("PoissonNMF", {}),
     "fa": Model("FactorAnalysis", {}),
-    "mefisto": Model("SpatialFactorization", {**REAL, "kernel": "rbf"}),
+    "mefisto": Model("SpatialFactorization", {**REAL, "kernel": "rbf", "length_scale": "learned"}),
 }
 NONSPATIAL = ("PoissonNMF", "FactorAnalysis")
 N_FACTORS = 10
@@ -79,14 +79,16 @@ def spatial_factors(
         The AnnData, rows at places.
     n_factors
         L; by default 10, or that of an estimator.
-    model : {"nsf", "nsfh"} or an estimator, default="nsf"
+    model : {"nsf", "nsfh", "rsf", "pnmf", "fa", "mefisto"} or an estimator, default="nsf"
         "nsf" is `lowdim.SpatialFactorization`; "nsfh" is `lowdim.HybridSpatialFactorization`,
-        which has factors without a place as well. For settings that are not among these arguments
-        pass an unfitted estimator, whose seed is replaced by the one here.
+        which has factors without a place as well; "rsf" has real-valued factors of values, and
+        "mefisto" the same with a squared-exponential kernel whose length is learned; "pnmf" and
+        "fa" are nonnegative and real-valued without places. For settings that are not among these
+        arguments pass an unfitted estimator, whose seed is replaced by the one here.
     n_spatial
         T, for "nsfh"; by default half of the factors.
     layer
-        Key of `layers` with raw counts; None fits `X`.
+        Key of `layers` with raw counts, or for Gaussian noise with values; None fits `X`.
     spatial_key
         Key of `obsm` with coordinates, (N, D), or a column of `obs`, such as a time.
     sample_key
@@ -118,12 +120,14 @@ def spatial_factors(
     ``obs[f"{key_added}_importance"]``, ``var[f"{key_added}_importance"]``
         With factors of both kinds: the share of the rate that spatial ones carry, in each row and
         for each gene; see `lowdim.get.spatial_importance`.
-    ``obs[f"{key_added}_size_factor"]``, ``var[f"{key_added}_dispersion"]``
-        Where size factors are used, and where the likelihood has dispersions.
+    ``obs[f"{key_added}_size_factor"]``
+        Where they are used.
+    ``var[f"{key_added}_dispersion"]``, ``..._noise_variance``, ``..._intercept``
+        Where the model has them.
     ``uns[key_added]``
         The fit: ``model``, ``params``, ``objective`` (the bound per row), ``lower_bounds``,
         ``n_iter``, ``converged``, ``n_spatial``, ``moran``, ``shares`` (of each factor in the
-        rate), ``length_scale``, ``nonnegative``, ``version``.
+        rate), ``length_scales``, ``nonnegative``, ``version``.
 
     Raises
     ------
@@ -161,6 +165,8 @@ def spatial_factors(
     }
     estimator = _estimator(model, {k: v for k, v in settings.items() if v is not None})
     estimator.set_params(random_state=random_state)
+    if estimator.get_params().get("likelihood") == "gaussian":
+        warn_of_counts(source, layer=layer, use_rep=None)
     fitted, coordinates, samples = _fit(adata, source, estimator, spatial_key, sample_key)
     order = _order(fitted, coordinates, samples)
     params = {"layer": layer, "spatial_key": spatial_key, "sample_key": sample_key}
@@ -174,9 +180,9 @@ def spatial_factors(
 def _check_layer(adata: Any, layer: str | None) -> None:
     if layer is not None and hasattr(adata, "layers") and layer not in adata.layers:
         raise ValueError(
-            f"layer={layer!r} is not in adata.layers, which has {sorted(adata.layers)}. The model "
-            "is for raw counts: keep them before you normalise, with adata.layers['counts'] = "
-            "adata.X.copy(), or pass layer=None if X holds them."
+            f"layer={layer!r} is not in adata.layers, which has {sorted(adata.layers)}. Models of "
+            "counts need raw ones: keep them before you normalise, with adata.layers['counts'] = "
+            "adata.X.copy(), or pass layer=None if X is what you want to fit."
         )
 
 
@@ -219,7 +225,7 @@ def _fit(
     takes = signature(estimator.fit).parameters
     given: dict[str, Any] = {}
     samples = samples_of(adata, sample_key)
-    if samples is not None:
+    if samples is not None and "coordinates" in takes:
         if "samples" not in takes:
             raise ValueError(
                 f"sample_key={sample_key!r}: {type(estimator).__name__} knows one slide only; leave "
@@ -256,9 +262,14 @@ def n_spatial_of(fitted: Any) -> int:
     return -(-n_factors // 2) if n_spatial is None else int(n_spatial)
 
 
+def is_nonnegative(fitted: Any) -> bool:
+    """Whether the factors of a fitted estimator are exponentials."""
+    return hasattr(fitted, "log_factors_")
+
+
 def deviations_of(fitted: Any) -> np.ndarray:
     """Posterior standard deviations of the factors, (N, L)."""
-    if hasattr(fitted, "log_factor_variances_"):  # log-normal
+    if is_nonnegative(fitted):  # log-normal
         return np.asarray(fitted.factors_ * np.sqrt(np.expm1(fitted.log_factor_variances_)))
     return np.sqrt(fitted.factor_variances_)
 
@@ -284,7 +295,7 @@ def _results(
 ) -> Results:
     """Everything that a fit says, its factors in order."""
     factors, loadings = fitted.factors_[:, order], fitted.loadings_[:, order]
-    nonnegative = bool(getattr(fitted, "nonnegative", True))
+    nonnegative = is_nonnegative(fitted)
     own = fitted.get_params()
     if np.ndim(own.get("size_factors")):
         own["size_factors"] = GIVEN
@@ -298,26 +309,37 @@ def _results(
         lower_bounds=np.asarray(fitted.lower_bounds_),
         n_iter=int(fitted.n_iter_),
         converged=bool(fitted.converged_),
-        length_scale=np.asarray(getattr(fitted, "length_scale_", np.empty(0))),
         version=__version__,
     )
     if moran_values is not None:
         record["moran"] = moran_values
+    if n_spatial:
+        record["length_scales"] = _length_scales(fitted, n_spatial)[order[:n_spatial]]
     obs: dict[str, Any] = {}
     var: dict[str, Any] = {}
     if nonnegative and 0 < n_spatial < len(order):
         obs[keys.importance] = spatial_importance(factors, loadings, n_spatial)
         var[keys.importance] = spatial_importance(factors, loadings, n_spatial, "spde")
-    sizes = getattr(fitted, "size_factors_", None)
-    if sizes is not None and (sizes != 1).any():
-        obs[keys.size_factors] = sizes
-    if hasattr(fitted, "dispersions_"):
-        var[keys.dispersions] = fitted.dispersions_
+    if (fitted.size_factors_ != 1).any():
+        obs[keys.size_factors] = fitted.size_factors_
+    of_genes = {
+        keys.dispersions: "dispersions_",
+        keys.noise_variances: "noise_variances_",
+        keys.intercepts: "intercepts_",
+    }
+    var |= {k: getattr(fitted, name) for k, name in of_genes.items() if hasattr(fitted, name)}
     return Results(
         obs=obs,
         var=var,
         obsm={keys.factors: factors, keys.deviations: deviations_of(fitted)[:, order]},
         varm={keys.loadings: loadings},
         uns={keys.record: dict(record)},
-        stale_columns=[keys.importance, keys.size_factors, keys.dispersions],
+        stale_columns=[keys.importance, keys.size_factors, *of_genes],
     )
+
+
+def _length_scales(fitted: Any, n_spatial: int) -> np.ndarray:
+    """Of every spatial factor, (T, 1) or (T, D)."""
+    if hasattr(fitted, "length_scales_"):
+        return np.asarray(fitted.length_scales_)
+    return np.tile(np.atleast_2d(fitted.length_scale_), (n_spatial, 1))
