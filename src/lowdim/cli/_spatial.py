@@ -49,9 +49,9 @@ def _fit(adata: AnnData, *, arguments: Namespace) -> AnnData:
     if layer is None and "counts" in adata.layers:
         layer = "counts"
     if arguments.top_genes is not None:
-        from lowdim import pp
+        from lowdim.pp import deviance_selection
 
-        pp.deviance_selection(adata, arguments.top_genes, layer=layer)
+        deviance_selection(adata, arguments.top_genes, layer=layer)
         adata = adata[:, adata.var["highly_deviant"]].copy()
         print_step(f"fitting the {adata.n_vars:,} genes of largest deviance", quiet=arguments.quiet)
     sizes = arguments.size_factors

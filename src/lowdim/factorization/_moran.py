@@ -13,7 +13,7 @@ NEIGHBORS = 6
 def moran(
     values: Any, places: Any, n_neighbors: int = NEIGHBORS, samples: Any = None
 ) -> np.ndarray:
-    """Moran's I of every column, over the graph of nearest neighbours, its edges in both directions.
+    """Moran's I of every column over the graph of nearest neighbours, made symmetric.
 
     Parameters
     ----------

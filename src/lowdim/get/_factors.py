@@ -154,7 +154,8 @@ def enrichment(
 
     Returns
     -------
-    A row for each factor and set, the most significant first; see `lowdim.factorization.enrichment`.
+    A row for each factor and set, the most significant first; see
+    `lowdim.factorization.enrichment`.
 
     Raises
     ------

@@ -95,9 +95,9 @@ def _add_to_bins(
     spread = 0.0 if fit.dispersions is None else fit.dispersions * expected**2
     known = ~np.isnan(y)
     which = np.searchsorted(_EDGES, expected[known])
-    for i, values in enumerate((1.0, expected, y, (y - expected) ** 2, expected + spread)):
-        weights = np.broadcast_to(values, y.shape)[known]
-        bins[i] += np.bincount(which, weights, len(_EDGES) + 1)
+    ones = np.ones_like(y)
+    for i, values in enumerate((ones, expected, y, (y - expected) ** 2, expected + spread)):
+        bins[i] += np.bincount(which, values[known], len(_EDGES) + 1)
 
 
 def _deviance(fit: FittedSpatialFactors, y: Float64Array, expected: Float64Array) -> Float64Array:

@@ -80,10 +80,10 @@ def top_genes(
     n_genes
         How many genes per axis, component or factor.
     by
-        For subspaces and mixtures "axis", the default: genes with the largest loadings, positive or negative. "fold_change": after
-        `ld.tl.mixture` with counts, genes whose fold change against the other components is
-        largest in units of its standard error. "mean": genes whose mean
-        in the component is highest above the mean of all other components, in units of the
+        For subspaces and mixtures "axis", the default: genes with the largest loadings, positive
+        or negative. "fold_change": after `ld.tl.mixture` with counts, genes whose fold change
+        against the other components is largest in units of its standard error. "mean": genes whose
+        mean in the component is highest above the mean of all other components, in units of the
         standard deviation within components. Means are those of the expression, weighted by the
         probabilities of the components (for k-means by the clusters), whatever representation was
         fitted. For nonnegative factors "divergence", the default, "log2_fold_change", "share" or

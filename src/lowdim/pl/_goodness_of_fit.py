@@ -10,8 +10,8 @@ from lowdim._validation import check_in
 from lowdim.get._fit_quality import FitQuality, fit_quality
 from lowdim.get._fitted_factors import read_factors, read_places
 from lowdim.pl._colors import INK, PALETTE
-from lowdim.pl._figure import several_axes, settle
-from lowdim.pl._tissue import draw_map, tissue_of
+from lowdim.pl._figure import settle, several_axes
+from lowdim.pl._tissue import draw_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -75,7 +75,12 @@ def goodness_of_fit(
         elif name == "genes":
             _draw_genes(own, quality, fit.genes, counted=counted)
         else:
-            _draw_rows(own, adata, key, quality, axes)
+            places, samples = read_places(adata, key)
+            own.set_title("rows", fontsize="medium", color=INK)
+            draw_rows(
+                own, places, samples, quality.row_deviances,
+                label="mean deviance", adata=adata, axes=axes,
+            )  # fmt: skip
     if ax is None:
         settle(panels[0].figure)
     return panels if panel is None else panels[0]
@@ -119,17 +124,4 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str], *, counted: boo
     ax.set_xlabel(f"mean {'count' if counted else 'value'} of the gene")
     ax.set_ylabel("mean deviance")
     ax.set_title("genes", fontsize="medium", color=INK)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_rows(ax: Axes, adata: AnnData, key: str, quality: FitQuality, axes: Any) -> None:
-    ax.set_title("rows", fontsize="medium", color=INK)
-    places, samples = read_places(adata, key)
-    if places is not None and samples is None and (places.shape[1] == 2 or axes is not None):
-        tissue = tissue_of(places, adata, None, axes)
-        draw_map(ax, tissue, quality.row_deviances, cmap="cividis", label="mean deviance")
-        return
-    ax.hist(quality.row_deviances, bins=40, color=PALETTE[0])
-    ax.set_xlabel("mean deviance")
-    ax.set_ylabel("rows")
     ax.spines[["top", "right"]].set_visible(False)

@@ -9,7 +9,7 @@ import numpy as np
 from lowdim._validation import check_in, check_positive_int
 from lowdim.get._fitted_factors import FittedSpatialFactors, read_factors, read_places
 from lowdim.pl._colors import INK
-from lowdim.pl._figure import several_axes, settle
+from lowdim.pl._figure import settle, several_axes
 from lowdim.pl._fitted import is_anndata
 from lowdim.pl._tissue import draw_line, draw_map, panel_size, tissue_of
 
@@ -97,7 +97,8 @@ def spatial_factors(
         else:
             draw_map(
                 panel, tissue, values[rows, k], cmap=cmap or ("RdBu_r" if signed else "viridis"),
-                from_zero=not signed, symmetric=signed, label=what, size=size, image=image, max_points=max_points,
+                from_zero=not signed, symmetric=signed, label=what, size=size, image=image,
+                max_points=max_points,
             )  # fmt: skip
         panel.set_title(_title(fit, k), fontsize="medium", color=INK)
     if ax is None:
@@ -137,20 +138,20 @@ def _places(
         return places, everything, None
     if coordinates is not None:
         raise TypeError("coordinates is given although the AnnData holds them; leave it out.")
-    places, samples = read_places(source, key)
-    if places is None:
+    found, samples = read_places(source, key)
+    if found is None:
         raise ValueError(f"key={key!r} was fitted to rows without coordinates: there is no map.")
     if samples is None:
         if sample is not None:
             raise ValueError(f"sample={sample!r}: the fit has no sample_key, and thus one slide.")
-        return places, everything, None
+        return found, everything, None
     known = sorted(set(samples))
     if sample is None and len(known) == 1:
         sample = known[0]
     if sample is None or str(sample) not in known:
         raise ValueError(f"sample={sample!r} is not one of the slides; pass one of {known}.")
     rows = samples == str(sample)
-    return places[rows], rows, str(sample)
+    return found[rows], rows, str(sample)
 
 
 def _values(fit: FittedSpatialFactors, uncertainty: bool | str) -> tuple[Float64Array, str]:

@@ -10,8 +10,8 @@ from lowdim import get
 from lowdim._validation import check_in, check_positive_int
 from lowdim.get._fitted_factors import read_places
 from lowdim.pl._colors import INK, PALETTE
-from lowdim.pl._figure import several_axes, settle
-from lowdim.pl._tissue import draw_map, tissue_of
+from lowdim.pl._figure import settle, several_axes
+from lowdim.pl._tissue import draw_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,14 @@ def spatial_importance(
         if one == "var":
             _draw_genes(panel, table["spatial"], n_genes)
         else:
-            _draw_rows(panel, adata, key, table["spatial"], axes)
+            values = table["spatial"]
+            title = f"{len(values):,} rows, median {values.median():.2f}"
+            panel.set_title(title, fontsize="medium")
+            places, samples = read_places(adata, key)
+            draw_rows(
+                panel, places, samples, values.to_numpy(),
+                label="spatial importance", adata=adata, axes=axes,
+            )  # fmt: skip
     if ax is None:
         settle(panels[0].figure)
     return panels if of is None else panels[0]
@@ -91,17 +98,3 @@ def _draw_genes(ax: Axes, values: pd.Series, n_genes: int) -> None:
     ax.set_ylabel("spatial importance")
     ax.set_title(f"{len(ordered):,} genes, median {ordered.median():.2f}", fontsize="medium")
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def _draw_rows(ax: Axes, adata: AnnData, key: str, values: pd.Series, axes: Any) -> None:
-    """Rows on the map, or as a histogram."""
-    places, samples = read_places(adata, key)
-    ax.set_title(f"{len(values):,} rows, median {values.median():.2f}", fontsize="medium")
-    if places is None or samples is not None or (places.shape[1] != 2 and axes is None):
-        ax.hist(values, bins=40, range=(0, 1), color=PALETTE[0])
-        ax.set_xlabel("spatial importance")
-        ax.set_ylabel("rows")
-        ax.spines[["top", "right"]].set_visible(False)
-        return
-    tissue = tissue_of(places, adata, None, axes)
-    draw_map(ax, tissue, values.to_numpy(), cmap="cividis", label="spatial importance")

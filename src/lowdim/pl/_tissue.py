@@ -12,7 +12,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
-from lowdim.pl._colors import INK, value_coloring
+from lowdim.pl._colors import INK, PALETTE, value_coloring
 from lowdim.pl._points import draw_points, max_points_of
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def tissue_of(
     if axes is None:
         if d != 2:
             raise ValueError(
-                f"Coordinates have {d} axes, and a map has two; choose them, as in axes=(0, 1), and "
-                "draw another map for others."
+                f"Coordinates have {d} axes, and a map has two; choose them, as in axes=(0, 1), "
+                "and draw another map for others."
             )
         axes = (0, 1)
     if np.shape(axes) != (2,) or not all(int(a) in range(d) for a in axes):
@@ -108,7 +108,7 @@ def draw_map(
     scale begins at zero, or reaches as far on both sides of it, if that is asked for.
     """
     coloring = value_coloring(values, cmap)
-    if from_zero or symmetric:
+    if (from_zero or symmetric) and coloring.norm is not None:
         reach = max(abs(float(end or 0.0)) for end in (coloring.norm.vmin, coloring.norm.vmax))
         norm = Normalize(-reach if symmetric else 0.0, reach or 1.0, clip=True)
         coloring = value_coloring(values, cmap, norm)
@@ -161,6 +161,26 @@ def _frame(ax: Axes, tissue: Tissue, *, with_image: bool) -> None:
         spine.set_color("0.85")
 
 
+def draw_rows(
+    ax: Axes,
+    places: Float64Array | None,
+    samples: Any,
+    values: Float64Array,
+    *,
+    label: str,
+    adata: Any = None,
+    axes: Any = None,
+) -> None:
+    """A value of every row on a map, or its histogram where rows are on no single plane."""
+    if places is not None and samples is None and (places.shape[1] == 2 or axes is not None):
+        draw_map(ax, tissue_of(places, adata, None, axes), values, cmap="cividis", label=label)
+        return
+    ax.hist(values, bins=40, color=PALETTE[0])
+    ax.set_xlabel(label)
+    ax.set_ylabel("rows")
+    ax.spines[["top", "right"]].set_visible(False)
+
+
 def draw_line(
     ax: Axes, places: Float64Array, values: Float64Array, deviations: Float64Array | None
 ) -> None:
@@ -192,7 +212,7 @@ def _spacing(places: Float64Array) -> float:
 
 
 def _image(adata: Any, sample: str | None) -> tuple[Any, Any]:
-    """The picture in ``uns["spatial"]`` as scanpy keeps it, and its edges; None where there is none.
+    """The picture in ``uns["spatial"]`` as scanpy keeps it, and its edges; or None.
 
     Of several libraries, the one that is called like the slide.
     """

@@ -18,8 +18,8 @@ from lowdim.report._agreement import compare
 from lowdim.report._clusters import ADVICE, describe_clusters, mixture_keys
 from lowdim.report._components import describe
 from lowdim.report._data import GAUSSIAN_NOISE, summarize
-from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
 from lowdim.report._factors import describe_factors
+from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
 from lowdim.report._view3d import MAX_POINTS, SD, scene
 
 if TYPE_CHECKING:

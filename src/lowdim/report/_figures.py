@@ -146,9 +146,9 @@ def maps(
     adata: AnnData, key: str, numbers: list[int], sample: str | None, axes: tuple[int, int] | None
 ) -> Picture:
     """Spatial factors on the tissue, of a slide if there are several."""
-    places = read_places(adata, key)[0]
+    places, _ = read_places(adata, key)
     size = (4.2, 2.2)
-    if places.shape[1] > 1:
+    if places is not None and places.shape[1] > 1:
         size = panel_size(tissue_of(places, adata, sample, axes))
     return _panels(
         lambda ax: pl.spatial_factors(

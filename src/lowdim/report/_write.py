@@ -38,8 +38,8 @@ def write(
     ----------
     adata
         Data with the results of `lowdim.tl.subspaces`, `lowdim.tl.select_subspaces`,
-        `lowdim.tl.mixture` or `lowdim.tl.spatial_factors`. What ``adata.uns["preprocessing"]`` says, a text or several, is
-        quoted.
+        `lowdim.tl.mixture` or `lowdim.tl.spatial_factors`. What ``adata.uns["preprocessing"]``
+        says, a text or several, is quoted.
     path
         The file; replaced if it exists, and its folder made if it does not.
     key

@@ -36,7 +36,8 @@ class Results:
     def write(self, adata: AnnData) -> None:
         """Put everything in its place.
 
-        What else has `stale` names in `obsm` and `varm`, or `stale_columns` in `obs` and `var`, goes.
+        What else has `stale` names in `obsm` and `varm` goes, or `stale_columns` in `obs` and
+        `var`.
         """
         for containers, names in (
             ((adata.obsm, adata.varm), self.stale),

@@ -228,8 +228,8 @@ def _fit(
     if samples is not None and "coordinates" in takes:
         if "samples" not in takes:
             raise ValueError(
-                f"sample_key={sample_key!r}: {type(estimator).__name__} knows one slide only; leave "
-                "sample_key out, or fit each slide by itself."
+                f"sample_key={sample_key!r}: {type(estimator).__name__} knows one slide only; "
+                "leave sample_key out, or fit each slide by itself."
             )
         given["samples"] = samples
     coordinates = None
