@@ -16,8 +16,8 @@ PCA_LOADINGS = {"X_pca": "PCs", "pca": "pca"}
 
 
 @dataclass(frozen=True)
-class MixtureKeys:
-    """Where `ld.tl.mixture` writes.
+class FitKeys:
+    """Where a fit is written.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class MixtureKeys:
         `key` is empty or has a "/", which a file would read as a group.
     """
 
-    key: str = "mixture"
+    key: str
 
     def __post_init__(self) -> None:
         if not isinstance(self.key, str):
@@ -42,6 +42,18 @@ class MixtureKeys:
                 f"key_added={self.key!r} cannot be stored; use a name that is not empty and has "
                 "no '/'."
             )
+
+    @property
+    def record(self) -> str:
+        """`uns`: the fit."""
+        return self.key
+
+
+@dataclass(frozen=True)
+class MixtureKeys(FitKeys):
+    """Where `ld.tl.mixture` writes; see `FitKeys`."""
+
+    key: str = "mixture"
 
     @property
     def labels(self) -> str:
@@ -69,11 +81,6 @@ class MixtureKeys:
         return f"{self.key}_log2fc_se"
 
     @property
-    def record(self) -> str:
-        """`uns`: the fit."""
-        return self.key
-
-    @property
     def selection(self) -> str:
         """`uns`: the table of a search."""
         return f"{self.key}_selection"
@@ -97,6 +104,53 @@ class SubspaceKeys(MixtureKeys):
     def loadings(self) -> str:
         """`varm`: the axes of all components, component by component, (n_vars, sum d)."""
         return self.key
+
+
+@dataclass(frozen=True)
+class SpatialFactorKeys(FitKeys):
+    """Where `ld.tl.spatial_factors` writes; see `FitKeys`. The record is a `FactorRecord`."""
+
+    key: str = "spatial_factors"
+
+    @property
+    def factors(self) -> str:
+        """`obsm`: posterior means of the factors, (N, L)."""
+        return self.key
+
+    @property
+    def deviations(self) -> str:
+        """`obsm`: their posterior standard deviations, (N, L)."""
+        return f"{self.key}_sd"
+
+    @property
+    def loadings(self) -> str:
+        """`varm`: (n_vars, L)."""
+        return f"{self.key}_loadings"
+
+    @property
+    def importance(self) -> str:
+        """`obs` and `var`: the share of the rate that spatial factors carry."""
+        return f"{self.key}_importance"
+
+    @property
+    def size_factors(self) -> str:
+        """`obs`: size factors, where they differ from one."""
+        return f"{self.key}_size_factor"
+
+    @property
+    def dispersions(self) -> str:
+        """`var`: dispersions of the negative binomial."""
+        return f"{self.key}_dispersion"
+
+    @property
+    def noise_variances(self) -> str:
+        """`var`: noise variances of the Gaussian."""
+        return f"{self.key}_noise_variance"
+
+    @property
+    def intercepts(self) -> str:
+        """`var`: what is expected where all real-valued factors are zero."""
+        return f"{self.key}_intercept"
 
 
 class MixtureRecord(TypedDict):
@@ -155,3 +209,20 @@ class SelectionRecord(TypedDict):
     table: dict[str, Any]  # column -> array over the models, best first; dims as "2,1,1,0"
     criterion: str
     params: dict[str, Any]  # all settings; n_components and dims are the values tried
+
+
+class FactorRecord(TypedDict):
+    """What ``uns[key]`` holds after `ld.tl.spatial_factors`."""
+
+    model: str  # "nsf", "nsfh", ..., or the class of an estimator that was passed
+    params: dict[str, Any]  # of the estimator; layer, spatial_key and sample_key
+    nonnegative: bool
+    n_spatial: int  # T; these factors come first
+    shares: Float64Array  # (L,), of each factor in the rate, or in the variance if real-valued
+    moran: NotRequired[Float64Array]  # (L,), where rows have coordinates
+    objective: float  # the bound per row
+    lower_bounds: Float64Array  # after every round
+    n_iter: int
+    converged: bool
+    length_scales: NotRequired[Float64Array]  # (T, 1) or (T, D), in the units of the coordinates
+    version: str

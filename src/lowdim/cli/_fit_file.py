@@ -6,16 +6,29 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lowdim._files import replacing
 from lowdim.cli import _h5ad
 from lowdim.cli._output import print_result, print_step
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 
-def fit_file(arguments: Namespace, fit: Callable[[AnnData], None], what: str) -> None:
+Facts = dict[str, Any]
+Lines = list[tuple[str, str]]
+
+
+def fit_file(
+    arguments: Namespace,
+    fit: Callable[[AnnData], AnnData | None],
+    what: str,
+    *,
+    describe: Callable[[AnnData], tuple[Facts, Lines]] | None = None,
+    tables: Callable[[AnnData], dict[str, pd.DataFrame]] | None = None,
+) -> None:
     """Read, fit, write and say what was found.
 
     Parameters
@@ -23,11 +36,15 @@ def fit_file(arguments: Namespace, fit: Callable[[AnnData], None], what: str) ->
     arguments
         With `file`, `output`, `report`, `labels`, `key`, `quiet` and `json`.
     fit
-        Puts results into the AnnData.
+        Puts results into the AnnData, or returns another that has them.
     what
         Is found, for the title of the report.
+    describe
+        What was found, for programs and for people; by default that of a mixture.
+    tables
+        What else goes to a folder, as NAME.csv.
     """
-    result, report = _targets(arguments)
+    result, report, in_folder = _targets(arguments)
     adata = _h5ad.read(arguments.file)
     if arguments.labels is not None and arguments.labels not in adata.obs:
         raise ValueError(
@@ -35,15 +52,17 @@ def fit_file(arguments: Namespace, fit: Callable[[AnnData], None], what: str) ->
             f"{sorted(adata.obs.columns)}."
         )
     start = time.perf_counter()
-    fit(adata)
+    fitted = fit(adata)
+    adata = adata if fitted is None else fitted
     seconds = time.perf_counter() - start
-
-    from lowdim.cli._facts import fit_facts, fit_lines
-
-    facts = fit_facts(adata, arguments.key, arguments.labels)
+    facts, lines = (describe or _of_mixture(arguments))(adata)
     print_step(f"writing {result}", quiet=arguments.quiet)
     _h5ad.write(adata, result)
-    lines = [*fit_lines(facts), ("seconds", f"{seconds:.1f}"), ("result", str(result))]
+    lines += [("seconds", f"{seconds:.1f}"), ("result", str(result))]
+    if tables is not None and in_folder:
+        files = _write_tables(tables(adata), result.parent)
+        facts |= {"tables": files}
+        lines.append(("tables", ", ".join(files)))
     if report is not None:
         from lowdim import report as reports
 
@@ -56,8 +75,29 @@ def fit_file(arguments: Namespace, fit: Callable[[AnnData], None], what: str) ->
     print_result(facts, lines, as_json=arguments.json)
 
 
-def _targets(arguments: Namespace) -> tuple[Path, Path | None]:
-    """Where the result goes and, if one is wanted, the report."""
+def _of_mixture(arguments: Namespace) -> Callable[[AnnData], tuple[Facts, Lines]]:
+    def describe(adata: AnnData) -> tuple[Facts, Lines]:
+        from lowdim.cli._facts import fit_facts, fit_lines
+
+        facts = fit_facts(adata, arguments.key, arguments.labels)
+        return facts, fit_lines(facts)
+
+    return describe
+
+
+def _write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
+    """Write each as a .csv file, with its index where that has a name."""
+    files = []
+    for name, table in tables.items():
+        path = folder / f"{name}.csv"
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=table.index.name is not None)
+        files.append(str(path))
+    return files
+
+
+def _targets(arguments: Namespace) -> tuple[Path, Path | None, bool]:
+    """Where the result goes and, if one is wanted, the report; and whether a folder was named."""
     source = _h5ad.check_input(arguments.file)
     result, in_folder = _h5ad.result_path(arguments.output)
     wanted = in_folder if arguments.report is None else arguments.report
@@ -67,4 +107,4 @@ def _targets(arguments: Namespace) -> tuple[Path, Path | None]:
     for path in (result, report):
         if path is not None:
             _h5ad.check_output(path, source)
-    return result, report
+    return result, report, in_folder

@@ -21,6 +21,7 @@ examples:
   lowdim subspaces cells.h5ad --dims 2,1,1 -o fit.h5ad --report
   lowdim mixture cells.h5ad --use-rep X_pca -k 2-10 -o out
   lowdim mixture cells.h5ad --family negative-binomial --layer counts -k 8 -o out
+  lowdim spatial spots.h5ad -n 10 --top-genes 2000 -o out
   lowdim report fit.h5ad --labels cell_type -o report.html
   lowdim info cells.h5ad
 """
@@ -37,7 +38,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lowdim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_subspaces, _add_mixture, _add_report, _add_info):
+    for add in (_add_demo, _add_subspaces, _add_mixture, _add_spatial, _add_report, _add_info):
         command = add(commands)
         command.add_argument("--quiet", action="store_true", help="no progress bars")
         command.add_argument("--debug", action="store_true", help="show where errors come from")
@@ -63,6 +64,17 @@ def positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 def sizes_list(text: str) -> list[int]:
@@ -172,6 +184,65 @@ def _add_mixture(commands: Any) -> ArgumentParser:
     return _runs(command, "mixture")
 
 
+def _add_spatial(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "spatial",
+        help="fit factors that vary smoothly over space to a .h5ad file",
+        description="Fit spatial factors to the counts of a file whose rows have coordinates. A "
+        "folder gets tables of factors and genes as well.",
+    )
+    _add_files(command)
+    command.add_argument(
+        "--n-factors", "-n", type=positive_int, default=10, metavar="L", help="default: 10"
+    )
+    command.add_argument(
+        "--n-spatial",
+        type=positive_int,
+        metavar="T",
+        help="how many of them are spatial; the rest is not (model nsfh)",
+    )
+    command.add_argument(
+        "--model",
+        choices=("nsf", "nsfh", "rsf", "pnmf", "fa", "mefisto"),
+        help="default: nsf, or nsfh with --n-spatial",
+    )
+    command.add_argument(
+        "--likelihood",
+        choices=("poisson", "negative_binomial", "gaussian"),
+        help="of the noise (default: that of the model)",
+    )
+    command.add_argument(
+        "--layer", metavar="KEY", help="fit this layer (default: counts if there is one, else X)"
+    )
+    command.add_argument(
+        "--spatial-key", default="spatial", metavar="KEY", help="of obsm (default: spatial)"
+    )
+    command.add_argument("--sample-key", metavar="COLUMN", help="column of obs that tells slides")
+    command.add_argument(
+        "--top-genes",
+        type=positive_int,
+        metavar="N",
+        help="keep only the N genes of largest deviance from a constant rate",
+    )
+    command.add_argument(
+        "--size-factors",
+        choices=("none", "mean", "median", "median_ratio"),
+        default="none",
+        help="how deeply rows were counted: totals over their mean or median (default: none)",
+    )
+    command.add_argument(
+        "--length-scale", type=positive_number, metavar="X", help="in the units of the coordinates"
+    )
+    command.add_argument(
+        "--inducing", type=positive_int, metavar="M", help="places through which factors are known"
+    )
+    command.add_argument(
+        "--gene-sets", metavar="GMT", help="test the sets in this file for each factor"
+    )
+    _add_results(command, "spatial_factors")
+    return _runs(command, "spatial")
+
+
 def _add_report(commands: Any) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         "report",
@@ -214,6 +285,11 @@ def _add_data(command: ArgumentParser, key: str) -> None:
     matrix = command.add_mutually_exclusive_group()
     matrix.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
     matrix.add_argument("--use-rep", metavar="KEY", help="fit this key of obsm, such as X_pca")
+    _add_results(command, key)
+
+
+def _add_results(command: ArgumentParser, key: str) -> None:
+    """What to compare with, how to call the result, the seed, and whether a report is written."""
     command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
     command.add_argument("--key", default=key, help="name of the result in the file")
     command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")

@@ -1,6 +1,30 @@
-"""Factors of counts and values, over places and without."""
+"""Factors of counts and values, over places and without, and what they say."""
 
+from lowdim.factorization._moran import moran
+from lowdim.factorization.enrichment import enrichment, read_gmt
+from lowdim.factorization.interpretation import (
+    Markers,
+    Rescaled,
+    markers,
+    rescale,
+    scaled_loadings,
+    spatial_importance,
+)
 from lowdim.factorization.nonspatial import FactorAnalysis, PoissonNMF
 from lowdim.factorization.spatial import HybridSpatialFactorization, SpatialFactorization
 
-__all__ = ["FactorAnalysis", "HybridSpatialFactorization", "PoissonNMF", "SpatialFactorization"]
+__all__ = [
+    "FactorAnalysis",
+    "HybridSpatialFactorization",
+    "Markers",
+    "PoissonNMF",
+    "Rescaled",
+    "SpatialFactorization",
+    "enrichment",
+    "markers",
+    "moran",
+    "read_gmt",
+    "rescale",
+    "scaled_loadings",
+    "spatial_importance",
+]

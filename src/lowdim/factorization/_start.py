@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lowdim.factorization._engine import Model, swept
+from lowdim.factorization._moran import moran
 from lowdim.factorization._nmf import factorize
 from lowdim.factorization._positive_counts import PositiveCounts
 from lowdim.factorization._processes import Process
@@ -26,8 +27,6 @@ VARIANCE, SHAPE = 0.05, 20.0
 PSEUDOCOUNT = 0.5
 #: Steps of all starts, and of the best one.
 NMF_ITER, NMF_POLISH = 60, 100
-#: Neighbours in Moran's I.
-NEIGHBORS = 6
 
 
 def first_state(
@@ -131,15 +130,3 @@ def _shrunk(factors: Tensor, loadings: Tensor, sizes: Tensor) -> tuple[Tensor, T
     F = (H + OFFSET).log() - sizes.log()[:, None]
     shift = F.mean(0) + float(np.log(n_factors))
     return F - shift, W * shift.exp() / totals
-
-
-def moran(values: np.ndarray, places: np.ndarray, n_neighbors: int = NEIGHBORS) -> np.ndarray:
-    """Moran's I of every column of values, (N, L), over the nearest neighbours' graph."""
-    from sklearn.neighbors import kneighbors_graph
-
-    n = len(values)
-    graph = kneighbors_graph(places, min(n_neighbors, n - 1), include_self=False)
-    graph = 0.5 * (graph + graph.T)
-    centred = values - values.mean(0)
-    spread = np.maximum((centred**2).sum(0), 1e-300)
-    return np.asarray((centred * (graph @ centred)).sum(0) / spread * n / graph.sum())

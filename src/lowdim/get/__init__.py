@@ -1,8 +1,19 @@
 """Results in an AnnData as tables and models."""
 
 from lowdim.get._components import components
+from lowdim.get._factors import enrichment, factor_shares, factors, spatial_importance
 from lowdim.get._loadings import loadings, top_genes
 from lowdim.get._model import model
 from lowdim.get._selection import selection
 
-__all__ = ["components", "loadings", "model", "selection", "top_genes"]
+__all__ = [
+    "components",
+    "enrichment",
+    "factor_shares",
+    "factors",
+    "loadings",
+    "model",
+    "selection",
+    "spatial_importance",
+    "top_genes",
+]

@@ -10,6 +10,8 @@ import pandas as pd
 
 from lowdim._keys import MixtureKeys, SubspaceKeys
 from lowdim._validation import check_in, check_positive_int
+from lowdim.get._factors import factor_loadings, top_genes_of_factors
+from lowdim.get._fitted_factors import read_factors
 from lowdim.get._markers import standardized_differences
 from lowdim.get._record import (
     axis_names,
@@ -17,6 +19,7 @@ from lowdim.get._record import (
     find_fit,
     find_mixture,
     find_record,
+    has_factors,
 )
 
 if TYPE_CHECKING:
@@ -24,24 +27,28 @@ if TYPE_CHECKING:
 
 
 def loadings(adata: AnnData, key: str = "subspaces") -> pd.DataFrame:
-    """The axes of all components as columns over the genes.
+    """The axes of all components, or all factors, as columns over the genes.
 
     Parameters
     ----------
     adata
-        Data with the results of `ld.tl.subspaces`.
+        Data with the results of `ld.tl.subspaces` or `ld.tl.spatial_factors`.
     key
         Its `key_added`.
 
     Returns
     -------
-    Genes x axes. The column "0:1" is axis 1 of component 0; both count from 0.
+    Genes x axes. The column "0:1" is axis 1 of component 0; both count from 0. Or genes x factors:
+    of nonnegative factors, each gene's share of the factor's rate, so that a column sums to one; of
+    real-valued ones, loadings times the factor's standard deviation.
 
     Raises
     ------
     TypeError, ValueError
         There are no such results, or they do not lead back to genes.
     """
+    if has_factors(adata, key):
+        return factor_loadings(read_factors(adata, key), adata)
     record = find_record(adata, key)
     name = SubspaceKeys(key).loadings
     if name not in adata.varm:
@@ -58,27 +65,30 @@ def top_genes(
     adata: AnnData,
     key: str = "subspaces",
     n_genes: int = 10,
-    by: str = "axis",
+    by: str | None = None,
     layer: str | None = None,
 ) -> pd.DataFrame:
-    """The genes that make each axis, or that mark each component.
+    """The genes that make each axis, or that mark each component or factor.
 
     Parameters
     ----------
     adata
-        Data with the results of `ld.tl.subspaces`, or, for "mean", of `ld.tl.mixture`.
+        Data with the results of `ld.tl.subspaces`, `ld.tl.spatial_factors` or, for "mean", of
+        `ld.tl.mixture`.
     key
         Its `key_added`.
     n_genes
-        How many genes per axis or component.
+        How many genes per axis, component or factor.
     by
-        "axis": genes with the largest loadings, positive or negative. "fold_change": after
-        `ld.tl.mixture` with counts, genes whose fold change against the other components is
-        largest in units of its standard error. "mean": genes whose mean
-        in the component is highest above the mean of all other components, in units of the
+        For subspaces and mixtures "axis", the default: genes with the largest loadings, positive
+        or negative. "fold_change": after `ld.tl.mixture` with counts, genes whose fold change
+        against the other components is largest in units of its standard error. "mean": genes whose
+        mean in the component is highest above the mean of all other components, in units of the
         standard deviation within components. Means are those of the expression, weighted by the
         probabilities of the components (for k-means by the clusters), whatever representation was
-        fitted.
+        fitted. For nonnegative factors "divergence", the default, "log2_fold_change", "share" or
+        "loading": see `lowdim.factorization.Markers`. For real-valued factors, or a single one,
+        "loading", of either sign.
     layer
         For "mean", the key of `layers` with the expression; by default the layer that was
         fitted, else `X`.
@@ -87,7 +97,9 @@ def top_genes(
     -------
     A row per gene and axis, or gene and component: ``component``; ``axis``, a number, "mean" or
     "fold_change"; ``rank`` from 1; ``gene``; and ``loading``, or for "mean" ``difference`` in
-    standard deviations, or for "fold_change" ``log2_fold_change`` and ``standard_error``.
+    standard deviations, or for "fold_change" ``log2_fold_change`` and ``standard_error``. For
+    factors ``factor``, ``rank``, ``gene`` and all measures; genes that the measure does not put
+    above zero are left out.
 
     Raises
     ------
@@ -95,7 +107,11 @@ def top_genes(
         An argument is none of these, there are no such results, they do not lead back to genes,
         or there is nothing to compare a single component with.
     """
-    check_in(by, "by", ("axis", "mean", "fold_change"))
+    if has_factors(adata, key):
+        if layer is not None:
+            raise ValueError(f"layer={layer!r} is for by='mean'; the rest is that of the fit.")
+        return top_genes_of_factors(read_factors(adata, key), n_genes, by)
+    by = check_in(by or "axis", "by", ("axis", "mean", "fold_change"))
     n_genes = check_positive_int(n_genes, "n_genes")
     if by == "fold_change":
         return _by_fold_change(adata, key, n_genes)

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lowdim._keys import MixtureKeys, MixtureRecord, SelectionRecord, SubspaceKeys, SubspaceRecord
+from lowdim._keys import (
+    FactorRecord,
+    MixtureKeys,
+    MixtureRecord,
+    SelectionRecord,
+    SpatialFactorKeys,
+    SubspaceKeys,
+    SubspaceRecord,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -55,6 +63,27 @@ def find_fit(adata: AnnData, key: str) -> SubspaceRecord | MixtureRecord:
     command = f"ld.tl.{tool}(adata, key_added={key!r})"
     record = _find(adata, MixtureKeys(key).record, ("bases", "family"), command)
     return cast(SubspaceRecord | MixtureRecord, record)
+
+
+def find_factors(adata: AnnData, key: str) -> FactorRecord:
+    """The fit of `ld.tl.spatial_factors` in ``uns[key]``.
+
+    Raises
+    ------
+    TypeError
+        `adata` is no AnnData.
+    ValueError
+        There is no such fit.
+    """
+    command = f"ld.tl.spatial_factors(adata, key_added={key!r})"
+    record = _find(adata, SpatialFactorKeys(key).record, ("n_spatial",), command)
+    return cast(FactorRecord, record)
+
+
+def has_factors(adata: AnnData, key: str) -> bool:
+    """Whether ``uns[key]`` is a fit of `ld.tl.spatial_factors`."""
+    record = getattr(adata, "uns", {}).get(key)
+    return isinstance(record, Mapping) and "n_spatial" in record
 
 
 def find_selection(adata: AnnData, key: str) -> SelectionRecord:

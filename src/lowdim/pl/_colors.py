@@ -146,7 +146,7 @@ def array_coloring(values: Any, n_rows: int, cmap: Any, wanted: Any = None) -> C
     return code_coloring(categories.cat.codes.to_numpy(), names, chosen_colors(kinds, wanted))
 
 
-def value_coloring(values: Float64Array, cmap: Any) -> Coloring:
+def value_coloring(values: Float64Array, cmap: Any, norm: Normalize | None = None) -> Coloring:
     """Rows by their values; nan and infinities are grey."""
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
@@ -154,7 +154,7 @@ def value_coloring(values: Float64Array, cmap: Any) -> Coloring:
     known = np.isfinite(values)
     # A handful of extremes must not leave all other rows one colour.
     low, high = np.percentile(values[known], [0.5, 99.5]) if known.any() else (0.0, 1.0)
-    norm, scale = Normalize(low, high, clip=True), colormaps.get_cmap(cmap)
+    norm, scale = norm or Normalize(low, high, clip=True), colormaps.get_cmap(cmap)
     rgb = scale(norm(np.where(known, values, low)))[:, :3]
     rgb[~known] = to_rgb(MISSING)
     return Coloring(rgb, values=np.where(known, values, np.nan), cmap=scale, norm=norm)

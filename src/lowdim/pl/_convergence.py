@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from lowdim.get._fitted_factors import FittedSpatialFactors, is_factorization, read_factors
+from lowdim.get._record import has_factors
 from lowdim.pl._colors import INK, PALETTE
 from lowdim.pl._figure import one_axes
 from lowdim.pl._fitted import read_fit
@@ -23,13 +25,14 @@ def convergence(model_or_adata: Any, *, key: str = "subspaces", ax: Axes | None 
 
     After a search, every run is drawn by its BIC instead, in the order of the search, with a line
     for the best so far; numbers at the line are its components. The search first adds components,
-    then merges them.
+    then merges them. Of factors, the bound per row after every round is drawn.
 
     Parameters
     ----------
     model_or_adata
-        A fitted mixture or clustering of lowdim, or an AnnData after `lowdim.tl.subspaces`,
-        `lowdim.tl.select_subspaces` or `lowdim.tl.mixture`. The objective of k-means is minus the
+        A fitted mixture, clustering or factorization of lowdim, or an AnnData after
+        `lowdim.tl.subspaces`, `lowdim.tl.select_subspaces`, `lowdim.tl.mixture` or
+        `lowdim.tl.spatial_factors`. The objective of k-means is minus the
         inertia, that of soft k-means minus the free energy.
     key
         With an AnnData: the `key_added` of the fit.
@@ -46,17 +49,33 @@ def convergence(model_or_adata: Any, *, key: str = "subspaces", ax: Axes | None 
     TypeError, ValueError
         An argument cannot be used, or the fit is not there.
     """
-    fit = read_fit(model_or_adata, key)
-    ax = one_axes(ax)
-    if len(fit.search_trace):
-        _draw_search(ax, fit.search_trace)
+    if is_factorization(model_or_adata) or has_factors(model_or_adata, key):
+        factors = read_factors(model_or_adata, key)
+        ax = one_axes(ax)
+        _draw_rounds(ax, factors)
     else:
-        _draw_fit(ax, fit)
+        fit = read_fit(model_or_adata, key)
+        ax = one_axes(ax)
+        if len(fit.search_trace):
+            _draw_search(ax, fit.search_trace)
+        else:
+            _draw_fit(ax, fit)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.ticklabel_format(axis="y", useOffset=False)
     ax.margins(x=0.06)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def _draw_rounds(ax: Axes, fit: FittedSpatialFactors) -> None:
+    """The bound of factors; the first rounds may leave the rest no room."""
+    bounds = fit.lower_bounds
+    number = np.arange(1, len(bounds) + 1)
+    ax.plot(number, bounds, color=PALETTE[0], marker="o" if len(bounds) <= 50 else "", ms=3.5)
+    ended = "converged" if fit.converged else "did not converge"
+    ax.set_title(f"{ended} after {len(bounds)} rounds", fontsize="medium", color=INK)
+    ax.set_xlabel("round")
+    ax.set_ylabel("bound per row")
 
 
 def _draw_search(ax: Axes, runs: Float64Array) -> None:

@@ -57,6 +57,27 @@ def grid_of_axes(
     return out
 
 
+def several_axes(
+    ax: Any,
+    n: int,
+    what: str,
+    *,
+    n_columns: int = 3,
+    size: tuple[float, float],
+) -> np.ndarray:
+    """The Axes that were given, (n,), or those of a new figure with panels of a size in inches."""
+    if ax is None:
+        columns = min(n, n_columns)
+        figsize = (size[0] * columns, size[1] * -(-n // columns))
+        return grid_of_axes(n, n_columns=columns, figsize=figsize)
+    given = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if len(given) != n:
+        raise ValueError(f"ax has {len(given)} Axes, but there are {n} {what}; pass as many.")
+    for one in given:
+        check_axes(one)
+    return given
+
+
 def settle(figure: Any) -> None:
     """Lay a new figure out once; with axes of equal scale, drawing it then finds the place."""
     engine = figure.get_layout_engine()

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowdim._validation import check_positive_int
+from lowdim.get._fitted_factors import is_factorization
+from lowdim.get._record import has_factors
 from lowdim.pl._colors import PALETTE
+from lowdim.pl._factor_loadings import factor_loadings
 from lowdim.pl._figure import check_axes, grid_of_axes, one_axes
 from lowdim.pl._fitted import FittedSubspaces, read_fit, read_loadings
 
@@ -21,37 +24,41 @@ _POSITIVE, _NEGATIVE = PALETTE[1], PALETTE[0]
 
 def loadings(
     model_or_adata: Any,
-    component: int,
+    component: int | None = None,
     axis: int | None = None,
     n_genes: int = 12,
     *,
     key: str = "subspaces",
     ax: Any = None,
 ) -> Any:
-    """Draw the features that load most on the axes of a component.
+    """Draw the features that load most on the axes of a component, or on factors.
 
     Half of the bars are the largest positive loadings and half the largest negative ones, as
-    far as there are any; the other sign fills what is missing.
+    far as there are any; the other sign fills what is missing. Genes of a nonnegative factor are
+    those that mark it most, as in `lowdim.get.top_genes`: bars are their shares of the factor's
+    rate, and the numbers beside them the factor's share of theirs.
 
     Parameters
     ----------
     model_or_adata
         A fitted `SubspaceMixture`, or an AnnData after `lowdim.tl.subspaces`, whose genes are
-        the features where it knows the way back to them.
+        the features where it knows the way back to them; a fitted estimator of factors, or an
+        AnnData after `lowdim.tl.spatial_factors`.
     component
-        Which component, 0 to K - 1.
+        Which component, 0 to K - 1, or which factor; by default all factors.
     axis
-        Which of its axes, 0 to d - 1, by decreasing variance; by default all of them.
+        Which of the component's axes, 0 to d - 1, by decreasing variance; by default all of them.
     n_genes
         The number of bars.
     key
         With an AnnData: the `key_added` of the fit.
     ax
-        Where to draw: an Axes, or d of them if `axis` is None; by default in a new figure.
+        Where to draw: an Axes, or d of them if `axis` is None, or one for each factor; by default
+        in a new figure.
 
     Returns
     -------
-    The Axes for a single `axis`, otherwise an array of d Axes.
+    The Axes for a single `axis` or factor, otherwise an array of them.
 
     Raises
     ------
@@ -59,6 +66,10 @@ def loadings(
         An argument cannot be used, the fit is not there, or the component has no axes.
     """
     n_genes = check_positive_int(n_genes, "n_genes")
+    if is_factorization(model_or_adata) or has_factors(model_or_adata, key):
+        if axis is not None:
+            raise TypeError(f"axis={axis!r} is for subspaces; a factor has no axes.")
+        return factor_loadings(model_or_adata, component, n_genes, key, ax)
     fit = read_fit(model_or_adata, key)
     component = _check_number(component, "component", fit.n_components, "components")
     d = int(fit.dims[component])

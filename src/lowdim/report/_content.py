@@ -11,13 +11,14 @@ import numpy as np
 
 from lowdim._keys import SubspaceKeys
 from lowdim._version import __version__
-from lowdim.get._record import find_fit
+from lowdim.get._record import find_factors, find_fit, has_factors
 from lowdim.pl._fitted import read_fit, read_rows
 from lowdim.report import _figures, _text
 from lowdim.report._agreement import compare
 from lowdim.report._clusters import ADVICE, describe_clusters, mixture_keys
 from lowdim.report._components import describe
 from lowdim.report._data import GAUSSIAN_NOISE, summarize
+from lowdim.report._factors import describe_factors
 from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
 from lowdim.report._view3d import MAX_POINTS, SD, scene
 
@@ -42,7 +43,8 @@ _PACKAGES = (
 
 def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> dict[str, Any]:
     """The content of a report, and the name of its template; see `lowdim.report.write`."""
-    record: Any = find_fit(adata, key)
+    of_factors = has_factors(adata, key)
+    record: Any = find_factors(adata, key) if of_factors else find_fit(adata, key)
     content = {
         "key": key,
         "labels": labels,
@@ -51,6 +53,8 @@ def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> d
         "versions": _versions(str(record["version"])),
         "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     }
+    if of_factors:
+        return {**content, **describe_factors(adata, key, labels, title)}
     if "bases" in record:
         return {**content, **_subspaces(adata, record, key, labels, title)}
     return {**content, **_clusters(adata, record, key, labels, title)}

@@ -13,13 +13,20 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from lowdim import pl
+from lowdim.get._fitted_factors import read_places
+from lowdim.pl._figure import settle
+from lowdim.pl._heatmap import draw_shares
+from lowdim.pl._tissue import panel_size, tissue_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 
 _DPI = 144
 _CSS_PIXELS = 96
+_PAGE = 10.2
+"""Width of the text in inches."""
 
 _STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -124,6 +131,97 @@ def convergence(adata: AnnData, key: str, *, searched: bool) -> Picture:
         if searched
         else "Plot of the objective at each step of the best run, and where the others ended.",
     )
+
+
+def convergence_of_factors(adata: AnnData, key: str) -> Picture:
+    """The bound after every round."""
+    return _picture(
+        lambda ax: pl.convergence(adata, key=key, ax=ax),
+        (6.4, 3.4),
+        "Plot of the bound on the log-likelihood per row after every round.",
+    )
+
+
+def maps(
+    adata: AnnData, key: str, numbers: list[int], sample: str | None, axes: tuple[int, int] | None
+) -> Picture:
+    """Spatial factors on the tissue, of a slide if there are several."""
+    places, _ = read_places(adata, key)
+    size = (4.2, 2.2)
+    if places is not None and places.shape[1] > 1:
+        size = panel_size(tissue_of(places, adata, sample, axes))
+    return _panels(
+        lambda ax: pl.spatial_factors(
+            adata, key=key, factors=numbers, sample=sample, axes=axes, ax=ax
+        ),
+        len(numbers),
+        max(1, int(_PAGE // size[0])),
+        size,
+        "Maps of the factors, one panel each, coloured by their value at every place.",
+    )
+
+
+def genes_of_factors(adata: AnnData, key: str, n_factors: int) -> Picture:
+    """Bars of the genes that mark each factor."""
+    return _panels(
+        lambda ax: pl.loadings(adata, n_genes=8, key=key, ax=ax),
+        n_factors,
+        4,
+        (2.5, 2.2),
+        "Bars of the genes that mark each factor, with their share of the factor's rate.",
+    )
+
+
+def importance(adata: AnnData, key: str, axes: tuple[int, int] | None) -> Picture:
+    """Spatial importance of genes and rows."""
+    return _panels(
+        lambda ax: pl.spatial_importance(adata, key=key, axes=axes, ax=ax),
+        2,
+        2,
+        (4.2, 3.4),
+        "Spatial importance of the genes in their order, and of the rows on the map.",
+    )
+
+
+def goodness(adata: AnnData, key: str, n_panels: int, axes: tuple[int, int] | None) -> Picture:
+    """Observed against expected counts, and the deviance of genes and rows."""
+    return _panels(
+        lambda ax: pl.goodness_of_fit(adata, key=key, axes=axes, ax=ax),
+        n_panels,
+        3,
+        (3.4, 3.0),
+        "Observed against expected counts, and the mean deviance of each gene and row.",
+    )
+
+
+def factors_by_label(shares: pd.DataFrame, labels: str) -> Picture:
+    """Mean share of each factor in the rows of each label."""
+    lines, columns = [str(name) for name in shares.index], list(shares.columns)
+
+    def draw(ax: Any) -> None:
+        draw_shares(ax, shares.to_numpy(), lines, columns, "mean share of the rate")
+        ax.set_xlabel("factor")
+
+    return _picture(
+        draw,
+        (3.0 + 0.42 * len(columns), 1.6 + 0.3 * len(lines)),
+        f"Heat map of the mean share of each factor in the rate of rows, by {labels}.",
+    )
+
+
+def _panels(
+    draw: Callable[[Any], Any], n: int, n_columns: int, size: tuple[float, float], alt: str
+) -> Picture:
+    """Draw on n Axes of a figure that pyplot does not know."""
+    columns = min(n, n_columns)
+    lines = -(-n // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * lines), layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for empty in grid[n:]:
+        empty.remove()
+    draw(grid[:n])
+    settle(figure)
+    return _encode(figure, alt)
 
 
 def _picture(

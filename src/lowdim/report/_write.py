@@ -32,14 +32,14 @@ def write(
     the components are and which genes make them, how the rows lie (with a view in 3-D that turns),
     whether the fit can be trusted, and with which settings and versions it was made. A report of
     subspaces compares them with all clusterings that `lowdim.tl.mixture` left; one of such a
-    clustering is shorter.
+    clustering is shorter. One of spatial factors shows their maps, genes, importance and fit.
 
     Parameters
     ----------
     adata
-        Data with the results of `lowdim.tl.subspaces`, `lowdim.tl.select_subspaces` or
-        `lowdim.tl.mixture`. What ``adata.uns["preprocessing"]`` says, a text or several, is
-        quoted.
+        Data with the results of `lowdim.tl.subspaces`, `lowdim.tl.select_subspaces`,
+        `lowdim.tl.mixture` or `lowdim.tl.spatial_factors`. What ``adata.uns["preprocessing"]``
+        says, a text or several, is quoted.
     path
         The file; replaced if it exists, and its folder made if it does not.
     key
@@ -47,7 +47,7 @@ def write(
     labels
         A column of `adata.obs` to compare the components with, such as known cell types.
     title
-        The title; by default the number of subspaces and of rows.
+        The title; by default the number of subspaces, components or factors, and of rows.
 
     Returns
     -------

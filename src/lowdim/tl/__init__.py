@@ -2,6 +2,7 @@
 
 from lowdim.tl._mixture import mixture
 from lowdim.tl._select_subspaces import select_subspaces
+from lowdim.tl._spatial_factors import spatial_factors
 from lowdim.tl._subspaces import subspaces
 
-__all__ = ["mixture", "select_subspaces", "subspaces"]
+__all__ = ["mixture", "select_subspaces", "spatial_factors", "subspaces"]

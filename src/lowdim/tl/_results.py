@@ -29,15 +29,25 @@ class Results:
     obsm: dict[str, Float64Array]
     varm: dict[str, Float64Array]
     uns: dict[str, Any]
+    var: dict[str, Any] = field(default_factory=dict)
     stale: list[str] = field(default_factory=list)
+    stale_columns: list[str] = field(default_factory=list)
 
     def write(self, adata: AnnData) -> None:
-        """Put everything in its place; what else has `stale` names in `obsm` and `varm` goes."""
-        for container in (adata.obsm, adata.varm):
-            for name in self.stale:
-                if name in container:
-                    del container[name]
-        for container in ("obs", "obsm", "varm", "uns"):
+        """Put everything in its place.
+
+        What else has `stale` names in `obsm` and `varm` goes, or `stale_columns` in `obs` and
+        `var`.
+        """
+        for containers, names in (
+            ((adata.obsm, adata.varm), self.stale),
+            ((adata.obs, adata.var), self.stale_columns),
+        ):
+            for container in containers:
+                for name in names:
+                    if name in container:
+                        del container[name]
+        for container in ("obs", "var", "obsm", "varm", "uns"):
             for name, value in getattr(self, container).items():
                 getattr(adata, container)[name] = value
 
