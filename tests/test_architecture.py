@@ -11,11 +11,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the top down: a module may import from its own layer and from those below it.
 LAYERS = [
     {"__main__", "cli", "kspaces", "report", "pl"},
-    {"tl", "get", "io"},
+    {"tl", "get", "io", "pp"},
     {"distributed"},
     {"mixture", "cluster", "factorization", "embedding", "samples"},
     {"neighbors", "affinities", "likelihoods", "kernels", "transport"},
-    {"math"},
+    {"math", "metrics"},
     {"data"},
     {
         "_compile",

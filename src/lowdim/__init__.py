@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lowdim._version import __version__
 
 if TYPE_CHECKING:
-    from lowdim import data, get, kspaces, pl, report, tl
+    from lowdim import data, get, kspaces, metrics, pl, pp, report, tl
     from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.factorization import HybridSpatialFactorization, SpatialFactorization
     from lowdim.io import load
@@ -43,14 +43,16 @@ __all__ = [
     "get",
     "kspaces",
     "load",
+    "metrics",
     "pl",
+    "pp",
     "report",
     "select_mixture",
     "select_subspaces",
     "tl",
 ]
 
-_MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
+_MODULES = frozenset({"data", "get", "kspaces", "metrics", "pl", "pp", "report", "tl"})
 _HOMES = {
     "GaussianMixture": "lowdim.mixture",
     "HybridSpatialFactorization": "lowdim.factorization",
