@@ -16,7 +16,12 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, tl
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.factorization import HybridSpatialFactorization, SpatialFactorization
+    from lowdim.factorization import (
+        HybridSpatialFactorization,
+        SpatialFactorization,
+        compare_factorizations,
+        select_factors,
+    )
     from lowdim.io import load
     from lowdim.mixture import (
         GaussianMixture,
@@ -38,6 +43,7 @@ __all__ = [
     "SubspaceMixture",
     "__version__",
     "bootstrap_subspaces",
+    "compare_factorizations",
     "consensus_subspaces",
     "data",
     "get",
@@ -47,6 +53,7 @@ __all__ = [
     "pl",
     "pp",
     "report",
+    "select_factors",
     "select_mixture",
     "select_subspaces",
     "tl",
@@ -62,8 +69,10 @@ _HOMES = {
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",
+    "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",
     "load": "lowdim.io",
+    "select_factors": "lowdim.factorization",
     "select_mixture": "lowdim.mixture",
     "select_subspaces": "lowdim.mixture",
 }

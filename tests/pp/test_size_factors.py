@@ -14,9 +14,8 @@ from lowdim.factorization._size_factors import like_fitted, size_factors_of
 def median_ratios(counts: np.ndarray) -> np.ndarray:
     """The definition, row by row."""
     logs = np.log(np.where(counts > 0, counts, 1))
-    sizes = np.array(
-        [np.median((log - logs.mean(0))[row > 0]) for log, row in zip(logs, counts, strict=False)]
-    )
+    ratios = logs - logs.mean(0)
+    sizes = np.array([np.median(own[row > 0]) for own, row in zip(ratios, counts, strict=True)])
     return np.exp(sizes - sizes.mean())
 
 

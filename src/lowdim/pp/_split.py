@@ -44,8 +44,8 @@ def train_test_split(
 
     Returns
     -------
-    None or AnnData, with ``obs[key_added]``, boolean: True for ``round(fraction * n)`` of the n rows
-    of every sample, but at least one and, where it has two rows, not all.
+    None or AnnData, with ``obs[key_added]``, boolean: True for ``round(fraction * n)`` of the n
+    rows of every sample, but at least one and, where it has two rows, not all.
 
     Raises
     ------
