@@ -14,7 +14,7 @@ from lowdim.factorization._held_out import splits_by_place
 from lowdim.factorization.selection import _best
 from lowdim.metrics import constant_rates, poisson_deviance
 
-FAST: dict[str, Any] = {"inducing": 100, "n_init": 2, "max_iter": 15, "random_state": 0}
+FAST: dict[str, Any] = {"inducing": 100, "n_init": 4, "max_iter": 15, "random_state": 0}
 QUILT = ld.data.simulate_spatial("quilt", n_genes=40, random_state=1)
 
 

@@ -72,7 +72,7 @@ def splits_by_place(
 def seeded(estimator: Any, rng: np.random.Generator) -> Any:
     """An unfitted copy that repeats: it gets a seed if it has none."""
     model = clone(estimator)
-    if model.random_state is None:
+    if model.get_params().get("random_state", 0) is None:
         model.set_params(random_state=int(rng.integers(2**31)))
     return model
 

@@ -86,8 +86,9 @@ def select_factors(
     X : array-like, sparse, DataFrame, AnnData, row source or path, shape (N, J)
     coordinates : array-like of shape (N, D)
     estimator : SpatialFactorization, HybridSpatialFactorization or the like
-        With all settings but the numbers of factors; it is not changed. Anything with
-        ``fit(X, coordinates)`` and ``predict(coordinates, size_factors)`` will do.
+        With all settings but the numbers of factors; it is not changed. Another one needs the
+        argument `n_factors`, ``fit(X, coordinates)``, ``predict(coordinates, size_factors)``,
+        `converged_` and `n_iter_`.
     n_factors : int or iterable of int, default=10
         Numbers of factors to try; a number means 1 up to it.
     n_spatial : iterable of int, optional
