@@ -17,10 +17,14 @@ import numpy as np
 from _machine import cpu_time
 from _parts import Part, arguments, run
 from _tables import Table, seconds
-from scipy.optimize import linear_sum_assignment
-from scipy.special import xlogy
 
 import lowdim as ld
+from lowdim.metrics import (
+    factor_correlations,
+    nsf_paper_deviance,
+    poisson_deviance,
+    sparsity,
+)
 
 DATASETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
 TRAIN = 1231
@@ -52,25 +56,6 @@ def scenario(name: str) -> dict[str, np.ndarray]:
     folder = Path(os.environ.get("LOWDIM_DATASETS", DATASETS)) / "nsf_simulations"
     with np.load(folder / f"{name}.npz") as stored:
         return {key: stored[key].astype(np.float64) for key in stored.files}
-
-
-def papers_deviance(counts: np.ndarray, rates: np.ndarray) -> float:
-    """The paper's measure: its logarithms are averaged over the counts that are not zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = counts * np.log(counts / rates)
-    return float((logs[np.isfinite(logs)].mean() + (rates - counts).mean(0)).mean())
-
-
-def deviance(counts: np.ndarray, rates: np.ndarray) -> float:
-    """Poisson deviance, mean over all entries."""
-    return float(2 * (xlogy(counts, counts / rates) - counts + rates).mean())
-
-
-def least_correlation(truth: np.ndarray, found: np.ndarray) -> float:
-    """Of factors matched one to one."""
-    k = truth.shape[1]
-    both = np.abs(np.corrcoef(truth.T, found.T)[:k, k:])
-    return float(both[linear_sum_assignment(-both)].min())
 
 
 def spatial_share(factors: np.ndarray, loadings: np.ndarray, n_spatial: int) -> np.ndarray:
@@ -108,11 +93,11 @@ def spatial(_: argparse.Namespace) -> Table:
         rates = model.predict(places[TRAIN:])
         table.add(
             *(f"S{number}", str(truth.shape[1])),
-            f"{papers_deviance(counts[TRAIN:], rates):.2f}",
+            f"{nsf_paper_deviance(counts[TRAIN:], rates):.2f}",
             f"{published:.2f}",
-            f"{deviance(counts[TRAIN:], rates):.2f}",
-            f"{least_correlation(truth[:TRAIN], np.exp(model.log_factors_)):.3f}",
-            f"{(model.loadings_ == 0).mean():.2f}",
+            f"{poisson_deviance(counts[TRAIN:], rates) / rates.size:.2f}",
+            f"{factor_correlations(truth[:TRAIN], np.exp(model.log_factors_)).min():.3f}",
+            f"{sparsity(model.loadings_):.2f}",
             *(seconds(cost), seconds(cpu)),
         )
     return table
@@ -139,7 +124,7 @@ def mixed(_: argparse.Namespace) -> Table:
         found = spatial_share(np.exp(model.log_factors_), model.loadings_, t)
         table.add(
             *(f"S{number}", f"{truth.shape[1]}, {t}"),
-            f"{papers_deviance(counts[TRAIN:], model.predict(places[TRAIN:])):.2f}",
+            f"{nsf_paper_deviance(counts[TRAIN:], model.predict(places[TRAIN:])):.2f}",
             f"{published:.2f}",
             f"{np.abs(found - expected).sum():.2f}",
             f"{far:.2f}",

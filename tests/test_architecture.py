@@ -15,7 +15,7 @@ LAYERS = [
     {"distributed"},
     {"mixture", "cluster", "factorization", "embedding", "samples"},
     {"neighbors", "affinities", "likelihoods", "kernels", "transport"},
-    {"math"},
+    {"math", "metrics"},
     {"data"},
     {
         "_compile",

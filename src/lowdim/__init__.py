@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 from lowdim._version import __version__
 
 if TYPE_CHECKING:
-    from lowdim import data, get, kspaces, pl, report, tl
+    from lowdim import data, get, kspaces, metrics, pl, pp, report, tl
     from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
         PoissonNMF,
         SpatialFactorization,
+        compare_factorizations,
+        select_factors,
     )
     from lowdim.io import load
     from lowdim.mixture import (
@@ -45,19 +47,23 @@ __all__ = [
     "SubspaceMixture",
     "__version__",
     "bootstrap_subspaces",
+    "compare_factorizations",
     "consensus_subspaces",
     "data",
     "get",
     "kspaces",
     "load",
+    "metrics",
     "pl",
+    "pp",
     "report",
+    "select_factors",
     "select_mixture",
     "select_subspaces",
     "tl",
 ]
 
-_MODULES = frozenset({"data", "get", "kspaces", "pl", "report", "tl"})
+_MODULES = frozenset({"data", "get", "kspaces", "metrics", "pl", "pp", "report", "tl"})
 _HOMES = {
     "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
@@ -69,8 +75,10 @@ _HOMES = {
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",
+    "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",
     "load": "lowdim.io",
+    "select_factors": "lowdim.factorization",
     "select_mixture": "lowdim.mixture",
     "select_subspaces": "lowdim.mixture",
 }

@@ -3,5 +3,14 @@
 from lowdim.data.demo import pbmc68k
 from lowdim.data.simulate import SimulatedSubspaces, subspaces, toy
 from lowdim.data.sources import RowSource, as_rows
+from lowdim.data.spatial_scenarios import simulate_spatial
 
-__all__ = ["RowSource", "SimulatedSubspaces", "as_rows", "pbmc68k", "subspaces", "toy"]
+__all__ = [
+    "RowSource",
+    "SimulatedSubspaces",
+    "as_rows",
+    "pbmc68k",
+    "simulate_spatial",
+    "subspaces",
+    "toy",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._fit import Settings, factors_of_new_rows, fit_factors
 from lowdim.factorization._jensen import monte_carlo_bound
 from lowdim.factorization._places import check_coordinates
-from lowdim.factorization._size_factors import size_factors_of, size_unit, totals_of
+from lowdim.factorization._size_factors import MedianRatios, TotalUnit, rule_of, size_factors_of
 from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization._space import Space
 from lowdim.kernels import KERNELS
@@ -47,10 +47,9 @@ ABSENT: dict[str, Any] = {
 class Factors(BaseEstimator):
     """Rows as sums over factors; how these depend on places is up to the estimator."""
 
-    #: Fitted attributes that are not kept in files by themselves.
-    _derived: ClassVar[tuple[str, ...]] = ("_fit",)
     random_state: Any
     size_factors: Any
+    _size_rule: TotalUnit | MedianRatios | None
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -63,15 +62,14 @@ class Factors(BaseEstimator):
         n = len(values)
         codes, names = check_samples(samples, n)
         places = check_coordinates(coordinates, n) if n_spatial else None
-        totals = totals_of(values)
-        unit = size_unit(self._sizes, totals)
-        data = Data(values, size_factors_of(self._sizes, totals, unit), places, codes)
+        rule = rule_of(self._sizes, values)
+        data = Data(values, size_factors_of(self._sizes, rule, values), places, codes)
         path = getattr(self, "checkpoint", None)
         params = {**self.get_params(), "checkpoint": None, "verbose": 0}
         checkpoint = None if path is None else Checkpoint.of(path, data, params)
         with threads_for(values.size):
             fit = fit_factors(data, settings, generator(self.random_state), checkpoint)
-        self._size_unit_, self.samples_ = unit, names
+        self._size_rule, self.samples_ = rule, names
         self._set(fit, data.sizes)
         if not fit.course.converged:
             warnings.warn(
@@ -223,12 +221,12 @@ class Factors(BaseEstimator):
         source = read_rows(self, X, reset=False, counts=self._counted, allow_nan=True)
         values = _dense(source)
         n = len(values)
-        wanted = self._sizes if size_factors is None else size_factors
-        if wanted is not None and not isinstance(wanted, str) and size_factors is None:
+        if self._size_rule is None and size_factors is None and self._sizes is not None:
             raise ValueError(
                 "size_factors of the new rows must be given: those of the fit were given as well."
             )
-        sizes = size_factors_of(wanted, totals_of(values), self._size_unit_)
+        rule = self._size_rule if size_factors is None else None
+        sizes = size_factors_of(size_factors, rule, values)
         old, space, places = self._fit.space, None, None
         codes, _ = check_samples(samples, n)
         settings = self._settings(0)
@@ -259,11 +257,13 @@ class Factors(BaseEstimator):
         header = {
             "class": type(self).__name__,
             "params": _storage.plain(self.get_params()),
-            "size_unit": self._size_unit_,
+            "size_unit": None if self._size_rule is None else self._size_rule.unit,
             "n_features_in": self.n_features_in_,
         }
         arrays = arrays_of(self._fit)
         arrays |= {"sizes": self.size_factors_, "samples": self.samples_}
+        if isinstance(self._size_rule, MedianRatios):
+            arrays["size_reference"] = self._size_rule.reference
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in"] = self.feature_names_in_
         _storage.write(path, header, arrays)
@@ -274,7 +274,11 @@ class Factors(BaseEstimator):
         header, arrays = _storage.read(path, expected=cls.__name__)
         model = cls()
         model.set_params(**header["params"])
-        model._size_unit_, model.samples_ = header["size_unit"], arrays.pop("samples")
+        model._size_rule, model.samples_ = None, arrays.pop("samples")
+        if "size_reference" in arrays:
+            model._size_rule = MedianRatios(arrays.pop("size_reference"), header["size_unit"])
+        elif header["size_unit"] is not None:
+            model._size_rule = TotalUnit(header["size_unit"])
         model.n_features_in_ = header["n_features_in"]
         if "feature_names_in" in arrays:
             model.feature_names_in_ = arrays.pop("feature_names_in")

@@ -1,0 +1,127 @@
+"""Fits to a part of the rows, and what they expect of the others."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.model_selection import GroupShuffleSplit
+
+from lowdim._validation import check_in
+from lowdim.data.sources import RowSource
+from lowdim.data.subset import SubsetRows
+from lowdim.factorization._size_factors import rule_of, size_factors_of
+from lowdim.metrics import constant_rates
+from lowdim.mixture._counts.size_factors import check_size_factors
+
+#: Size factors of rows held out: by the estimator's rule from their own counts, or one.
+HELD_OUT_SIZES = ("own", "one")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to fit and rows to hold out, ascending."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A fit to the rows of a split, and the rows held out.
+
+    Attributes
+    ----------
+    model : the fitted estimator
+    train_values, values : ndarray of shape (n, J)
+    train_constant, constant : ndarray of shape (n, J)
+        What constant rates expect, those of the rows that were fitted.
+    expected : ndarray of shape (n, J)
+        What the fit expects of the rows held out.
+    cpu_seconds, wall_seconds : float
+        Of the fit; CPU time is that of all threads of the process.
+    """
+
+    model: Any
+    train_values: np.ndarray
+    values: np.ndarray
+    train_constant: np.ndarray
+    constant: np.ndarray
+    expected: np.ndarray
+    cpu_seconds: float
+    wall_seconds: float
+
+
+def splits_by_place(
+    coordinates: np.ndarray, held_out: float, n_splits: int, rng: np.random.Generator
+) -> list[Split]:
+    """Random splits; rows at one place stay together, so that none is known by its twin."""
+    places, own = np.unique(coordinates, axis=0, return_inverse=True)
+    if len(places) < 2:
+        raise ValueError("coordinates has one place only; pass at least two to hold some out.")
+    splitter = GroupShuffleSplit(
+        n_splits, test_size=held_out, random_state=int(rng.integers(2**31))
+    )
+    parts = splitter.split(own, groups=own.ravel())
+    return [Split(np.sort(train), np.sort(test)) for train, test in parts]
+
+
+def seeded(estimator: Any, rng: np.random.Generator) -> Any:
+    """An unfitted copy that repeats: it gets a seed if it has none."""
+    model = clone(estimator)
+    if model.get_params().get("random_state", 0) is None:
+        model.set_params(random_state=int(rng.integers(2**31)))
+    return model
+
+
+def fit_split(
+    estimator: Any, source: RowSource, coordinates: np.ndarray, split: Split, sizes: str
+) -> HeldOut:
+    """Fit a copy of the estimator to the rows to fit, and ask it about the others.
+
+    The size factor of a row held out comes from its own total (or ratios) in the unit of the rows
+    that were fitted; with `sizes` "one" nothing of it is used.
+    """
+    model = clone(estimator)
+    wanted = model.get_params().get("size_factors")
+    given = None
+    if wanted is not None and not isinstance(wanted, str):
+        given = check_size_factors(wanted, source.n_rows)
+        model.set_params(size_factors=given[split.train])
+    cpu, wall = time.process_time(), time.perf_counter()
+    model.fit(SubsetRows(source, split.train), coordinates[split.train])
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    train_values, values = (dense_rows(source, part) for part in (split.train, split.test))
+    if given is None:
+        rule = rule_of(wanted, train_values)
+        train_sizes, own = (size_factors_of(None, rule, v) for v in (train_values, values))
+    else:
+        train_sizes, own = given[split.train], given[split.test]
+    if sizes == "one":
+        own = np.ones(len(values))
+    rates = constant_rates(train_values, train_sizes)
+    options = {} if wanted is None else {"size_factors": own}
+    return HeldOut(
+        model=model,
+        train_values=train_values,
+        values=values,
+        train_constant=np.outer(train_sizes, rates),
+        constant=np.outer(own, rates),
+        expected=model.predict(coordinates[split.test], **options),
+        cpu_seconds=cpu,
+        wall_seconds=wall,
+    )
+
+
+def dense_rows(source: RowSource, index: np.ndarray) -> np.ndarray:
+    """Some rows as an array, float64."""
+    rows = source.take(index)
+    return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray(), dtype=np.float64)
+
+
+def check_held_out_sizes(value: Any) -> str:
+    """The argument `held_out_size_factors`."""
+    return check_in(value, "held_out_size_factors", HELD_OUT_SIZES)

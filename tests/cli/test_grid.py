@@ -1,0 +1,50 @@
+"""Configurations from a file, fitted to a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+import lowdim as ld
+from lowdim.cli._grid import run_grid
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    adata = ad.AnnData(rng.normal(size=(50, 4)))
+    adata.layers["counts"] = rng.poisson(3.0, size=(50, 4)).astype(float)
+    adata.obsm["spatial"] = rng.uniform(size=(50, 2))
+    ld.pp.train_test_split(adata, 0.8)
+    adata.write_h5ad(tmp_path / "data.h5ad")
+    return tmp_path / "data.h5ad"
+
+
+def test_files_in_and_a_table_out(stored: Path, tmp_path: Path) -> None:
+    configurations = tmp_path / "fits.json"
+    grid = {"model": "nsf", "n_factors": [1, 2], "n_init": 1, "random_state": 0}
+    configurations.write_text(json.dumps(grid))
+    output = tmp_path / "fits.csv"
+    table = run_grid(
+        str(stored), str(configurations), output, layer="counts", train_key="train", verbose=0
+    )
+    assert table["n_train"].tolist() == [40, 40]
+    assert table["error"].isna().all()
+    assert pd.read_csv(output)["n_factors"].tolist() == [1, 2]
+
+
+def test_what_is_missing_is_named(stored: Path, tmp_path: Path) -> None:
+    output = tmp_path / "fits.csv"
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(ValueError, match="is not a JSON file"):
+        run_grid(str(stored), tmp_path / "bad.json", output)
+    with pytest.raises(ValueError, match="'xy' is not a key of obsm"):
+        run_grid(str(stored), [{"model": "nsf"}], output, spatial_key="xy")
+    with pytest.raises(ValueError, match="'fit' is not a column of obs"):
+        run_grid(str(stored), [{"model": "nsf"}], output, train_key="fit")
+    assert not output.exists()

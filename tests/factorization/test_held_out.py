@@ -1,0 +1,94 @@
+"""Rows held out: what a fit knows of them, and what is asked about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+
+from lowdim import SpatialFactorization
+from lowdim.data import as_rows
+from lowdim.factorization._held_out import Split, fit_split, splits_by_place
+
+RNG = np.random.default_rng(0)
+PLACES = RNG.uniform(size=(30, 2))
+COUNTS = RNG.poisson(4.0, size=(30, 5)) * RNG.integers(1, 5, size=(30, 1))
+SPLIT = Split(np.arange(24), np.arange(24, 30))
+
+
+class Recorder(BaseEstimator):
+    """Expects the column means; keeps what it was given."""
+
+    def __init__(self, size_factors: Any = "mean", random_state: Any = None) -> None:
+        self.size_factors = size_factors
+        self.random_state = random_state
+
+    def fit(self, X: Any, coordinates: np.ndarray) -> Recorder:
+        self.rows_ = X.rows(0, X.n_rows)
+        self.places_ = coordinates
+        return self
+
+    def predict(self, coordinates: np.ndarray, size_factors: Any = 1.0) -> np.ndarray:
+        return np.outer(np.ones(len(coordinates)) * size_factors, np.arange(1.0, 6.0))
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("mean", COUNTS[24:].sum(1) / COUNTS[:24].sum(1).mean()),
+        ("median", COUNTS[24:].sum(1) / np.median(COUNTS[:24].sum(1))),
+        (np.arange(1.0, 31.0), np.arange(25.0, 31.0)),
+        (None, np.ones(6)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
+def test_sizes_are_in_the_unit_of_the_fitted_rows(rule: Any, expected: np.ndarray, kind) -> None:
+    fit = fit_split(Recorder(rule), as_rows(kind(COUNTS)), PLACES, SPLIT, "own")
+    np.testing.assert_allclose(fit.expected[:, 0], expected)
+    np.testing.assert_array_equal(fit.model.places_, PLACES[:24])
+    np.testing.assert_array_equal(fit.train_values, COUNTS[:24])
+    np.testing.assert_array_equal(fit.values, COUNTS[24:])
+    if isinstance(rule, np.ndarray):
+        np.testing.assert_array_equal(fit.model.size_factors, np.arange(1.0, 25.0))
+    # Constant rates have the totals of the columns among the fitted rows, and the same sizes.
+    np.testing.assert_allclose(fit.train_constant.sum(0), COUNTS[:24].sum(0))
+    ratios = fit.constant / fit.constant[:1]
+    np.testing.assert_allclose(ratios[:, 0], expected / expected[0])
+
+
+def test_one_uses_nothing_of_a_row_held_out() -> None:
+    other = COUNTS.copy()
+    other[24:] *= 7
+    for counts in (COUNTS, other):
+        fit = fit_split(Recorder("mean"), as_rows(counts), PLACES, SPLIT, "one")
+        np.testing.assert_array_equal(fit.expected[:, 0], 1)
+        np.testing.assert_allclose(fit.constant[0], fit.constant[1])
+
+
+def test_a_fit_does_not_depend_on_rows_held_out() -> None:
+    model = SpatialFactorization(2, size_factors="mean", n_init=2, random_state=0)
+    other = COUNTS.copy()
+    other[24:] = RNG.poisson(50.0, size=(6, 5))
+    fits = [fit_split(model, as_rows(c), PLACES, SPLIT, "own") for c in (COUNTS, other)]
+    np.testing.assert_array_equal(fits[0].model.loadings_, fits[1].model.loadings_)
+    alone = model.fit(COUNTS[:24], PLACES[:24])
+    np.testing.assert_array_equal(fits[0].model.loadings_, alone.loadings_)
+    sizes = COUNTS[24:].sum(1) / COUNTS[:24].sum(1).mean()
+    np.testing.assert_allclose(fits[0].expected, alone.predict(PLACES[24:], sizes))
+
+
+def test_rows_at_one_place_stay_together() -> None:
+    places = np.repeat(PLACES[:10], 3, axis=0)
+    splits = splits_by_place(places, 0.2, 5, np.random.default_rng(0))
+    assert len(splits) == 5
+    for split in splits:
+        assert len(split.test) == 6
+        np.testing.assert_array_equal(np.sort(np.r_[split.train, split.test]), np.arange(30))
+        assert not set(map(tuple, places[split.train])) & set(map(tuple, places[split.test]))
+    assert len({tuple(split.test) for split in splits}) > 1
+    with pytest.raises(ValueError, match="one place only"):
+        splits_by_place(np.ones((4, 2)), 0.5, 1, np.random.default_rng(0))
