@@ -107,8 +107,8 @@ def select_factors(
         "elbow" takes the number at which the curve is farthest below the line between its ends: the
         numbers to try must begin too low and end too high. "one_standard_error" takes the smallest
         size whose deviance is within one standard error of the lowest; with few inducing points it
-        often has a factor or two too many. "auto" is the elbow, and one standard error where there are fewer than three sizes
-        or pairs of them.
+        often has a factor or two too many. "auto" is the elbow, and one standard error where there
+        are fewer than three sizes or pairs of them.
     held_out : float, default=0.05
         Share of the places held out in a split.
     n_splits : int, default=3
