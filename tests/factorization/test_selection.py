@@ -36,6 +36,8 @@ def test_the_four_factors_of_a_quilt_are_counted() -> None:
     )
     assert found.n_factors_ == 4
     assert found.n_spatial_ is None
+    assert found.rule == "elbow"
+    assert _best(found.table, "one_standard_error") == 2
     assert found.table["n_factors"].tolist() == [2, 3, 4, 5, 6]
     assert found.best_estimator_.loadings_.shape == (40, 4)
     assert len(found.best_estimator_.factors_) == QUILT.n_obs
@@ -72,6 +74,7 @@ def test_pairs_of_factors_and_spatial_ones() -> None:
     pairs = found.table[["n_factors", "n_spatial"]].to_numpy().tolist()
     assert pairs == [[2, 1], [3, 1], [3, 2]]
     assert found.best_estimator_.n_spatial == found.n_spatial_
+    assert found.rule == "one_standard_error"
     assert model.n_factors == 10  # what was given stays
 
 
@@ -89,13 +92,19 @@ def test_the_seed_decides_and_jobs_do_not() -> None:
     assert not np.allclose(tables[0].table["deviance"], tables[2].table["deviance"])
 
 
-def test_the_smallest_within_a_standard_error() -> None:
+def test_rules_are_what_they_say() -> None:
     table = pd.DataFrame(
-        {"deviance": [5.0, 2.3, 2.1, 2.0, 2.05], "standard_error": [0.9, 0.1, 0.1, 0.2, 0.4]}
+        {
+            "n_factors": [1, 2, 3, 4, 5],
+            "deviance": [5.0, 2.4, 2.1, 2.0, 2.05],
+            "standard_error": [0.9, 0.1, 0.1, 0.2, 0.4],
+        }
     )
-    assert _best(table, True) == 2
-    assert _best(table, False) == 3
-    assert _best(table.assign(standard_error=np.nan), True) == 3
+    assert _best(table, "elbow") == 1  # 2.95 (1 - 1/4) - 0.35 is the farthest below the line
+    assert _best(table, "one_standard_error") == 2
+    assert _best(table, "lowest") == 3
+    assert _best(table.assign(standard_error=np.nan), "one_standard_error") == 3
+    assert _best(table.assign(deviance=[2.0, 1.9, 2.2, 2.5, 3.0]), "elbow") == 1
 
 
 @pytest.mark.parametrize(
@@ -108,6 +117,8 @@ def test_the_smallest_within_a_standard_error() -> None:
         ({"estimator": HybridSpatialFactorization(), "n_spatial": [9], "n_factors": [2]},
          ValueError, "below one of n_factors"),
         ({"criterion": "bic"}, ValueError, "criterion='bic'"),
+        ({"rule": "bend"}, ValueError, "rule='bend'"),
+        ({"rule": "elbow", "n_factors": 2}, ValueError, "needs three n_factors"),
         ({"held_out": 1}, ValueError, "held_out=1"),
         ({"n_splits": 0}, ValueError, "n_splits=0"),
         ({"held_out_size_factors": None}, ValueError, "held_out_size_factors=None"),

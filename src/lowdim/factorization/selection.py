@@ -26,8 +26,10 @@ from lowdim.factorization._held_out import (
 from lowdim.factorization._places import check_coordinates
 from lowdim.metrics import gaussian_deviance, poisson_deviance
 from lowdim.mixture._jobs import in_jobs
+from lowdim.mixture.sizes import elbow_of
 
 CRITERIA = ("poisson", "squared_error")
+RULES = ("elbow", "one_standard_error", "lowest")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class FactorSelection:
         ``converged`` (share of the fits), ``n_iter`` (mean).
     criterion : str
         "poisson" or "squared_error".
+    rule : str
+        "elbow", "one_standard_error" or "lowest".
     n_factors_ : int
         The number chosen.
     n_spatial_ : int or None
@@ -53,6 +57,7 @@ class FactorSelection:
 
     table: pd.DataFrame
     criterion: str
+    rule: str
     n_factors_: int
     n_spatial_: int | None
     best_estimator_: Any
@@ -66,7 +71,7 @@ def select_factors(
     n_factors: int | Iterable[int] = 10,
     n_spatial: Iterable[int] | None = None,
     criterion: str = "auto",
-    one_standard_error: bool = True,
+    rule: str = "auto",
     held_out: float = 0.05,
     n_splits: int = 3,
     held_out_size_factors: str = "own",
@@ -77,9 +82,9 @@ def select_factors(
     """Choose the number of factors by how well fits predict rows at places held out.
 
     Places are held out at random, the same ones for all sizes, with all rows at a place. Factors
-    that are not needed seldom hurt the prediction: the deviance falls steeply up to the right
-    number and then hardly changes, which is why by default the smallest number within a standard
-    error of the best is taken.
+    that are not needed seldom hurt the prediction, and may even help a little where the true ones
+    have sharp edges: the deviance falls steeply up to the right number and then hardly changes.
+    Look at the table before you take its word.
 
     Parameters
     ----------
@@ -98,9 +103,12 @@ def select_factors(
         Poisson deviance, also of models with dispersions: these are fitted anew for every size,
         and a larger one would make any rate look better. "auto" takes squared errors if the
         estimator's `likelihood` is "gaussian".
-    one_standard_error : bool, default=True
-        The smallest size whose deviance is within one standard error of the lowest; else the
-        lowest.
+    rule : {"auto", "elbow", "one_standard_error", "lowest"}, default="auto"
+        "elbow" takes the number at which the curve is farthest below the line between its ends: the
+        numbers to try must begin too low and end too high. "one_standard_error" takes the smallest
+        size whose deviance is within one standard error of the lowest; with few inducing points it
+        often has a factor or two too many. "auto" is the elbow, and one standard error where there
+        are fewer than three sizes or pairs of them.
     held_out : float, default=0.05
         Share of the places held out in a split.
     n_splits : int, default=3
@@ -128,6 +136,7 @@ def select_factors(
     """
     sizes = _pairs(estimator, n_factors, n_spatial)
     criterion = _check_criterion(criterion, estimator)
+    rule = _check_rule(rule, sizes)
     check_interval(held_out, "held_out", low=0.0, high=1.0, closed="neither")
     check_held_out_sizes(held_out_size_factors)
     source = as_rows(X)
@@ -150,9 +159,9 @@ def select_factors(
     table = pd.DataFrame(
         [_row(size, fits[i * n_splits : (i + 1) * n_splits]) for i, size in enumerate(sizes)]
     )
-    best = sizes[_best(table, one_standard_error)]
+    best = sizes[_best(table, rule)]
     chosen = model.set_params(**best).fit(source, coordinates)
-    return FactorSelection(table, criterion, best["n_factors"], best.get("n_spatial"), chosen)
+    return FactorSelection(table, criterion, rule, best["n_factors"], best.get("n_spatial"), chosen)
 
 
 def _pairs(estimator: Any, n_factors: Any, n_spatial: Any) -> list[dict[str, int]]:
@@ -186,6 +195,19 @@ def _check_criterion(criterion: Any, estimator: Any) -> str:
     return "squared_error" if gaussian else "poisson"
 
 
+def _check_rule(rule: Any, sizes: list[dict[str, int]]) -> str:
+    check_in(rule, "rule", ("auto", *RULES))
+    curve = len(sizes) >= 3 and "n_spatial" not in sizes[0]
+    if rule == "auto":
+        return "elbow" if curve else "one_standard_error"
+    if rule == "elbow" and not curve:
+        raise ValueError(
+            "rule='elbow' needs three n_factors or more, and no n_spatial; pass "
+            "'one_standard_error' or 'lowest'."
+        )
+    return str(rule)
+
+
 def _quality(fit: HeldOut, criterion: str) -> dict[str, Any]:
     """Deviance of each row held out, mean over columns, with that of constant rates."""
     deviance = poisson_deviance if criterion == "poisson" else gaussian_deviance
@@ -214,11 +236,14 @@ def _row(size: dict[str, int], fits: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _best(table: pd.DataFrame, one_standard_error: bool) -> int:
+def _best(table: pd.DataFrame, rule: str) -> int:
     """The row of the table that is chosen."""
-    lowest = int(table["deviance"].argmin())
-    if not one_standard_error:
-        return lowest
-    # A single row held out has no standard error.
-    limit = table["deviance"][lowest] + np.nan_to_num(table["standard_error"][lowest])
-    return int((table["deviance"] <= limit).argmax())
+    deviance = table["deviance"].to_numpy()
+    lowest = int(deviance.argmin())
+    if rule == "elbow" and deviance[-1] < deviance[0]:
+        return elbow_of(table["n_factors"].to_numpy(float), deviance)
+    if rule == "one_standard_error":
+        # A single row held out has no standard error.
+        limit = deviance[lowest] + np.nan_to_num(table["standard_error"][lowest])
+        return int((deviance <= limit).argmax())
+    return lowest
