@@ -159,5 +159,5 @@ def test_what_is_missing_is_told(factorized: ad.AnnData) -> None:
     with pytest.raises(ValueError, match="3 spatial factors of 3"):
         ld.get.spatial_importance(factorized)
     del factorized.obsm[KEY]
-    with pytest.raises(ValueError, match="adata.obsm has no 'spatial_factors'; run the fit again"):
+    with pytest.raises(ValueError, match=r"adata.obsm has no 'spatial_factors'; run the fit again"):
         ld.get.factors(factorized)

@@ -95,6 +95,6 @@ def test_slides_have_maps_of_their_own(factorized: ad.AnnData, tmp_path: Path) -
 
 
 def test_labels_that_do_not_exist(factorized: ad.AnnData, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="labels='none' is not in adata.obs"):
+    with pytest.raises(ValueError, match=r"labels='none' is not in adata.obs"):
         page_of(factorized, tmp_path, labels="none")
     assert not (tmp_path / "report.html").exists()

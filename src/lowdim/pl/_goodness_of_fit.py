@@ -116,8 +116,8 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str], *, counted: boo
     for j in np.argsort(-deviances, kind="stable")[:_NAMED]:
         if known[j]:
             ax.annotate(
-                short_name(genes[j]), (means[j], deviances[j]), xytext=(-3, 3), textcoords="offset points",
-                ha="right", fontsize="small", color=INK,
+                short_name(genes[j]), (means[j], deviances[j]), xytext=(-3, 3),
+                textcoords="offset points", ha="right", fontsize="small", color=INK,
             )  # fmt: skip
     if counted:
         ax.set_xscale("log")
