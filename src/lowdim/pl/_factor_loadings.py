@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+_MOST_LETTERS = 18
+"""Of a gene's name; Ensembl's have as many."""
+
+
 def factor_loadings(source: Any, factor: int | None, n_genes: int, key: str, ax: Any) -> Any:
     """See `lowdim.pl.loadings`."""
     fit = read_factors(source, key)
@@ -38,6 +42,11 @@ def factor_loadings(source: Any, factor: int | None, n_genes: int, key: str, ax:
     return panels if factor is None else panels[0]
 
 
+def short_name(gene: str) -> str:
+    """A name that leaves room for the drawing."""
+    return gene if len(gene) <= _MOST_LETTERS else gene[: _MOST_LETTERS - 1] + "…"
+
+
 def _draw(ax: Axes, fit: FittedSpatialFactors, k: int, table: pd.DataFrame, n_lines: int) -> None:
     """Bars of one factor, the gene that marks it most on top, in room for so many lines."""
     values = table["loading"].to_numpy()
@@ -50,7 +59,7 @@ def _draw(ax: Axes, fit: FittedSpatialFactors, k: int, table: pd.DataFrame, n_li
                 f"{share:.0%}", (max(value, 0.0), height), xytext=(3, 0),
                 textcoords="offset points", va="center", fontsize="x-small", color="0.4",
             )  # fmt: skip
-    ax.set_yticks(heights, table["gene"], fontsize="small")
+    ax.set_yticks(heights, [short_name(gene) for gene in table["gene"]], fontsize="small")
     ax.set_ylim(n_lines - 0.4, -0.6)
     ax.margins(x=0.18)
     ax.spines[["top", "right"]].set_visible(False)

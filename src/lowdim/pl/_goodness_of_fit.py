@@ -10,6 +10,7 @@ from lowdim._validation import check_in
 from lowdim.get._fit_quality import FitQuality, fit_quality
 from lowdim.get._fitted_factors import read_factors, read_places
 from lowdim.pl._colors import INK, PALETTE
+from lowdim.pl._factor_loadings import short_name
 from lowdim.pl._figure import settle, several_axes
 from lowdim.pl._tissue import draw_rows
 
@@ -115,8 +116,8 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str], *, counted: boo
     for j in np.argsort(-deviances, kind="stable")[:_NAMED]:
         if known[j]:
             ax.annotate(
-                genes[j], (means[j], deviances[j]), xytext=(-3, 3), textcoords="offset points",
-                ha="right", fontsize="small", color=INK,
+                short_name(genes[j]), (means[j], deviances[j]), xytext=(-3, 3),
+                textcoords="offset points", ha="right", fontsize="small", color=INK,
             )  # fmt: skip
     if counted:
         ax.set_xscale("log")

@@ -10,6 +10,7 @@ from lowdim import get
 from lowdim._validation import check_in, check_positive_int
 from lowdim.get._fitted_factors import read_places
 from lowdim.pl._colors import INK, PALETTE
+from lowdim.pl._factor_loadings import short_name
 from lowdim.pl._figure import settle, several_axes
 from lowdim.pl._tissue import draw_rows
 
@@ -85,7 +86,8 @@ def _draw_genes(ax: Axes, values: pd.Series, n_genes: int) -> None:
     ranks = np.arange(1, len(ordered) + 1)
     ax.plot(ranks, ordered, ".", color=PALETTE[0], markersize=5 if len(ranks) < 200 else 2.5)
     half = min(n_genes, len(ordered)) // 2
-    first, last = ", ".join(ordered.index[:half]), ", ".join(ordered.index[::-1][:half])
+    names = [short_name(str(gene)) for gene in ordered.index]
+    first, last = ", ".join(names[:half]), ", ".join(names[::-1][:half])
     if half:
         for words, place, side in ((first, (0.98, 0.97), "top"), (last, (0.02, 0.03), "bottom")):
             ax.text(

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 
 from lowdim import pl
 from lowdim.get._fitted_factors import read_places
-from lowdim.pl._figure import settle
 from lowdim.pl._heatmap import draw_shares
 from lowdim.pl._tissue import panel_size, tissue_of
 
@@ -220,7 +219,6 @@ def _panels(
     for empty in grid[n:]:
         empty.remove()
     draw(grid[:n])
-    settle(figure)
     return _encode(figure, alt)
 
 
