@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from lowdim._progress import reports
+from lowdim.factorization._choice import basis_of, process_over, resolution
 from lowdim.factorization._engine import Course, Model, State, run
-from lowdim.factorization._places import Places, inducing_points
-from lowdim.factorization._processes import ExactProcess, InducingProcess, Process
+from lowdim.factorization._places import Places
+from lowdim.factorization._processes import Process
 from lowdim.factorization._rates import Rates
 from lowdim.factorization._start import first_state
 from lowdim.kernels import Kernel
@@ -33,7 +34,7 @@ class Settings:
     length_scale : float, ndarray of shape (D,) or None
         In the user's units; None is automatic.
     amplitude, nugget : float
-    inducing : "auto", "all", int or array
+    inducing : "auto", "all", "hilbert", int or array
     n_init, max_iter : int
     tol : float
     prune : bool
@@ -134,10 +135,9 @@ def _process(
     places: Places, settings: Settings, like: torch.Tensor, rng: np.random.Generator
 ) -> tuple[Process, np.ndarray]:
     """The prior of all spatial factors, and its length scale in the user's units."""
-    inducing = inducing_points(settings.inducing, places, rng)
+    basis = basis_of(settings.inducing, places, rng)
     if settings.length_scale is None:
-        n_points = places.n_unique if inducing is None else min(len(inducing), places.n_unique)
-        scale = np.array([NEIGHBOR_DISTANCES * places.spacing(n_points)])
+        scale = np.array([NEIGHBOR_DISTANCES * places.spacing(resolution(basis, places))])
     else:
         scale = np.atleast_1d(np.asarray(settings.length_scale, float)) / places.scale
     kernel = Kernel(
@@ -146,8 +146,4 @@ def _process(
         torch.tensor(settings.amplitude).to(like),
     )
     points = torch.from_numpy(places.points).to(like)
-    if inducing is None:
-        return ExactProcess.of(points, kernel, settings.nugget), scale * places.scale
-    others = torch.from_numpy(inducing).to(like)
-    process = InducingProcess.of(points, others, kernel, settings.nugget)
-    return process, scale * places.scale
+    return process_over(points, basis, kernel, settings.nugget), scale * places.scale

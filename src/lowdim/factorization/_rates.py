@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 #: Values of counts that are worked on at once.
-CHUNK_VALUES = 2**22
+CHUNK_VALUES = 2**18
 #: Rates are not smaller.
 TINY = 1e-10
 

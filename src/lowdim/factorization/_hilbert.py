@@ -1,0 +1,274 @@
+"""Gaussian processes in Hilbert space: sines over a box, for any number of places.
+
+``g = Phi u + rest`` with ``u ~ N(0, I)``. The columns of Phi are eigenfunctions of the Laplacian on
+a box around the places, ``prod_k sin(j_k theta_k) / sqrt(b_k)`` with ``theta_k`` from 0 to pi along
+axis k, times the root of the kernel's spectral density at their frequencies (Solin and Sarkka 2020,
+Hilbert space methods for reduced-rank Gaussian process regression).
+
+A product of two such functions is a sum of cosines, ``2 sin(a t) sin(b t) = cos((a - b) t) -
+cos((a + b) t)``. So the M x M matrix ``Phi' diag(l2) Phi`` follows from about 2^D M sums over the
+places, and all variances ``diag(Phi S Phi')`` from as many coefficients: both cost O(N M) where
+other bases need O(N M^2), and no N x M matrix is ever made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from lowdim.factorization._processes import Posterior, cholesky
+from lowdim.kernels import Kernel
+
+#: The box reaches so many length scales beyond the outermost places: the process is zero at walls.
+MARGIN = 1.75
+#: Frequencies that are kept, in units of one over the length scale, unless functions are too many.
+HIGHEST = 7.0
+#: Functions at most, unless the caller says.
+MOST_FUNCTIONS = 1024
+#: Coordinates at most: functions multiply with every axis.
+MOST_AXES = 3
+#: Values of rows' tables that are worked on at once.
+CHUNK_VALUES = 2**18
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where the functions live.
+
+    Attributes
+    ----------
+    centre, half : (D,)
+        Its middle, and b: half its sides.
+    counts : tuple of int
+        Functions along every axis.
+    """
+
+    centre: Tensor
+    half: Tensor
+    counts: tuple[int, ...]
+
+    @classmethod
+    def around(cls, places: Tensor, kernel: Kernel, n_functions: int) -> Box:
+        """With a margin for the kernel, and frequencies to match its length scales."""
+        low, high = places.amin(0), places.amax(0)
+        scale = kernel.length_scale.expand(places.shape[1])
+        half = 0.5 * (high - low) + MARGIN * scale
+        per_frequency = 2 / math.pi * half / scale
+        affordable = (n_functions / float(per_frequency.prod())) ** (1 / len(half))
+        counts = (min(HIGHEST, affordable) * per_frequency).int().clamp(min=1).tolist()
+        return cls(0.5 * (low + high), half, tuple(counts))
+
+    def frequencies(self) -> Tensor:
+        """Of every function along every axis, (M, D)."""
+        axes = [
+            math.pi / (2 * b) * torch.arange(1, m + 1, device=b.device, dtype=b.dtype)
+            for m, b in zip(self.counts, self.half, strict=True)
+        ]
+        return torch.cartesian_prod(*axes).reshape(-1, len(axes))
+
+    def tables(self, places: Tensor) -> Tables:
+        """Sines and cosines at given places; they are zero outside the box."""
+        angle = math.pi / 2 * ((places - self.centre) / self.half + 1)
+        inside = ((angle >= 0) & (angle <= math.pi)).all(1)[:, None]
+        sines, cosines = [], []
+        for k, m in enumerate(self.counts):
+            along = angle[:, k, None] * torch.arange(2 * m + 1, device=angle.device)
+            sines.append(torch.sin(along[:, 1 : m + 1]) / self.half[k].sqrt() * inside)
+            cosines.append(torch.cos(along) * inside)
+        return Tables(sines, cosines)
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The M columns of Phi, and sums over places that need only their factors along the axes.
+
+    Attributes
+    ----------
+    box : Box
+    root : (M,)
+        Of the prior variances of the functions' coefficients.
+    pairings : list of (m_k^2, 2 m_k + 1)
+        For every axis, the products of two functions from cosines.
+    """
+
+    box: Box
+    root: Tensor
+    pairings: list[Tensor]
+
+    @classmethod
+    def of(cls, box: Box, kernel: Kernel) -> Functions:
+        pairings = []
+        for m, b in zip(box.counts, box.half, strict=True):
+            j = torch.arange(1, m + 1, device=b.device)
+            unit = torch.eye(2 * m + 1, device=b.device, dtype=b.dtype)
+            pairs = unit[(j[:, None] - j).abs()] - unit[j[:, None] + j]
+            pairings.append(pairs.flatten(0, 1) / (2 * b))
+        return cls(box, kernel.spectral_density(box.frequencies()).sqrt(), pairings)
+
+    def pulled(self, tables: Tables, values: Tensor) -> Tensor:
+        """``Phi' values``, (M,)."""
+        return self.root * _sums(tables.sines, values).flatten()
+
+    def pushed(self, tables: Tables, coefficients: Tensor) -> Tensor:
+        """``Phi coefficients``, (N,)."""
+        return _values(tables.sines, (self.root * coefficients).reshape(self.box.counts))
+
+    def gram(self, tables: Tables, weights: Tensor) -> Tensor:
+        """``Phi' diag(weights) Phi``, (M, M)."""
+        paired = _along_axes(_sums(tables.cosines, weights), self.pairings)
+        counts = self.box.counts
+        D, M = len(counts), math.prod(counts)
+        order = [*range(0, 2 * D, 2), *range(1, 2 * D, 2)]
+        full = paired.reshape([m for m in counts for _ in range(2)]).permute(order)
+        return self.root[:, None] * full.reshape(M, M) * self.root
+
+    def variances(self, tables: Tables, covariance: Tensor) -> Tensor:
+        """``diag(Phi covariance Phi')``, (N,)."""
+        counts = self.box.counts
+        D = len(counts)
+        order = [axis for k in range(D) for axis in (k, D + k)]
+        full = (self.root[:, None] * covariance * self.root).reshape(counts * 2).permute(order)
+        paired = full.reshape([m * m for m in counts])
+        return _values(tables.cosines, _along_axes(paired, [own.T for own in self.pairings]))
+
+    def prior_variances(self, tables: Tables) -> Tensor:
+        """``diag(Phi Phi')``, (N,)."""
+        return self.variances(tables, torch.eye(len(self.root)).to(self.root))
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Functions at N places, axis by axis: (N, m) sines, and (N, 2 m + 1) cosines."""
+
+    sines: list[Tensor]
+    cosines: list[Tensor]
+
+
+@dataclass(frozen=True)
+class HilbertProcess:
+    """A process that is a sum of M sines.
+
+    Attributes
+    ----------
+    functions : Functions
+        With the roots of their coefficients' prior variances.
+    kernel : Kernel
+    nugget : float
+    tables : Tables
+        At the N places.
+    rest : (N,)
+        Variance that the functions do not explain, nugget included.
+    """
+
+    functions: Functions
+    kernel: Kernel
+    nugget: float
+    tables: Tables
+    rest: Tensor
+
+    @classmethod
+    def of(
+        cls, places: Tensor, kernel: Kernel, nugget: float, n_functions: int = MOST_FUNCTIONS
+    ) -> HilbertProcess:
+        functions = Functions.of(Box.around(places, kernel, n_functions), kernel)
+        tables = functions.box.tables(places)
+        rest = kernel.variance + nugget - functions.prior_variances(tables)
+        return cls(functions, kernel, nugget, tables, rest.clamp(min=1e-10))
+
+    def with_nugget(self, nugget: float) -> HilbertProcess:
+        rest = (self.rest + (nugget - self.nugget)).clamp(min=1e-10)
+        return replace(self, nugget=nugget, rest=rest)
+
+    def given(self, l2: Tensor) -> HilbertConditional:
+        P = self.functions.gram(self.tables, l2)
+        P.diagonal().add_(1.0)
+        return HilbertConditional(self, l2, cholesky(P))
+
+
+@dataclass(frozen=True)
+class HilbertConditional:
+    """``factor`` is that of the posterior precision of u."""
+
+    process: HilbertProcess
+    l2: Tensor
+    factor: Tensor
+
+    def posterior(self, l1: Tensor) -> Posterior:
+        own, rest = self.process, self.process.rest
+        mean, explained = self._at(own.tables, l1)
+        evidence = 0.5 * (l1 @ mean) - self.factor.diagonal().log().sum()
+        expected = l1 @ mean - 0.5 * (self.l2 @ (explained + mean * mean))
+        lost = 0.5 * (rest @ self.l2)
+        return Posterior(mean, rest + explained, expected - evidence, evidence - lost)
+
+    def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
+        own = self.process
+        tables = own.functions.box.tables(places)
+        mean, explained = self._at(tables, l1)
+        rest = own.kernel.variance + own.nugget - own.functions.prior_variances(tables)
+        return mean, rest.clamp(min=0) + explained
+
+    def project(self, trend: Tensor) -> Tensor:
+        functions, tables = self.process.functions, self.process.tables
+        weighted = self.l2[:, None] * trend
+        pulled = torch.stack([functions.pulled(tables, column) for column in weighted.T], 1)
+        inner = torch.cholesky_solve(pulled, self.factor)
+        back = torch.stack([functions.pushed(tables, column) for column in inner.T], 1)
+        return weighted - self.l2[:, None] * back
+
+    def _at(self, tables: Tables, l1: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean at some places, and the variance that the functions leave there."""
+        functions = self.process.functions
+        pulled = functions.pulled(self.process.tables, l1)
+        coefficients = torch.cholesky_solve(pulled[:, None], self.factor)[:, 0]
+        covariance = torch.cholesky_inverse(self.factor)
+        return functions.pushed(tables, coefficients), functions.variances(tables, covariance)
+
+
+def _along_axes(tensor: Tensor, matrices: Sequence[Tensor]) -> Tensor:
+    """Every axis of a tensor, in turn, multiplied by its matrix."""
+    for matrix in matrices:  # the front axis goes to the end
+        tensor = torch.tensordot(tensor, matrix, dims=([0], [1]))
+    return tensor
+
+
+def _chunks(tables: Sequence[Tensor]) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Rows, their table for the first axis, and products over the others, (n, ...)."""
+    first, *others = tables
+    n = len(first)
+    width = first.shape[1] + math.prod(table.shape[1] for table in others)
+    step = max(1, CHUNK_VALUES // width)
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        if others:
+            yield rows, first[rows], reduce(_row_products, [table[rows] for table in others])
+        else:
+            yield rows, first[rows], first.new_ones((rows.stop - start, 1))
+
+
+def _row_products(first: Tensor, second: Tensor) -> Tensor:
+    """Row by row all products of two tables, (n, p q)."""
+    return (first[:, :, None] * second[:, None, :]).flatten(1)
+
+
+def _sums(tables: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """``sum_i weights_i prod_k table_k[i, p_k]`` for all p."""
+    shape = [table.shape[1] for table in tables]
+    total = weights.new_zeros((shape[0], math.prod(shape[1:])))
+    for rows, first, others in _chunks(tables):
+        total += first.T @ (weights[rows, None] * others)
+    return total.reshape(shape)
+
+
+def _values(tables: Sequence[Tensor], coefficients: Tensor) -> Tensor:
+    """``sum_p coefficients_p prod_k table_k[i, p_k]`` for all rows i."""
+    matrix = coefficients.reshape(len(coefficients), -1)
+    values = matrix.new_empty(len(tables[0]))
+    for rows, first, others in _chunks(tables):
+        values[rows] = torch.linalg.vecdot(first @ matrix, others)
+    return values
