@@ -92,37 +92,39 @@ class Functions:
     box : Box
     root : (M,)
         Of the prior variances of the functions' coefficients.
-    pairings : list of (m_k^2, 2 m_k + 1)
-        For every axis, the products of two functions from cosines.
     """
 
     box: Box
     root: Tensor
-    pairings: list[Tensor]
 
     @classmethod
     def of(cls, box: Box, kernel: Kernel) -> Functions:
-        pairings = []
-        for m, b in zip(box.counts, box.half, strict=True):
-            j = torch.arange(1, m + 1, device=b.device)
-            unit = torch.eye(2 * m + 1, device=b.device, dtype=b.dtype)
-            pairs = unit[(j[:, None] - j).abs()] - unit[j[:, None] + j]
-            pairings.append(pairs.flatten(0, 1) / (2 * b))
-        return cls(box, kernel.spectral_density(box.frequencies()).sqrt(), pairings)
+        return cls(box, kernel.spectral_density(box.frequencies()).sqrt())
 
-    def pulled(self, tables: Tables, values: Tensor) -> Tensor:
-        """``Phi' values``, (M,)."""
-        return self.root * _sums(tables.sines, values).flatten()
+    @property
+    def _scale(self) -> Tensor:
+        """Of products of two functions as sums of cosines."""
+        return 1 / (2 * self.box.half).prod()
 
-    def pushed(self, tables: Tables, coefficients: Tensor) -> Tensor:
-        """``Phi coefficients``, (N,)."""
-        return _values(tables.sines, (self.root * coefficients).reshape(self.box.counts))
+    def pulled(self, tables: Tables, columns: Tensor) -> Tensor:
+        """``Phi' columns``, (M, c)."""
+        sums = _sums(tables.sines, columns)
+        return self.root[:, None] * sums.reshape(len(self.root), -1)
+
+    def pushed(self, tables: Tables, columns: Tensor) -> Tensor:
+        """``Phi columns``, (N, c)."""
+        scaled = self.root[:, None] * columns
+        return _values(tables.sines, scaled.reshape(*self.box.counts, -1))
 
     def gram(self, tables: Tables, weights: Tensor) -> Tensor:
         """``Phi' diag(weights) Phi``, (M, M)."""
-        paired = _along_axes(_sums(tables.cosines, weights), self.pairings)
         counts = self.box.counts
-        D, M = len(counts), math.prod(counts)
+        D, M = len(counts), len(self.root)
+        paired = _sums(tables.cosines, weights[:, None])[..., 0] * self._scale
+        for m in counts:  # the front axis goes to the end
+            j = torch.arange(1, m + 1, device=weights.device)
+            pairs = paired[(j[:, None] - j).abs()] - paired[j[:, None] + j]
+            paired = pairs.flatten(0, 1).movedim(0, -1)
         order = [*range(0, 2 * D, 2), *range(1, 2 * D, 2)]
         full = paired.reshape([m for m in counts for _ in range(2)]).permute(order)
         return self.root[:, None] * full.reshape(M, M) * self.root
@@ -132,9 +134,17 @@ class Functions:
         counts = self.box.counts
         D = len(counts)
         order = [axis for k in range(D) for axis in (k, D + k)]
-        full = (self.root[:, None] * covariance * self.root).reshape(counts * 2).permute(order)
-        paired = full.reshape([m * m for m in counts])
-        return _values(tables.cosines, _along_axes(paired, [own.T for own in self.pairings]))
+        full = self.root[:, None] * covariance * self.root * self._scale
+        paired = full.reshape(counts * 2).permute(order).reshape([m * m for m in counts])
+        for m in counts:
+            pairs = paired.reshape(m, m, -1)
+            sums, differences = _antidiagonals(pairs), _antidiagonals(pairs.flip(0))
+            cosines = sums.new_zeros((2 * m + 1, sums.shape[1]))
+            cosines[:m] = differences[m - 1 :]
+            cosines[1:m] += differences[: m - 1].flip(0)
+            cosines[2:] -= sums
+            paired = cosines.reshape(-1, *paired.shape[1:]).movedim(0, -1)
+        return _values(tables.cosines, paired[..., None])[:, 0]
 
     def prior_variances(self, tables: Tables) -> Tensor:
         """``diag(Phi Phi')``, (N,)."""
@@ -216,35 +226,31 @@ class HilbertConditional:
     def project(self, trend: Tensor) -> Tensor:
         functions, tables = self.process.functions, self.process.tables
         weighted = self.l2[:, None] * trend
-        pulled = torch.stack([functions.pulled(tables, column) for column in weighted.T], 1)
-        inner = torch.cholesky_solve(pulled, self.factor)
-        back = torch.stack([functions.pushed(tables, column) for column in inner.T], 1)
-        return weighted - self.l2[:, None] * back
+        inner = torch.cholesky_solve(functions.pulled(tables, weighted), self.factor)
+        return weighted - self.l2[:, None] * functions.pushed(tables, inner)
 
     def _at(self, tables: Tables, l1: Tensor) -> tuple[Tensor, Tensor]:
         """Mean at some places, and the variance that the functions leave there."""
         functions = self.process.functions
-        pulled = functions.pulled(self.process.tables, l1)
-        coefficients = torch.cholesky_solve(pulled[:, None], self.factor)[:, 0]
-        covariance = torch.cholesky_inverse(self.factor)
-        return functions.pushed(tables, coefficients), functions.variances(tables, covariance)
+        pulled = functions.pulled(self.process.tables, l1[:, None])
+        mean = functions.pushed(tables, torch.cholesky_solve(pulled, self.factor))[:, 0]
+        return mean, functions.variances(tables, torch.cholesky_inverse(self.factor))
 
 
-def _along_axes(tensor: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """Every axis of a tensor, in turn, multiplied by its matrix."""
-    for matrix in matrices:  # the front axis goes to the end
-        tensor = torch.tensordot(tensor, matrix, dims=([0], [1]))
-    return tensor
+def _antidiagonals(matrices: Tensor) -> Tensor:
+    """Sums over a + b = 0, 1, ... of matrices (m, m, r), (2 m - 1, r)."""
+    m, _, r = matrices.shape
+    padded = torch.cat([matrices, torch.zeros_like(matrices)], 1).reshape(2 * m * m, r)
+    return padded[: m * (2 * m - 1)].reshape(m, 2 * m - 1, r).sum(0)  # row a moved by a
 
 
-def _chunks(tables: Sequence[Tensor]) -> Iterator[tuple[slice, Tensor, Tensor]]:
+def _chunks(tables: Sequence[Tensor], n_columns: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Rows, their table for the first axis, and products over the others, (n, ...)."""
     first, *others = tables
-    n = len(first)
-    width = first.shape[1] + math.prod(table.shape[1] for table in others)
+    width = first.shape[1] + n_columns * math.prod(table.shape[1] for table in others)
     step = max(1, CHUNK_VALUES // width)
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
+    for start in range(0, len(first), step):
+        rows = slice(start, min(start + step, len(first)))
         if others:
             yield rows, first[rows], reduce(_row_products, [table[rows] for table in others])
         else:
@@ -256,19 +262,21 @@ def _row_products(first: Tensor, second: Tensor) -> Tensor:
     return (first[:, :, None] * second[:, None, :]).flatten(1)
 
 
-def _sums(tables: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """``sum_i weights_i prod_k table_k[i, p_k]`` for all p."""
-    shape = [table.shape[1] for table in tables]
-    total = weights.new_zeros((shape[0], math.prod(shape[1:])))
-    for rows, first, others in _chunks(tables):
-        total += first.T @ (weights[rows, None] * others)
-    return total.reshape(shape)
+def _sums(tables: Sequence[Tensor], columns: Tensor) -> Tensor:
+    """``sum_i prod_k table_k[i, p_k] columns[i, c]`` for all p and c."""
+    n_columns, counts = columns.shape[1], [table.shape[1] for table in tables]
+    total = columns.new_zeros((counts[0], n_columns * math.prod(counts[1:])))
+    for rows, first, others in _chunks(tables, n_columns):
+        total += first.T @ _row_products(columns[rows], others)
+    return total.reshape(counts[0], n_columns, *counts[1:]).movedim(1, -1)
 
 
 def _values(tables: Sequence[Tensor], coefficients: Tensor) -> Tensor:
-    """``sum_p coefficients_p prod_k table_k[i, p_k]`` for all rows i."""
-    matrix = coefficients.reshape(len(coefficients), -1)
-    values = matrix.new_empty(len(tables[0]))
-    for rows, first, others in _chunks(tables):
-        values[rows] = torch.linalg.vecdot(first @ matrix, others)
+    """``sum_p prod_k table_k[i, p_k] coefficients[p, c]`` for all rows i and columns c."""
+    n_columns = coefficients.shape[-1]
+    matrix = coefficients.movedim(-1, 1).flatten(1)
+    values = matrix.new_empty((len(tables[0]), n_columns))
+    for rows, first, others in _chunks(tables, n_columns):
+        inner = (first @ matrix).reshape(len(first), n_columns, -1)
+        values[rows] = torch.linalg.vecdot(inner, others[:, None])
     return values

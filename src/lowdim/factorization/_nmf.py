@@ -14,9 +14,9 @@ from sklearn.decomposition import NMF
 from torch import Tensor
 
 #: The starts compete on so many rows at most.
-MOST_ROWS = 3000
+MOST_ROWS = 2000
 #: Steps of the other rows' factors with the loadings fixed.
-EXTEND_ITER = 20
+EXTEND_ITER = 10
 #: Values of counts that are worked on at once.
 CHUNK_VALUES = 2**18
 TINY = 1e-10

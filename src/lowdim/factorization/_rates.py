@@ -69,14 +69,14 @@ class Rates:
             r; None is Poisson.
         """
         total = -self.log_factorials
+        if shapes is None:
+            total = total - loadings @ (self.sizes @ mean)
         for rows, y in self.chunks():
             sizes = self.sizes[rows, None]
             log_rate = (sizes * (log_mean[rows] @ loadings.T) + TINY).log()
-            rate = sizes * (mean[rows] @ loadings.T)
             total = total + (y * log_rate).sum(0)
-            if shapes is None:
-                total = total - rate.sum(0)
-            else:
+            if shapes is not None:
+                rate = sizes * (mean[rows] @ loadings.T)
                 spread = torch.lgamma(y + shapes) - (shapes + y) * (shapes + rate).log()
                 total = total + spread.sum(0)
                 total = total + len(y) * (shapes * shapes.log() - torch.lgamma(shapes))
