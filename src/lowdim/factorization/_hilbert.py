@@ -21,7 +21,7 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from lowdim.factorization._processes import Posterior, cholesky
+from lowdim.factorization._processes import Posterior, cholesky, posterior_of
 from lowdim.kernels import Kernel
 
 #: The box reaches so many length scales beyond the outermost places: the process is zero at walls.
@@ -209,12 +209,9 @@ class HilbertConditional:
     factor: Tensor
 
     def posterior(self, l1: Tensor) -> Posterior:
-        own, rest = self.process, self.process.rest
+        own = self.process
         mean, explained = self._at(own.tables, l1)
-        evidence = 0.5 * (l1 @ mean) - self.factor.diagonal().log().sum()
-        expected = l1 @ mean - 0.5 * (self.l2 @ (explained + mean * mean))
-        lost = 0.5 * (rest @ self.l2)
-        return Posterior(mean, rest + explained, expected - evidence, evidence - lost)
+        return posterior_of(l1, self.l2, mean, explained, own.rest, self.factor)
 
     def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
         own = self.process
