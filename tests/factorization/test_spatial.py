@@ -17,6 +17,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from lowdim import HybridSpatialFactorization, SpatialFactorization
+from lowdim.factorization import _choice
+from lowdim.factorization._hilbert import HilbertProcess
+from lowdim.factorization._processes import InducingProcess
 
 SIDE = 14
 
@@ -135,6 +138,39 @@ def test_units_of_the_coordinates_do_not_matter(scale: float) -> None:
     np.testing.assert_allclose(other.length_scales_, one.length_scales_ * scale)
 
 
+def test_sines_come_close() -> None:
+    p = planted()
+    counts = p["counts"][:, :20]
+    whole = SpatialFactorization(2, random_state=0).fit(counts, p["places"])
+    scale = float(whole.length_scales_[0, 0])
+    model = SpatialFactorization(2, inducing="hilbert", length_scale=scale, random_state=0)
+    model.fit(counts, p["places"])
+    assert isinstance(model._fit.state.processes[0], HilbertProcess)
+    assert abs(model.lower_bound_ - whole.lower_bound_) < 1
+    assert matched(whole.factors_, model.factors_).min() > 0.99
+    assert np.diff(model.lower_bounds_).min() > -1e-9 * abs(model.lower_bound_)
+    mean, variance = model.predict_log_factors(p["places"])
+    np.testing.assert_allclose(mean, model.log_factors_, atol=1e-9)
+    np.testing.assert_allclose(variance, model.log_factor_variances_, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_axes", "kind"), [(1, HilbertProcess), (3, HilbertProcess), (4, InducingProcess)]
+)
+def test_many_places_are_not_kept_one_by_one(
+    n_axes: int, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_choice, "MOST_EXACT", 100)
+    monkeypatch.setattr(_choice, "INDUCING", 30)
+    rng = np.random.default_rng(0)
+    places = rng.uniform(size=(120, n_axes))
+    rate = np.exp(2 * np.sin(4 * places[:, :1])) * rng.gamma(1.0, 1.0, size=12)
+    counts = rng.poisson(rate)
+    model = SpatialFactorization(1, random_state=0).fit(counts, places)
+    assert isinstance(model._fit.state.processes[0], kind)
+    assert np.corrcoef(model.log_factors_[:, 0], np.sin(4 * places[:, 0]))[0, 1] > 0.9
+
+
 def test_fewer_inducing_points_come_close() -> None:
     p = planted()
     counts = p["counts"][:, :20]
@@ -236,6 +272,8 @@ def test_bad_data_are_named() -> None:
         model.fit(p["counts"], [["a", "b"]] * 196)
     with pytest.raises(ValueError, match="n_spatial=3 must be below n_factors=3"):
         HybridSpatialFactorization(3, 3).fit(p["counts"], p["places"])
+    with pytest.raises(ValueError, match="'hilbert' is for up to 3 coordinates, not 4"):
+        SpatialFactorization(2, inducing="hilbert").fit(p["counts"], np.ones((196, 4)))
     with pytest.raises(NotFittedError):
         SpatialFactorization().predict(p["places"])
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lowdim import _storage
+from lowdim.factorization._choice import Basis
 from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._engine import Course
 from lowdim.factorization._processes import Process
@@ -52,9 +53,12 @@ def arrays_of(fitted: Fitted) -> dict[str, np.ndarray]:
         "space_kernel": np.array([space.kernel], dtype=object),
         "space_numbers": np.array([space.amplitude, space.nugget]),
     }
-    for code, points in enumerate(space.inducing):
-        if points is not None:
-            arrays[f"space_inducing_{code}"] = points
+    kinds = []
+    for code, basis in enumerate(space.bases):
+        kinds.append(basis if isinstance(basis, str) else "all" if basis is None else "points")
+        if isinstance(basis, np.ndarray):
+            arrays[f"space_points_{code}"] = basis
+    arrays["space_bases"] = np.array(kinds, dtype=object)
     return arrays
 
 
@@ -68,13 +72,15 @@ def fitted_of(arrays: dict[str, np.ndarray], like: Tensor) -> Fitted:
     space: Space | None = None
     processes: tuple[Process, ...] = ()
     if "space_codes" in arrays:
-        codes = arrays["space_codes"]
-        inducing = [arrays.get(f"space_inducing_{i}") for i in range(int(codes.max()) + 1)]
+        bases: list[Basis] = []
+        for code, kind in enumerate(arrays["space_bases"]):
+            points = arrays.get(f"space_points_{code}")
+            bases.append("hilbert" if kind == "hilbert" else points)
         amplitude, nugget = arrays["space_numbers"]
         space = Space(
             arrays["space_coordinates"],
-            codes,
-            tuple(inducing),
+            arrays["space_codes"],
+            tuple(bases),
             str(arrays["space_kernel"][0]),
             float(amplitude),
             float(nugget),

@@ -42,7 +42,7 @@ class Settings:
     length_scale : float, ndarray of shape (D,), None or "learned"
         In the user's units; None is automatic.
     amplitude, nugget : float
-    inducing : "auto", "all", int or array
+    inducing : "auto", "all", "hilbert", int or array
     n_init, max_iter : int
     tol : float
     stopping : {"bound", "cubic"}

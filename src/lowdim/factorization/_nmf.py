@@ -1,17 +1,24 @@
-"""Where counts' factors begin: nonnegative matrix factorization from several starts at once.
+"""Where counts' factors begin: nonnegative matrix factorization from several starts.
 
-Lee and Seung's multiplicative steps for the Kullback-Leibler divergence, batched over restarts.
+Lee and Seung's multiplicative steps for the Kullback-Leibler divergence.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from sklearn.decomposition import NMF
 from torch import Tensor
 
+#: The starts compete on so many rows at most.
+MOST_ROWS = 2000
+#: Steps of the other rows' factors with the loadings fixed.
+EXTEND_ITER = 10
+#: Values of counts that are worked on at once.
+CHUNK_VALUES = 2**18
 TINY = 1e-10
 
 
@@ -27,8 +34,24 @@ def factorize(
     """Factors (N, L) and loadings (J, L) with ``counts ~ factors @ loadings.T``.
 
     The best of `n_init` starts after `n_iter` steps goes on for `polish` steps. One start is that
-    of the singular vectors, the others are random numbers or random rows.
+    of the singular vectors, the others are random numbers or random rows. All this is done on some
+    of the rows where there are many, and extended to the others with the loadings fixed.
     """
+    n = len(counts)
+    if n > MOST_ROWS:
+        rows = np.sort(rng.choice(n, MOST_ROWS, replace=False))
+        some = counts[torch.from_numpy(rows).to(counts.device)]
+        _, W = factorize(some, n_factors, rng, n_init=n_init, n_iter=n_iter, polish=polish)
+        return _extended(counts, W), W
+    starts = _starts(counts, n_factors, rng, n_init)
+    fits = [_stepped(counts, *start, n_iter) for start in starts]
+    best = int(np.argmin([_loss(counts, *fit) for fit in fits]))
+    return _stepped(counts, *fits[best], polish)
+
+
+def _starts(
+    counts: Tensor, n_factors: int, rng: np.random.Generator, n_init: int
+) -> list[tuple[Tensor, Tensor]]:
     n, j = counts.shape
     scale = float((counts.mean() / n_factors).sqrt())
     H = torch.from_numpy(rng.random((n_init, n, n_factors))).to(counts) * 2 * scale
@@ -37,15 +60,7 @@ def factorize(
     for r in range(1, n_init, 2):
         rows = torch.from_numpy(rng.choice(n, n_factors, replace=n < n_factors)).to(counts.device)
         W[r] = counts[rows].T + 0.1 * counts.mean()
-    for _ in range(n_iter):
-        H, W = _step(counts, H, W)
-    rates = H @ W.mT + TINY
-    losses = (rates - counts * rates.log()).sum((1, 2))
-    best = int(losses.argmin())
-    H, W = H[best : best + 1], W[best : best + 1]
-    for _ in range(polish):
-        H, W = _step(counts, H, W)
-    return H[0], W[0]
+    return list(zip(H, W, strict=True))
 
 
 def _singular_start(counts: Tensor, n_factors: int) -> tuple[Tensor, Tensor]:
@@ -64,8 +79,43 @@ def _singular_start(counts: Tensor, n_factors: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(factors).to(counts), torch.from_numpy(peer.components_.T).to(counts)
 
 
-def _step(counts: Tensor, H: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
-    ratio = counts / (H @ W.mT + TINY)
-    W = W * (ratio.mT @ H) / (H.sum(1, keepdim=True) + TINY)
-    ratio = counts / (H @ W.mT + TINY)
-    return H * (ratio @ W) / (W.sum(1, keepdim=True) + TINY), W
+def _chunks(counts: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    step = max(1, CHUNK_VALUES // counts.shape[1])
+    for start in range(0, len(counts), step):
+        rows = slice(start, min(start + step, len(counts)))
+        yield rows, counts[rows]
+
+
+def _stepped(counts: Tensor, H: Tensor, W: Tensor, n_iter: int) -> tuple[Tensor, Tensor]:
+    """After so many steps, each of the loadings and then of the factors."""
+    for _ in range(n_iter):
+        above = torch.zeros_like(W)
+        for rows, y in _chunks(counts):
+            above += (y / (H[rows] @ W.T + TINY)).T @ H[rows]
+        W = W * above / (H.sum(0) + TINY)
+        H = torch.cat([_factor_step(y, H[rows], W) for rows, y in _chunks(counts)])
+    return H, W
+
+
+def _factor_step(y: Tensor, H: Tensor, W: Tensor) -> Tensor:
+    return H * ((y / (H @ W.T + TINY)) @ W) / (W.sum(0) + TINY)
+
+
+def _loss(counts: Tensor, H: Tensor, W: Tensor) -> float:
+    """The divergence, but for what depends on the counts alone."""
+    total = 0.0
+    for rows, y in _chunks(counts):
+        rates = H[rows] @ W.T + TINY
+        total += float((rates - y * rates.log()).sum())
+    return total
+
+
+def _extended(counts: Tensor, W: Tensor) -> Tensor:
+    """Factors of all rows for given loadings."""
+    found = []
+    for _, y in _chunks(counts):
+        H = y.sum(1, keepdim=True) / (W.sum() + TINY) * y.new_ones(W.shape[1])
+        for _ in range(EXTEND_ITER):
+            H = _factor_step(y, H, W)
+        found.append(H)
+    return torch.cat(found)

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lowdim._validation import check_in, check_positive_int
+from lowdim._validation import check_positive_int
 
 #: Geometric-mean side of the box that coordinates are brought to.
 BOX = 4.0
-#: Places up to which a process keeps all of them, and inducing points beyond unless the user says.
-MOST_EXACT, INDUCING = 2500, 600
 #: k-means for inducing points need not have settled.
 KMEANS_ROUNDS = 20
 
@@ -100,13 +98,9 @@ def inducing_points(wanted: Any, places: Places, rng: np.random.Generator) -> np
     Raises
     ------
     TypeError, ValueError
-        `wanted` is none of "auto", "all", a number, or points.
+        `wanted` is neither a number nor points.
     """
     n = len(places.points)
-    if isinstance(wanted, str):
-        wanted = check_in(wanted, "inducing", ("auto", "all"))
-        few = places.n_unique <= MOST_EXACT
-        wanted = places.n_unique if few or wanted == "all" else INDUCING
     if np.ndim(wanted) == 0:
         count = check_positive_int(wanted, "inducing")
         if count >= places.n_unique:

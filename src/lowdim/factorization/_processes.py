@@ -272,6 +272,18 @@ class InducingProcess:
         return InducingConditional(self, l2, cholesky(P))
 
 
+def posterior_of(
+    l1: Tensor, l2: Tensor, mean: Tensor, explained: Tensor, rest: Tensor, factor: Tensor
+) -> Posterior:
+    """Of ``g = Phi u + rest``, from the mean and variance of Phi u and the factor of u's precision.
+
+    What is left out of Phi u stays as it is in the prior.
+    """
+    evidence = 0.5 * (l1 @ mean) - factor.diagonal().log().sum()
+    expected = l1 @ mean - 0.5 * (l2 @ (explained + mean * mean))
+    return Posterior(mean, rest + explained, expected - evidence, evidence - 0.5 * (rest @ l2))
+
+
 @dataclass(frozen=True)
 class InducingConditional:
     """``factor`` is that of the posterior precision of u."""
@@ -285,10 +297,7 @@ class InducingConditional:
         mean = basis @ self._values(l1)
         whitened = torch.linalg.solve_triangular(self.factor, basis.T, upper=False)
         explained = whitened.square().sum(0)
-        evidence = 0.5 * (l1 @ mean) - self.factor.diagonal().log().sum()
-        expected = l1 @ mean - 0.5 * (self.l2 @ (explained + mean * mean))
-        lost = 0.5 * (rest @ self.l2)
-        return Posterior(mean, rest + explained, expected - evidence, evidence - lost)
+        return posterior_of(l1, self.l2, mean, explained, rest, self.factor)
 
     def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
         own = self.process

@@ -26,7 +26,7 @@ from torch import Tensor
 from lowdim.factorization._dispersion import constant, likelihood_of, shape_slopes
 
 #: Values of counts that are worked on at once.
-CHUNK_VALUES = 2**22
+CHUNK_VALUES = 2**18
 #: Rates are not smaller.
 TINY = 1e-10
 
@@ -85,15 +85,18 @@ class Rates:
             r; None is Poisson.
         """
         total = -self.log_factorials
+        simple = shapes is None and self.observed is None
+        if simple:
+            total = total - loadings @ (self.sizes @ mean)
         for rows, y in self.chunks():
-            rate = self._rate(rows, loadings, mean)
             for draw in factors:
                 log_rate = (self.sizes[rows, None] * (draw[rows] @ loadings.T) + TINY).log()
                 total = total + (y * log_rate).sum(0) / len(factors)
-            if shapes is None:
-                total = total - rate.sum(0)
-            else:
-                total = total + self._known(rows, likelihood_of(y, rate, shapes)).sum(0)
+            if simple:
+                continue
+            rate = self._rate(rows, loadings, mean)
+            own = -rate if shapes is None else likelihood_of(y, rate, shapes)
+            total = total + self._known(rows, own).sum(0)
         if shapes is not None:
             total = total + self.n_observed * constant(shapes)
         return total

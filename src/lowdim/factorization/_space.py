@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lowdim._validation import check_positive_int
+from lowdim.factorization._choice import Basis, basis_of, process_over, resolution
 from lowdim.factorization._length_scales import Candidates
-from lowdim.factorization._places import BOX, Places, inducing_points, scale_of
-from lowdim.factorization._processes import ExactProcess, InducingProcess, Process
+from lowdim.factorization._places import BOX, Places, scale_of
+from lowdim.factorization._processes import Process
 from lowdim.factorization._slides import Slides
 from lowdim.kernels import Kernel
 
@@ -41,8 +42,8 @@ class Space:
         In the user's units.
     codes : (N,)
         Number of every row's slide.
-    inducing : tuple of (M, D) or None
-        For every slide, in its box; None keeps all of its places.
+    bases : tuple of Basis
+        For every slide: what stands for its process.
     kernel : str
     amplitude, nugget : float
     like : Tensor
@@ -53,7 +54,7 @@ class Space:
 
     coordinates: np.ndarray
     codes: np.ndarray
-    inducing: tuple[np.ndarray | None, ...]
+    bases: tuple[Basis, ...]
     kernel: str
     amplitude: float
     nugget: float
@@ -69,14 +70,13 @@ class Space:
         rng: np.random.Generator,
         **others: Any,
     ) -> Space:
-        """With the inducing points that the argument `inducing` asks for."""
+        """With the bases that the argument `inducing` asks for."""
         bare = cls(coordinates, codes, (), **others)
         shares = _shares(wanted, codes, len(bare.slides))
-        points = tuple(
-            inducing_points(share, slide, rng)
-            for share, slide in zip(shares, bare.slides, strict=True)
+        bases = tuple(
+            basis_of(share, slide, rng) for share, slide in zip(shares, bare.slides, strict=True)
         )
-        return cls(coordinates, codes, points, **others)
+        return cls(coordinates, codes, bases, **others)
 
     @cached_property
     def scale(self) -> float:
@@ -99,10 +99,8 @@ class Space:
     @cached_property
     def spacing(self) -> float:
         """Distance between neighbouring places, or inducing points; the mean over the slides."""
-        counts = [
-            slide.n_unique if points is None else min(len(points), slide.n_unique)
-            for slide, points in zip(self.slides, self.inducing, strict=True)
-        ]
+        pairs = zip(self.slides, self.bases, strict=True)
+        counts = [resolution(basis, slide) for slide, basis in pairs]
         return float(np.mean([s.spacing(n) for s, n in zip(self.slides, counts, strict=True)]))
 
     def length_scale(self, wanted: np.ndarray | None) -> np.ndarray:
@@ -116,13 +114,8 @@ class Space:
         scale = torch.from_numpy(np.asarray(length_scale, float)).to(self.like)
         kernel = Kernel(self.kernel, scale, torch.tensor(self.amplitude).to(self.like))
         parts: list[Process] = []
-        for slide, inducing in zip(self.slides, self.inducing, strict=True):
-            points = self._tensor(slide.points)
-            if inducing is None:
-                parts.append(ExactProcess.of(points, kernel, self.nugget))
-            else:
-                others = self._tensor(inducing)
-                parts.append(InducingProcess.of(points, others, kernel, self.nugget))
+        for slide, basis in zip(self.slides, self.bases, strict=True):
+            parts.append(process_over(self._tensor(slide.points), basis, kernel, self.nugget))
         if len(parts) == 1:
             return parts[0]
         rows = [torch.from_numpy(own).to(self.like.device) for own in self._rows()]
@@ -146,10 +139,8 @@ class Space:
         longest = max(LONGEST * float(side), 2 * SHORTEST * self.spacing)
         scales = np.geomspace(SHORTEST * self.spacing, longest, N_SCALES)
         nuggets = sorted({self.nugget, *NUGGETS})
-        numbers = sum(
-            len(slide.points) * len(slide.points if points is None else points)
-            for slide, points in zip(self.slides, self.inducing, strict=True)
-        )
+        pairs = zip(self.slides, self.bases, strict=True)
+        numbers = sum(len(slide.points) * resolution(basis, slide) for slide, basis in pairs)
         keep = 2 * N_SCALES * numbers <= MOST_NUMBERS
         return Candidates(lambda i: self.process(scales[i : i + 1]), N_SCALES, nuggets, keep)
 

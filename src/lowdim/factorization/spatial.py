@@ -34,15 +34,16 @@ class SpatialFactorization(SpatialFactors):
     kernel : {"matern12", "matern32", "matern52", "rbf"}, default="matern32"
     length_scale : float, array-like of shape (D,), "auto" or "learned", default="auto"
         In the units of the coordinates, for all axes or for each; "auto" is three times the
-        distance between neighbouring places (or inducing points). "learned" chooses every factor's
-        from a grid, and its nugget, by the evidence.
+        distance between neighbouring places (or inducing points; 600 with "hilbert"). "learned"
+        chooses every factor's from a grid, and its nugget, by the evidence.
     amplitude : float, default=1.0
         Standard deviation of a factor, or of its logarithm where it is nonnegative.
     nugget : float, default=1e-3
         Variance of what differs between rows at the same place.
-    inducing : "auto", "all", int or array-like of shape (M, D), default="auto"
-        Places through which a process is known: all of up to 2,500, and 600 centroids of k-means
-        beyond; or so many; or these.
+    inducing : "auto", "all", "hilbert", int or array-like of shape (M, D), default="auto"
+        Places through which a process is known: all; or so many centroids of k-means; or these.
+        With "hilbert" it is a sum of up to 1,024 sines over a box instead, for any number of rows
+        and up to three coordinates. "auto" is all of up to 2,500 places, and "hilbert" beyond.
     size_factors : "mean", "median", "median_ratio", array-like of shape (N,) or None, default=None
         Of counts: row totals over their mean or median, medians of ratios, given numbers, or one
         for all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,6 +38,9 @@ KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
     "rbf": _squared_exponential,
 }
 
+#: Of the processes: how often they can be differentiated, and a half; None is without end.
+SMOOTHNESS = {"matern12": 0.5, "matern32": 1.5, "matern52": 2.5, "rbf": None}
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -58,6 +62,21 @@ class Kernel:
         """Covariances between points, (n, D) and (m, D)."""
         distances = torch.cdist(first / self.length_scale, second / self.length_scale)
         return self.amplitude**2 * KERNELS[self.name](distances)
+
+    def spectral_density(self, frequencies: Tensor) -> Tensor:
+        """At angular frequencies, (m, D): the Fourier transform of the covariance, (m,)."""
+        n_axes = frequencies.shape[1]
+        scale = self.length_scale.expand(n_axes)
+        squared = (scale * frequencies).square().sum(1)
+        smoothness = SMOOTHNESS[self.name]
+        if smoothness is None:
+            unit = (2 * math.pi) ** (n_axes / 2) * torch.exp(-0.5 * squared)
+        else:
+            power = smoothness + n_axes / 2
+            log_constant = n_axes / 2 * math.log(4 * math.pi) - math.lgamma(smoothness)
+            log_constant += math.lgamma(power) + smoothness * math.log(2 * smoothness)
+            unit = math.exp(log_constant) * (2 * smoothness + squared) ** -power
+        return self.amplitude**2 * scale.prod() * unit
 
     @property
     def variance(self) -> Tensor:
