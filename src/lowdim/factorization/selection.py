@@ -98,7 +98,8 @@ def select_factors(
         Numbers of factors to try; a number means 1 up to it.
     n_spatial : iterable of int, optional
         Numbers of spatial ones to try, in all pairs in which they are below the number of factors;
-        by default the estimator's own.
+        by default the estimator's own. Nonspatial factors are not known at places held out, so
+        their number is found less surely.
     criterion : {"auto", "poisson", "squared_error"}, default="auto"
         Poisson deviance, also of models with dispersions: these are fitted anew for every size,
         and a larger one would make any rate look better. "auto" takes squared errors if the
