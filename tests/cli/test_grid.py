@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import lowdim as ld
+from lowdim.cli import main
 from lowdim.cli._grid import run_grid
 
 
@@ -36,6 +37,28 @@ def test_files_in_and_a_table_out(stored: Path, tmp_path: Path) -> None:
     assert table["n_train"].tolist() == [40, 40]
     assert table["error"].isna().all()
     assert pd.read_csv(output)["n_factors"].tolist() == [1, 2]
+
+
+def test_the_command_tells_of_the_best_fit(
+    stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configurations = tmp_path / "fits.json"
+    fits = [
+        {"model": "pnmf", "n_factors": 1, "n_init": 1},
+        {"model": "fa", "n_factors": 1, "likelihood": "poisson"},
+        {"model": "nsf", "n_factors": 60, "inducing": "none"},
+    ]
+    configurations.write_text(json.dumps(fits))
+    output = tmp_path / "fits.csv"
+    command = ["grid", str(stored), str(configurations), "-o", str(output), "--layer", "counts"]
+    assert main([*command, "--train-key", "train", "--quiet", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    table = pd.read_csv(output)
+    assert (told["n_fits"], told["n_failed"]) == (3, 1)
+    assert "inducing" in table["error"][2]
+    assert told["best"]["deviance_held_out"] == table["deviance_held_out"].min()
+    assert main([*command, "--train-key", "train", "--quiet"]) == 0  # nothing to do but the failure
+    assert "3, 1 of them failed" in capsys.readouterr().out
 
 
 def test_what_is_missing_is_named(stored: Path, tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator
 
-from lowdim import SpatialFactorization
+from lowdim import FactorAnalysis, PoissonNMF, SpatialFactorization
 from lowdim.data import as_rows
 from lowdim.factorization._held_out import Split, fit_split, splits_by_place
 
 RNG = np.random.default_rng(0)
 PLACES = RNG.uniform(size=(30, 2))
 COUNTS = RNG.poisson(4.0, size=(30, 5)) * RNG.integers(1, 5, size=(30, 1))
+WHERE = PLACES, np.zeros(30, dtype=np.int64)
 SPLIT = Split(np.arange(24), np.arange(24, 30))
 
 
@@ -47,7 +48,7 @@ class Recorder(BaseEstimator):
 )
 @pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix])
 def test_sizes_are_in_the_unit_of_the_fitted_rows(rule: Any, expected: np.ndarray, kind) -> None:
-    fit = fit_split(Recorder(rule), as_rows(kind(COUNTS)), PLACES, SPLIT, "own")
+    fit = fit_split(Recorder(rule), as_rows(kind(COUNTS)), WHERE, SPLIT, "own")
     np.testing.assert_allclose(fit.expected[:, 0], expected)
     np.testing.assert_array_equal(fit.model.places_, PLACES[:24])
     np.testing.assert_array_equal(fit.train_values, COUNTS[:24])
@@ -64,7 +65,7 @@ def test_one_uses_nothing_of_a_row_held_out() -> None:
     other = COUNTS.copy()
     other[24:] *= 7
     for counts in (COUNTS, other):
-        fit = fit_split(Recorder("mean"), as_rows(counts), PLACES, SPLIT, "one")
+        fit = fit_split(Recorder("mean"), as_rows(counts), WHERE, SPLIT, "one")
         np.testing.assert_array_equal(fit.expected[:, 0], 1)
         np.testing.assert_allclose(fit.constant[0], fit.constant[1])
 
@@ -73,7 +74,7 @@ def test_a_fit_does_not_depend_on_rows_held_out() -> None:
     model = SpatialFactorization(2, size_factors="mean", n_init=2, random_state=0)
     other = COUNTS.copy()
     other[24:] = RNG.poisson(50.0, size=(6, 5))
-    fits = [fit_split(model, as_rows(c), PLACES, SPLIT, "own") for c in (COUNTS, other)]
+    fits = [fit_split(model, as_rows(c), WHERE, SPLIT, "own") for c in (COUNTS, other)]
     np.testing.assert_array_equal(fits[0].model.loadings_, fits[1].model.loadings_)
     alone = model.fit(COUNTS[:24], PLACES[:24])
     np.testing.assert_array_equal(fits[0].model.loadings_, alone.loadings_)
@@ -83,7 +84,7 @@ def test_a_fit_does_not_depend_on_rows_held_out() -> None:
 
 def test_rows_at_one_place_stay_together() -> None:
     places = np.repeat(PLACES[:10], 3, axis=0)
-    splits = splits_by_place(places, 0.2, 5, np.random.default_rng(0))
+    splits = splits_by_place(places, WHERE[1], 0.2, 5, np.random.default_rng(0))
     assert len(splits) == 5
     for split in splits:
         assert len(split.test) == 6
@@ -91,4 +92,25 @@ def test_rows_at_one_place_stay_together() -> None:
         assert not set(map(tuple, places[split.train])) & set(map(tuple, places[split.test]))
     assert len({tuple(split.test) for split in splits}) > 1
     with pytest.raises(ValueError, match="one place only"):
-        splits_by_place(np.ones((4, 2)), 0.5, 1, np.random.default_rng(0))
+        splits_by_place(np.ones((4, 2)), np.zeros(4), 0.5, 1, np.random.default_rng(0))
+
+
+def test_slides_are_told_to_the_fit_and_its_predictions() -> None:
+    names = np.repeat([0, 1], 15)
+    split = splits_by_place(np.ones((30, 2)), np.arange(30), 0.2, 1, np.random.default_rng(0))[0]
+    model = SpatialFactorization(2, n_init=1, random_state=0)
+    fit = fit_split(model, as_rows(COUNTS), (PLACES, names), split, "own")
+    alone = model.fit(COUNTS[split.train], PLACES[split.train], names[split.train])
+    expected = alone.predict(PLACES[split.test], samples=names[split.test].astype(str))
+    np.testing.assert_allclose(fit.expected, expected)
+
+
+def test_models_without_places_expect_their_mean() -> None:
+    model = PoissonNMF(2, size_factors="mean", random_state=0)
+    fit = fit_split(model, as_rows(COUNTS), WHERE, SPLIT, "own")
+    sizes = COUNTS[24:].sum(1) / COUNTS[:24].sum(1).mean()
+    np.testing.assert_allclose(fit.expected, np.outer(sizes, fit.model.mean_row()))
+    np.testing.assert_allclose(fit.model.mean_row(), fit.train_constant.mean(0), rtol=0.2)
+    values = RNG.normal(size=(30, 5))
+    fit = fit_split(FactorAnalysis(2), as_rows(values), WHERE, SPLIT, "own")
+    np.testing.assert_allclose(fit.expected, np.tile(fit.model.intercepts_, (6, 1)))

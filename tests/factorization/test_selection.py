@@ -49,7 +49,7 @@ def test_the_table_says_what_a_fit_by_hand_does() -> None:
     counts, places = small()
     model = SpatialFactorization(n_init=1, size_factors="mean", random_state=3)
     found = select_factors(counts, places, model, n_factors=[2], held_out=0.2, n_splits=1)
-    split = splits_by_place(places, 0.2, 1, np.random.default_rng(0))[0]
+    split = splits_by_place(places, np.zeros(90), 0.2, 1, np.random.default_rng(0))[0]
     held = np.isin(np.arange(90), split.test)
     fit = SpatialFactorization(2, n_init=1, size_factors="mean", random_state=3)
     fit.fit(counts[~held], places[~held])

@@ -11,7 +11,7 @@ import pytest
 
 import lowdim as ld
 from lowdim.factorization import moran, spatial_importance
-from lowdim.tl._spatial_factors import MODELS
+from lowdim.factorization.models import MODELS
 
 
 def test_keys_hold_what_the_estimator_says(tissue: ad.AnnData) -> None:
@@ -126,7 +126,7 @@ def test_backed_counts(tissue: ad.AnnData, tmp_path: Path) -> None:
     np.testing.assert_array_equal(backed.obsm["spatial_factors"], tissue.obsm["spatial_factors"])
 
 
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.exists])
+@pytest.mark.parametrize("name", list(MODELS))
 def test_every_model_runs_from_its_name(name: str, tissue: ad.AnnData, tmp_path: Path) -> None:
     values = name in ("rsf", "fa", "mefisto")
     ld.tl.spatial_factors(tissue, 2, name, layer=None if values else "counts")
@@ -141,7 +141,7 @@ def test_every_model_runs_from_its_name(name: str, tissue: ad.AnnData, tmp_path:
 
 
 def test_names_of_models_that_exist_are_offered(tissue: ad.AnnData) -> None:
-    known = ", ".join(repr(name) for name, model in MODELS.items() if model.exists)
+    known = ", ".join(repr(name) for name in MODELS)
     with pytest.raises(ValueError, match=f"model='nmf' is not a choice; pass one of {known}"):
         ld.tl.spatial_factors(tissue, model="nmf")
 

@@ -1,15 +1,45 @@
-"""Configurations of spatial factors from a file, fitted to a file, to a table."""
+"""``lowdim grid``: configurations of spatial factors from a file, fitted to a file, to a table."""
 
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowdim.cli import _h5ad
+from lowdim.cli._output import print_result
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Columns of the table that are printed.
+SHOWN = ("deviance_held_out", "explained_held_out", "sparsity", "cpu_seconds")
+
+
+def run(arguments: Namespace) -> None:
+    """Fit, write the table, and print the best of it."""
+    table = run_grid(
+        arguments.file,
+        arguments.configurations,
+        arguments.output,
+        layer=arguments.layer,
+        spatial_key=arguments.spatial_key,
+        sample_key=arguments.sample_key,
+        train_key=arguments.train_key,
+        held_out=arguments.held_out,
+        random_state=arguments.random_state,
+        verbose=int(not arguments.quiet),
+    )
+    failed = table["error"].notna()
+    facts = {"table": arguments.output, "n_fits": len(table), "n_failed": int(failed.sum())}
+    rows = [("table", arguments.output), ("fits", f"{len(table)}, {failed.sum()} of them failed")]
+    if "deviance_held_out" in table and table["deviance_held_out"].notna().any():
+        best = table.loc[table["deviance_held_out"].idxmin()]
+        facts["best"] = {name: best[name] for name in ("configuration", *SHOWN)}
+        numbers = ", ".join(f"{name} {best[name]:.4g}" for name in SHOWN)
+        rows.append(("lowest held out", f"{best['model']}, {best['n_factors']} factors: {numbers}"))
+    print_result(facts, rows, as_json=arguments.json)
 
 
 def run_grid(
@@ -19,6 +49,7 @@ def run_grid(
     *,
     layer: str | None = None,
     spatial_key: str = "spatial",
+    sample_key: str | None = None,
     train_key: str | None = None,
     held_out: float = 0.05,
     random_state: int = 0,
@@ -38,6 +69,8 @@ def run_grid(
         Where the counts are; by default `X`.
     spatial_key
         Where the coordinates are, in `obsm`.
+    sample_key
+        Column of `obs` that tells slides.
     train_key
         Boolean column of `obs` with the rows to fit, as of `lowdim.pp.train_test_split`; by
         default a random part.
@@ -59,11 +92,7 @@ def run_grid(
     if isinstance(configurations, str | Path):
         configurations = _read_json(Path(configurations))
     adata = _h5ad.read(path)
-    train = None
-    if train_key is not None:
-        if train_key not in adata.obs:
-            raise ValueError(f"{train_key!r} is not a column of obs, which has {list(adata.obs)}.")
-        train = adata.obs[train_key].to_numpy()
+    samples, train = (_column(adata, key) for key in (sample_key, train_key))
     if spatial_key not in adata.obsm:
         raise ValueError(f"{spatial_key!r} is not a key of obsm, which has {sorted(adata.obsm)}.")
     return compare_factorizations(
@@ -71,11 +100,20 @@ def run_grid(
         adata.obsm[spatial_key],
         configurations,
         output,
+        samples=samples,
         held_out=held_out,
         train=train,
         random_state=random_state,
         verbose=verbose,
     )
+
+
+def _column(adata: Any, key: str | None) -> Any:
+    if key is None:
+        return None
+    if key not in adata.obs:
+        raise ValueError(f"{key!r} is not a column of obs, which has {list(adata.obs)}.")
+    return adata.obs[key].to_numpy()
 
 
 def _read_json(path: Path) -> Any:

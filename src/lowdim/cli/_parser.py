@@ -22,6 +22,7 @@ examples:
   lowdim mixture cells.h5ad --use-rep X_pca -k 2-10 -o out
   lowdim mixture cells.h5ad --family negative-binomial --layer counts -k 8 -o out
   lowdim spatial spots.h5ad -n 10 --top-genes 2000 -o out
+  lowdim grid spots.h5ad configurations.json -o fits.csv
   lowdim report fit.h5ad --labels cell_type -o report.html
   lowdim info cells.h5ad
 """
@@ -38,7 +39,10 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lowdim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_subspaces, _add_mixture, _add_spatial, _add_report, _add_info):
+    adders = (
+        _add_demo, _add_subspaces, _add_mixture, _add_spatial, _add_grid, _add_report, _add_info,
+    )  # fmt: skip
+    for add in adders:
         command = add(commands)
         command.add_argument("--quiet", action="store_true", help="no progress bars")
         command.add_argument("--debug", action="store_true", help="show where errors come from")
@@ -241,6 +245,38 @@ def _add_spatial(commands: Any) -> ArgumentParser:
     )
     _add_results(command, "spatial_factors")
     return _runs(command, "spatial")
+
+
+def _add_grid(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "grid",
+        help="fit many configurations of spatial factors to a .h5ad file, into one table",
+        description="Fit every configuration in a JSON file to some rows, judge it by the others, "
+        "and write fit, sparsity and time to one CSV table. A configuration is an object such as "
+        '{"model": "nsf", "n_factors": 10}; pass a list of them, or one object whose entries are '
+        "lists, for all combinations. Fits that the table has already are not done again.",
+    )
+    command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
+    command.add_argument("configurations", metavar="JSON", help="a file with the configurations")
+    command.add_argument("--output", "-o", required=True, metavar="CSV", help="the table to write")
+    command.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
+    command.add_argument(
+        "--spatial-key", default="spatial", metavar="KEY", help="of obsm (default: spatial)"
+    )
+    command.add_argument("--sample-key", metavar="COLUMN", help="column of obs that tells slides")
+    held = command.add_mutually_exclusive_group()
+    held.add_argument(
+        "--train-key", metavar="COLUMN", help="boolean column of obs: the rows to fit"
+    )
+    held.add_argument(
+        "--held-out",
+        type=positive_number,
+        default=0.05,
+        metavar="X",
+        help="share of the places held out, at random (default: 0.05)",
+    )
+    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
+    return _runs(command, "grid")
 
 
 def _add_report(commands: Any) -> ArgumentParser:

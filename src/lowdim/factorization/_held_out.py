@@ -21,6 +21,10 @@ from lowdim.mixture._counts.size_factors import check_size_factors
 HELD_OUT_SIZES = ("own", "one")
 
 
+Places = tuple[np.ndarray, np.ndarray]
+"""Coordinates, (N, D), and numbers of slides, (N,)."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Rows to fit and rows to hold out, ascending."""
@@ -56,10 +60,15 @@ class HeldOut:
 
 
 def splits_by_place(
-    coordinates: np.ndarray, held_out: float, n_splits: int, rng: np.random.Generator
+    coordinates: np.ndarray,
+    codes: np.ndarray,
+    held_out: float,
+    n_splits: int,
+    rng: np.random.Generator,
 ) -> list[Split]:
-    """Random splits; rows at one place stay together, so that none is known by its twin."""
-    places, own = np.unique(coordinates, axis=0, return_inverse=True)
+    """Random splits; rows at one place of a slide stay together: none is known by its twin."""
+    where = np.column_stack([codes, coordinates])
+    places, own = np.unique(where, axis=0, return_inverse=True)
     if len(places) < 2:
         raise ValueError("coordinates has one place only; pass at least two to hold some out.")
     splitter = GroupShuffleSplit(
@@ -78,12 +87,13 @@ def seeded(estimator: Any, rng: np.random.Generator) -> Any:
 
 
 def fit_split(
-    estimator: Any, source: RowSource, coordinates: np.ndarray, split: Split, sizes: str
+    estimator: Any, source: RowSource, places: Places, split: Split, sizes: str
 ) -> HeldOut:
     """Fit a copy of the estimator to the rows to fit, and ask it about the others.
 
     The size factor of a row held out comes from its own total (or ratios) in the unit of the rows
-    that were fitted; with `sizes` "one" nothing of it is used.
+    that were fitted; with `sizes` "one" nothing of it is used. A model without places expects
+    its mean everywhere.
     """
     model = clone(estimator)
     wanted = model.get_params().get("size_factors")
@@ -91,8 +101,17 @@ def fit_split(
     if wanted is not None and not isinstance(wanted, str):
         given = check_size_factors(wanted, source.n_rows)
         model.set_params(size_factors=given[split.train])
+    coordinates, codes = places
+    spatial = hasattr(model, "predict")
+    several = bool(codes.max(initial=0))
+    rows = SubsetRows(source, split.train)
     cpu, wall = time.process_time(), time.perf_counter()
-    model.fit(SubsetRows(source, split.train), coordinates[split.train])
+    if several and spatial:
+        model.fit(rows, coordinates[split.train], codes[split.train])
+    elif spatial:
+        model.fit(rows, coordinates[split.train])
+    else:
+        model.fit(rows)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     train_values, values = (dense_rows(source, part) for part in (split.train, split.test))
     if given is None:
@@ -104,13 +123,19 @@ def fit_split(
         own = np.ones(len(values))
     rates = constant_rates(train_values, train_sizes)
     options = {} if wanted is None else {"size_factors": own}
+    if several and spatial:
+        options["samples"] = codes[split.test]
+    if spatial:
+        expected = model.predict(coordinates[split.test], **options)
+    else:
+        expected = np.outer(own, model.mean_row())
     return HeldOut(
         model=model,
         train_values=train_values,
         values=values,
         train_constant=np.outer(train_sizes, rates),
         constant=np.outer(own, rates),
-        expected=model.predict(coordinates[split.test], **options),
+        expected=expected,
         cpu_seconds=cpu,
         wall_seconds=wall,
     )

@@ -22,6 +22,7 @@ from lowdim._random import generator
 from lowdim._validation import check_interval
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.factorization._held_out import (
+    Places,
     Split,
     check_held_out_sizes,
     dense_rows,
@@ -30,14 +31,12 @@ from lowdim.factorization._held_out import (
     splits_by_place,
 )
 from lowdim.factorization._places import check_coordinates
-from lowdim.factorization.spatial import HybridSpatialFactorization, SpatialFactorization
+from lowdim.factorization._slide_names import check_samples
+from lowdim.factorization.models import MODELS, estimator_of
 from lowdim.metrics import nsf_paper_deviance, poisson_deviance, sparsity
 
 if TYPE_CHECKING:
     from lowdim._typing import PathLike
-
-#: What configurations may call a model.
-MODELS = {"nsf": SpatialFactorization, "nsfh": HybridSpatialFactorization}
 
 #: A fit that raises one of these gets a row that says so; the others go on.
 _FAILURES = (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -49,6 +48,7 @@ def compare_factorizations(
     configurations: Iterable[Any] | Mapping[str, Any],
     output: PathLike | None = None,
     *,
+    samples: Any = None,
     held_out: float = 0.05,
     train: Any = None,
     held_out_size_factors: str = "own",
@@ -67,11 +67,13 @@ def compare_factorizations(
     X : array-like, sparse, DataFrame, AnnData, row source or path, shape (N, J)
     coordinates : array-like of shape (N, D)
     configurations : iterable of dict or estimators, or dict of lists
-        ``{"model": "nsf", "n_factors": 10, ...}``: "nsf" is `SpatialFactorization`, "nsfh"
-        `HybridSpatialFactorization`, and the other entries are their arguments. A dict whose
-        entries are lists stands for all combinations.
+        ``{"model": "nsf", "n_factors": 10, ...}``: models as in `lowdim.tl.spatial_factors`, "nsf",
+        "nsfh", "rsf", "pnmf", "fa" or "mefisto", and the other entries are arguments of their
+        estimators. A dict whose entries are lists stands for all combinations.
     output : path, optional
         A CSV file.
+    samples : array-like of shape (N,), optional
+        The slide that every row is on.
     held_out : float, default=0.05
         Share of the places held out.
     train : array-like of bool, shape (N,), optional
@@ -108,13 +110,14 @@ def compare_factorizations(
     check_held_out_sizes(held_out_size_factors)
     source = as_rows(X)
     coordinates = check_coordinates(coordinates, source.n_rows)
+    codes, _ = check_samples(samples, source.n_rows)
     rng = generator(random_state)
     if train is None:
-        split = splits_by_place(coordinates, held_out, 1, rng)[0]
+        split = splits_by_place(coordinates, codes, held_out, 1, rng)[0]
     else:
         split = _given_split(train, source.n_rows)
     models = [(name, seeded(model, rng)) for name, model in _estimators(configurations)]
-    labels = _labels(source, coordinates, split, held_out_size_factors)
+    labels = _labels(source, (coordinates, codes), split, held_out_size_factors)
     done = _read(output)
     keys = []
     for name, model in progress(models, description="configurations", enabled=verbose > 0):
@@ -124,7 +127,7 @@ def compare_factorizations(
             continue
         done[keys[-1]] = {
             **row,
-            **_fitted(model, source, coordinates, split, held_out_size_factors),
+            **_fitted(model, source, (coordinates, codes), split, held_out_size_factors),
         }
         if output is not None:
             with replacing(output) as temporary:
@@ -141,7 +144,7 @@ def _estimators(configurations: Any) -> list[tuple[str, Any]]:
     if isinstance(configurations, Mapping):
         lists = {k: v if isinstance(v, list | tuple) else [v] for k, v in configurations.items()}
         configurations = ParameterGrid(lists)
-    names = {kind: name for name, kind in MODELS.items()}
+    names = {kind: name for name, (kind, settings) in MODELS.items() if not settings}
     out = []
     for entry in configurations:
         if isinstance(entry, BaseEstimator):
@@ -153,14 +156,14 @@ def _estimators(configurations: Any) -> list[tuple[str, Any]]:
                 f"{sorted(MODELS)} and its settings."
             )
         settings = {key: value for key, value in entry.items() if key != "model"}
-        kind = MODELS[entry["model"]]
-        unknown = sorted(set(settings) - set(kind().get_params()))
+        model = estimator_of(entry["model"])
+        unknown = sorted(set(settings) - set(model.get_params()))
         if unknown:
             raise ValueError(
-                f"configurations has {unknown}, which {kind.__name__} does not know; it has "
-                f"{sorted(kind().get_params())}."
+                f"configurations has {unknown}, which {type(model).__name__} does not know; it has "
+                f"{sorted(model.get_params())}."
             )
-        out.append((entry["model"], kind(**settings)))
+        out.append((entry["model"], model.set_params(**settings)))
     if not out:
         raise ValueError("configurations is empty; give at least one.")
     return out
@@ -176,7 +179,7 @@ def _given_split(train: Any, n_rows: int) -> Split:
     return Split(np.flatnonzero(mask), np.flatnonzero(~mask))
 
 
-def _labels(source: RowSource, places: np.ndarray, split: Split, sizes: str) -> dict[str, Any]:
+def _labels(source: RowSource, places: Places, split: Split, sizes: str) -> dict[str, Any]:
     """What all rows of the table share."""
     from lowdim import __version__
 
@@ -184,7 +187,7 @@ def _labels(source: RowSource, places: np.ndarray, split: Split, sizes: str) -> 
     rows = np.arange(source.n_rows)
     for start in range(0, source.n_rows, 1000):
         digest.update(dense_rows(source, rows[start : start + 1000]).tobytes())
-    for part in (places, split.train, split.test):
+    for part in (*places, split.train, split.test):
         digest.update(np.ascontiguousarray(part).tobytes())
     return {
         "data": digest.hexdigest()[:12],
@@ -205,13 +208,13 @@ def _settings(model: Any) -> dict[str, Any]:
 
 
 def _fitted(
-    model: Any, source: RowSource, coordinates: np.ndarray, split: Split, sizes: str
+    model: Any, source: RowSource, places: Places, split: Split, sizes: str
 ) -> dict[str, Any]:
     """Results of one configuration, or why there are none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the table tells
         try:
-            fit = fit_split(model, source, coordinates, split, sizes)
+            fit = fit_split(model, source, places, split, sizes)
         except _FAILURES as error:
             return {"error": f"{type(error).__name__}: {error}"}
     own = fit.model

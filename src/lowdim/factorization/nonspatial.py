@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
-from lowdim.factorization._base import Factors
+from lowdim.factorization._base import Factors, as_numpy
 
 
 class _Nonspatial(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Factors):
@@ -35,6 +36,13 @@ class _Nonspatial(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Factors):
     def transform(self, X: Any) -> np.ndarray:
         """Posterior means of the factors of rows, (n, L), with everything else as fitted."""
         return self._natural(*self._transform(X, None, None, None))[0]
+
+    def mean_row(self) -> np.ndarray:
+        """Expected values of a row of size factor one of which nothing else is known, (J,)."""
+        check_is_fitted(self)
+        state = self._fit.state
+        mean, variance = as_numpy(state.prior_mean), as_numpy(state.prior_variance)
+        return self._expected(mean[None], variance[None], np.ones(1))[0]
 
 
 class PoissonNMF(_Nonspatial):

@@ -24,6 +24,7 @@ from lowdim.factorization._held_out import (
     splits_by_place,
 )
 from lowdim.factorization._places import check_coordinates
+from lowdim.factorization._slide_names import check_samples
 from lowdim.metrics import gaussian_deviance, poisson_deviance
 from lowdim.mixture._jobs import in_jobs
 from lowdim.mixture.sizes import elbow_of
@@ -68,6 +69,7 @@ def select_factors(
     coordinates: Any,
     estimator: Any,
     *,
+    samples: Any = None,
     n_factors: int | Iterable[int] = 10,
     n_spatial: Iterable[int] | None = None,
     criterion: str = "auto",
@@ -94,6 +96,8 @@ def select_factors(
         With all settings but the numbers of factors; it is not changed. Another one needs the
         argument `n_factors`, ``fit(X, coordinates)``, ``predict(coordinates, size_factors)``,
         `converged_` and `n_iter_`.
+    samples : array-like of shape (N,), optional
+        The slide that every row is on.
     n_factors : int or iterable of int, default=10
         Numbers of factors to try; a number means 1 up to it.
     n_spatial : iterable of int, optional
@@ -142,15 +146,18 @@ def select_factors(
     check_held_out_sizes(held_out_size_factors)
     source = as_rows(X)
     coordinates = check_coordinates(coordinates, source.n_rows)
+    codes, _ = check_samples(samples, source.n_rows)
     rng = generator(random_state)
-    splits = splits_by_place(coordinates, held_out, check_positive_int(n_splits, "n_splits"), rng)
+    splits = splits_by_place(
+        coordinates, codes, held_out, check_positive_int(n_splits, "n_splits"), rng
+    )
     model = seeded(estimator, rng)
 
     def run(task: tuple[dict[str, int], int]) -> dict[str, Any]:
         size, number = task
         split = splits[number]
         sized = clone(model).set_params(**size)
-        fit = fit_split(sized, source, coordinates, split, held_out_size_factors)
+        fit = fit_split(sized, source, (coordinates, codes), split, held_out_size_factors)
         return {**_quality(fit, criterion), "rows": split.test}
 
     tasks = list(product(sizes, range(n_splits)))
@@ -161,7 +168,9 @@ def select_factors(
         [_row(size, fits[i * n_splits : (i + 1) * n_splits]) for i, size in enumerate(sizes)]
     )
     best = sizes[_best(table, rule)]
-    chosen = model.set_params(**best).fit(source, coordinates)
+    chosen = model.set_params(**best).fit(
+        source, coordinates, *([] if samples is None else [samples])
+    )
     return FactorSelection(table, criterion, rule, best["n_factors"], best.get("n_spatial"), chosen)
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import signature
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lowdim import factorization
 from lowdim._keys import FactorRecord, SpatialFactorKeys
-from lowdim._validation import check_in
 from lowdim._version import __version__
 from lowdim.factorization import moran, scaled_loadings, spatial_importance
 from lowdim.factorization._size_factors import RULES
+from lowdim.factorization.models import ESTIMATORS, estimator_of
 from lowdim.tl._input import open_rows, warn_of_counts
 from lowdim.tl._params import GIVEN, to_uns
 from lowdim.tl._places import coordinates_of, samples_of
@@ -25,29 +24,6 @@ if TYPE_CHECKING:
     from lowdim.data.sources import RowSource
 
 
-class Model(NamedTuple):
-    """The class of an estimator in `lowdim.factorization`, and settings other than its defaults."""
-
-    name: str
-    settings: dict[str, Any]
-
-    @property
-    def exists(self) -> bool:
-        """Whether the class and its settings are there."""
-        own = getattr(factorization, self.name, None)
-        return own is not None and set(self.settings) <= set(signature(own).parameters)
-
-
-REAL = {"nonnegative": False, "likelihood": "gaussian"}
-MODELS = {
-    "nsf": Model("SpatialFactorization", {}),
-    "nsfh": Model("HybridSpatialFactorization", {}),
-    "rsf": Model("SpatialFactorization", REAL),
-    "pnmf": Model("PoissonNMF", {}),
-    "fa": Model("FactorAnalysis", {}),
-    "mefisto": Model("SpatialFactorization", {**REAL, "kernel": "rbf", "length_scale": "learned"}),
-}
-NONSPATIAL = ("PoissonNMF", "FactorAnalysis")
 N_FACTORS = 10
 
 
@@ -198,12 +174,10 @@ def _estimator(model: Any, settings: Mapping[str, Any]) -> Any:
     from sklearn.base import clone
 
     if isinstance(model, str):
-        own = MODELS[check_in(model, "model", [name for name, m in MODELS.items() if m.exists])]
-        estimator = getattr(factorization, own.name)(**own.settings)
+        estimator = estimator_of(model)
         settings = {"n_factors": N_FACTORS, **settings}
     else:
-        known = {m.name for m in MODELS.values()}
-        if type(model).__name__ not in known or isinstance(model, type):
+        if not isinstance(model, ESTIMATORS):
             raise TypeError(
                 f"model is of type {type(model).__name__}; pass a name or an unfitted estimator "
                 "such as lowdim.SpatialFactorization(...)."
@@ -226,11 +200,6 @@ def _fit(
     given: dict[str, Any] = {}
     samples = samples_of(adata, sample_key)
     if samples is not None and "coordinates" in takes:
-        if "samples" not in takes:
-            raise ValueError(
-                f"sample_key={sample_key!r}: {type(estimator).__name__} knows one slide only; "
-                "leave sample_key out, or fit each slide by itself."
-            )
         given["samples"] = samples
     coordinates = None
     if "coordinates" in takes or spatial_key in adata.obsm or spatial_key in adata.obs:
@@ -255,11 +224,7 @@ def _order(
 
 def n_spatial_of(fitted: Any) -> int:
     """T of a fitted estimator."""
-    n_factors = int(fitted.factors_.shape[1])
-    if type(fitted).__name__ in NONSPATIAL:
-        return 0
-    n_spatial = fitted.get_params().get("n_spatial", n_factors)
-    return -(-n_factors // 2) if n_spatial is None else int(n_spatial)
+    return len(getattr(fitted, "length_scales_", ()))
 
 
 def is_nonnegative(fitted: Any) -> bool:
@@ -314,7 +279,7 @@ def _results(
     if moran_values is not None:
         record["moran"] = moran_values
     if n_spatial:
-        record["length_scales"] = _length_scales(fitted, n_spatial)[order[:n_spatial]]
+        record["length_scales"] = fitted.length_scales_[order[:n_spatial]]
     obs: dict[str, Any] = {}
     var: dict[str, Any] = {}
     if nonnegative and 0 < n_spatial < len(order):
@@ -336,10 +301,3 @@ def _results(
         uns={keys.record: dict(record)},
         stale_columns=[keys.importance, keys.size_factors, *of_genes],
     )
-
-
-def _length_scales(fitted: Any, n_spatial: int) -> np.ndarray:
-    """Of every spatial factor, (T, 1) or (T, D)."""
-    if hasattr(fitted, "length_scales_"):
-        return np.asarray(fitted.length_scales_)
-    return np.tile(np.atleast_2d(fitted.length_scale_), (n_spatial, 1))
