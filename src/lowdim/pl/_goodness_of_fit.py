@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _PANELS = ("counts", "genes", "rows")
 _PANEL = (4.2, 3.4)
 _NAMED = 5
-"""Genes that are named: those of largest deviance."""
+"""Genes that are named at most: those of largest deviance."""
+
+_OUTSTANDING = 1.5
+"""Times the median deviance, from which a gene is named."""
 
 
 def goodness_of_fit(
@@ -114,7 +117,7 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str], *, counted: boo
     known = (means > 0) | (not counted)
     ax.plot(means[known], deviances[known], ".", color=PALETTE[0], markersize=4, alpha=0.7)
     for j in np.argsort(-deviances, kind="stable")[:_NAMED]:
-        if known[j]:
+        if known[j] and deviances[j] > _OUTSTANDING * np.median(deviances[known]):
             ax.annotate(
                 short_name(genes[j]), (means[j], deviances[j]), xytext=(-3, 3),
                 textcoords="offset points", ha="right", fontsize="small", color=INK,

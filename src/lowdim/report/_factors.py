@@ -94,6 +94,11 @@ def describe_factors(
         "n_spatial": fit.n_spatial,
         "nonnegative": fit.nonnegative,
         "likelihood": _NOISE[fit.likelihood],
+        "baseline": (
+            "the mean of each gene"
+            if fit.likelihood == "gaussian"
+            else "a constant rate for each gene"
+        ),
         "hybrid": hybrid,
         "importance": _importance(adata, key) if hybrid else [],
         "explained": quality.explained,
