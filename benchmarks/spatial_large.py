@@ -28,7 +28,7 @@ LARGE = (
     ("defaults (sines)", {}),
     ("600 inducing points", {"inducing": 600}),
 )
-SIZES = (5_000, 20_000, 50_000, 100_000)
+SIZES = (5_000, 20_000, 100_000)
 
 
 def simulated(n: int) -> dict[str, np.ndarray]:
