@@ -45,6 +45,23 @@ def test_contents(cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{facts['searches']['subspaces']['n_mixtures']} mixtures, by bic" in text
 
 
+def test_fits_of_every_kind_are_told(cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    adata = ad.read_h5ad(cells)
+    ld.tl.mixture(adata, "gaussian", n_components=2, use_rep="other")
+    adata.obsm["spatial"] = np.random.default_rng(0).uniform(size=(150, 2))
+    ld.tl.spatial_factors(adata, 2, "rsf", layer=None)
+    adata.write_h5ad(cells)
+    assert main(["info", str(cells), "--json"]) == 0
+    fits = json.loads(capsys.readouterr().out)["fits"]
+    assert fits["mixture"]["family"] == "gaussian"
+    assert fits["mixture"]["objective"] == pytest.approx(adata.uns["mixture"]["objective"])
+    assert (fits["spatial_factors"]["n_factors"], fits["spatial_factors"]["n_spatial"]) == (2, 2)
+    assert main(["info", str(cells)]) == 0
+    text = capsys.readouterr().out
+    assert "2 factors, 2 of them spatial (rsf)" in text
+    assert 'fit "mixture"' in text
+
+
 def test_a_bare_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "bare.h5ad"
     ad.AnnData(shape=(3, 2)).write_h5ad(path)

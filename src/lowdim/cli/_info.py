@@ -71,7 +71,7 @@ def _contents(path: Path, file: Any) -> dict[str, Any]:
         "layers": {name: _matrix(item) for name, item in file.get("layers", {}).items()},
         "obsm": {name: _matrix(item) for name, item in file.get("obsm", {}).items()},
         "obs": {str(name): _column(obs[name]) for name in obs.columns},
-        "fits": {k: _fit(read_elem(uns[k])) for k in keys if "bases" in uns[k]},
+        "fits": {k: _fit(read_elem(uns[k])) for k in keys if _is_fit(uns[k])},
         "searches": {
             k.removesuffix("_selection"): _search(uns[k], read_elem)
             for k in keys
@@ -87,6 +87,10 @@ def _length(group: Any) -> int:
 
 def _is_group(item: Any) -> bool:
     return hasattr(item, "keys")
+
+
+def _is_fit(group: Any) -> bool:
+    return "version" in group and any(name in group for name in ("bases", "family", "shares"))
 
 
 def _is_search(group: Any) -> bool:
@@ -113,14 +117,32 @@ def _column(values: Any) -> dict[str, Any]:
 def _fit(record: Mapping[str, Any]) -> dict[str, Any]:
     """A fit in brief."""
     params = record["params"]
-    return {
-        "dims": record["dims"],
-        "log_likelihood": record["criteria"]["log_likelihood"],
-        "bic": record["criteria"]["bic"],
+    brief = {
         "converged": bool(record["converged"]),
         "version": str(record["version"]),
         "matrix": params.get("layer") or params.get("use_rep") or "X",
     }
+    if "bases" in record:
+        criteria = record["criteria"]
+        own = {"log_likelihood": criteria["log_likelihood"], "bic": criteria["bic"]}
+        return {"dims": record["dims"], **own, **brief}
+    if "shares" in record:
+        numbers = {"n_factors": len(record["shares"]), "n_spatial": int(record["n_spatial"])}
+        own = {"model": str(record["model"]), "objective": float(record["objective"])}
+        return {**own, **numbers, **brief}
+    objective = float(record["objective"])
+    return {"family": str(record["family"]), "objective": objective, **brief}
+
+
+def _fit_text(fit: Mapping[str, Any]) -> str:
+    """The same for people."""
+    if "dims" in fit:
+        dims = ",".join(str(d) for d in fit["dims"])
+        return f"dimensions {dims}, BIC {fit['bic']:,.1f}"
+    if "model" in fit:
+        kind = f"{fit['n_factors']} factors, {fit['n_spatial']} of them spatial ({fit['model']})"
+        return f"{kind}, bound per row {fit['objective']:,.2f}"
+    return f"{fit['family'].replace('_', ' ')}, objective {fit['objective']:,.4g}"
 
 
 def _search(group: Any, read_elem: Any) -> dict[str, Any]:
@@ -142,9 +164,8 @@ def _lines(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, column in facts["obs"].items():
         lines.append((f'obs["{name}"]', f"{column['dtype']}, {column['n_unique']:,} different"))
     for key, fit in facts["fits"].items():
-        dims = ",".join(str(d) for d in fit["dims"])
         state = "" if fit["converged"] else ", not converged"
-        text = f"of {fit['matrix']}: dimensions {dims}, BIC {fit['bic']:,.1f}{state}"
+        text = f"of {fit['matrix']}: {_fit_text(fit)}{state}"
         lines.append((f'fit "{key}"', f"{text}, by lowdim {fit['version']}"))
     for key, search in facts["searches"].items():
         text = f"{search['n_mixtures']} mixtures, by {search['criterion']}"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import kl_div, rel_entr
 
 from lowdim.data import as_rows
 from lowdim.get._fitted_factors import read_factors
 from lowdim.get._record import find_factors
+from lowdim.metrics.deviance import negative_binomial_entries, poisson_entries
 
 if TYPE_CHECKING:
     from lowdim._typing import Float64Array
@@ -107,9 +107,8 @@ def _deviance(fit: FittedSpatialFactors, y: Float64Array, expected: Float64Array
         return (y - expected) ** 2 / scale
     expected = np.maximum(expected, 1e-12)
     if fit.dispersions is None:
-        return 2 * kl_div(y, expected)
-    shapes = 1 / fit.dispersions
-    return 2 * (rel_entr(y, expected) - rel_entr(y + shapes, expected + shapes))
+        return poisson_entries(y, expected)
+    return negative_binomial_entries(y, expected, fit.dispersions)
 
 
 def _blocks(source: RowSource) -> Iterator[tuple[slice, Float64Array]]:

@@ -39,8 +39,7 @@ def poisson_deviance(counts: Any, rates: Any, *, axis: int | None = None) -> Any
     TypeError, ValueError
         The matrices differ in shape, or hold something other than finite nonnegative numbers.
     """
-    y, mu = _pair(counts, rates)
-    return (2 * (_log_ratios(y, mu) - y + mu)).sum(axis)
+    return poisson_entries(*_pair(counts, rates)).sum(axis)
 
 
 def negative_binomial_deviance(
@@ -68,9 +67,8 @@ def negative_binomial_deviance(
         As for `poisson_deviance`, or a dispersion is negative.
     """
     y, mu = _pair(counts, rates)
-    a = np.maximum(_numbers(dispersions, y.shape[1], "dispersions"), TINY)
-    spread = (y + 1 / a) * np.log1p(a * (y - mu) / (1 + a * mu))
-    return (2 * (_log_ratios(y, mu) - spread)).sum(axis)
+    a = _numbers(dispersions, y.shape[1], "dispersions")
+    return negative_binomial_entries(y, mu, a).sum(axis)
 
 
 def gaussian_deviance(
@@ -199,6 +197,18 @@ def deviance_explained(
     with np.errstate(divide="ignore", invalid="ignore"):
         share = 1 - np.divide(own, null)
     return np.where(null > 0, share, np.nan)[()]
+
+
+def poisson_entries(y: np.ndarray, mu: np.ndarray) -> np.ndarray:
+    """Poisson deviance of every entry."""
+    return np.asarray(2 * (_log_ratios(y, mu) - y + mu))
+
+
+def negative_binomial_entries(y: np.ndarray, mu: np.ndarray, dispersions: Any) -> np.ndarray:
+    """Negative binomial deviance of every entry."""
+    a = np.maximum(dispersions, TINY)
+    spread = (y + 1 / a) * np.log1p(a * (y - mu) / (1 + a * mu))
+    return np.asarray(2 * (_log_ratios(y, mu) - spread))
 
 
 def _log_ratios(y: np.ndarray, mu: np.ndarray) -> np.ndarray:
