@@ -16,9 +16,11 @@ ON = {"quilt": [576, 756, 216, 576], "ggblocks": [180, 288, 216, 180]}
 
 
 def mean_of(adata: ad.AnnData) -> np.ndarray:
-    mean = 0.2 + adata.obsm["spatial_factors"] @ adata.varm["spatial_loadings"].T
-    if "nonspatial_factors" in adata.obsm:
-        mean = mean + adata.obsm["nonspatial_factors"] @ adata.varm["nonspatial_loadings"].T
+    mean = 0.2 + adata.obsm["true_spatial_factors"] @ adata.varm["true_spatial_loadings"].T
+    if "true_nonspatial_factors" in adata.obsm:
+        mean = (
+            mean + adata.obsm["true_nonspatial_factors"] @ adata.varm["true_nonspatial_loadings"].T
+        )
     return np.asarray(mean)
 
 
@@ -49,7 +51,7 @@ def test_factors_and_places_are_those_of_the_paper(
     with np.load(datasets / "nsf_simulations" / f"bm_{number}.npz") as paper:
         places, factors = in_order(paper["coordinates"], paper["spatial_factors"])
     ours = simulate_spatial(scenario, n_genes=2)
-    np.testing.assert_array_equal(ours.obsm["spatial_factors"], factors)
+    np.testing.assert_array_equal(ours.obsm["true_spatial_factors"], factors)
     np.testing.assert_allclose(ours.obsm["spatial"], places, atol=1e-5)  # theirs are float32
 
 
@@ -57,9 +59,11 @@ def test_factors_and_places_are_those_of_the_papers_file(datasets: Path) -> None
     paper = ad.read_h5ad(datasets / "nsf_quilt_S1.h5ad")
     places, factors = in_order(paper.obsm["spatial"], paper.obsm["spfac"])
     ours = simulate_spatial("quilt")
-    np.testing.assert_array_equal(ours.obsm["spatial_factors"], factors)
+    np.testing.assert_array_equal(ours.obsm["true_spatial_factors"], factors)
     np.testing.assert_allclose(ours.obsm["spatial"], places, atol=1e-5)
-    assert set(np.unique(ours.varm["spatial_loadings"])) == set(np.unique(paper.varm["spload"]))
+    assert set(np.unique(ours.varm["true_spatial_loadings"])) == set(
+        np.unique(paper.varm["spload"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_an_infinite_shape_is_poisson() -> None:
 
 
 def test_nonspatial_factors_are_on_a_fifth_of_the_time() -> None:
-    U = simulate_spatial("both", "separate", n_genes=10).obsm["nonspatial_factors"]
+    U = simulate_spatial("both", "separate", n_genes=10).obsm["true_nonspatial_factors"]
     assert U.shape == (1296, 6)
     assert U.mean() == pytest.approx(0.2, abs=5 * np.sqrt(0.16 / U.size))
 
@@ -123,7 +127,9 @@ def test_nonspatial_factors_are_on_a_fifth_of_the_time() -> None:
 def test_the_seed_decides_everything(tmp_path: Path) -> None:
     first, again, other = (simulate_spatial(random_state=seed) for seed in (1, 1, 2))
     assert (first.layers["counts"] != again.layers["counts"]).nnz == 0
-    np.testing.assert_array_equal(first.varm["spatial_loadings"], again.varm["spatial_loadings"])
+    np.testing.assert_array_equal(
+        first.varm["true_spatial_loadings"], again.varm["true_spatial_loadings"]
+    )
     assert (first.layers["counts"] != other.layers["counts"]).nnz > 0
     first.write_h5ad(tmp_path / "simulated.h5ad")
     read = ad.read_h5ad(tmp_path / "simulated.h5ad")

@@ -89,8 +89,9 @@ def simulate_spatial(
     AnnData of 1,296 places x J genes, places row by row from the lower left:
     `layers["counts"]`, CSR float32; `X`, log(1 + counts);
     `obsm["spatial"]`, coordinates from -2 to 2;
-    `obsm["spatial_factors"]` (N, T) and `varm["spatial_loadings"]` (J, T), f and w;
-    `obsm["nonspatial_factors"]` and `varm["nonspatial_loadings"]`, u and v, if there are any;
+    `obsm["true_spatial_factors"]` (N, T) and `varm["true_spatial_loadings"]` (J, T), f and w;
+    `obsm["true_nonspatial_factors"]` and `varm["true_nonspatial_loadings"]`, u and v, if there are
+    any;
     `uns["simulation"]`, the arguments.
 
     Raises
@@ -106,7 +107,7 @@ def simulate_spatial(
     --------
     >>> import lowdim as ld
     >>> adata = ld.data.simulate_spatial("quilt", random_state=1)
-    >>> adata.shape, adata.obsm["spatial_factors"].shape
+    >>> adata.shape, adata.obsm["true_spatial_factors"].shape
     ((1296, 200), (1296, 4))
     """
     check_in(scenario, "scenario", tuple(PATTERNS))
@@ -192,6 +193,6 @@ def _as_anndata(
     adata.var_names = [f"gene_{j}" for j in range(adata.n_vars)]
     adata.obsm["spatial"] = grid()
     for kind, (factors, loadings) in truth.items():
-        adata.obsm[f"{kind}_factors"] = factors
-        adata.varm[f"{kind}_loadings"] = loadings
+        adata.obsm[f"true_{kind}_factors"] = factors
+        adata.varm[f"true_{kind}_loadings"] = loadings
     return adata

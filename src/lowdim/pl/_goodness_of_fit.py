@@ -15,6 +15,8 @@ from lowdim.pl._figure import settle, several_axes
 from lowdim.pl._tissue import draw_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
     from matplotlib.axes import Axes
 
@@ -22,6 +24,9 @@ _PANELS = ("counts", "genes", "rows")
 _PANEL = (4.2, 3.4)
 _NAMED = 5
 """Genes that are named at most: those of largest deviance."""
+
+_ROOM = (60.0, 14.0)
+"""Of a name, in pixels."""
 
 _OUTSTANDING = 1.5
 """Times the median deviance, from which a gene is named."""
@@ -116,16 +121,28 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str], *, counted: boo
     means, deviances = quality.gene_means, quality.gene_deviances
     known = (means > 0) | (not counted)
     ax.plot(means[known], deviances[known], ".", color=PALETTE[0], markersize=4, alpha=0.7)
-    for j in np.argsort(-deviances, kind="stable")[:_NAMED]:
-        if known[j] and deviances[j] > _OUTSTANDING * np.median(deviances[known]):
-            ax.annotate(
-                short_name(genes[j]), (means[j], deviances[j]), xytext=(-3, 3),
-                textcoords="offset points", ha="right", fontsize="small", color=INK,
-            )  # fmt: skip
     if counted:
         ax.set_xscale("log")
     ax.set_ylim(bottom=0)
+    outstanding = known & (deviances > _OUTSTANDING * np.median(deviances[known]))
+    _name(ax, genes, means, deviances, outstanding)
     ax.set_xlabel(f"mean {'count' if counted else 'value'} of the gene")
     ax.set_ylabel("mean deviance")
     ax.set_title("genes", fontsize="medium", color=INK)
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def _name(
+    ax: Axes, genes: Sequence[str], x: np.ndarray, y: np.ndarray, outstanding: np.ndarray
+) -> None:
+    """Names of the few highest points, but for those that would lie on another name."""
+    taken: list[np.ndarray] = []
+    for j in np.argsort(-y, kind="stable")[:_NAMED]:
+        place = ax.transData.transform((x[j], y[j]))
+        if not outstanding[j] or any((np.abs(place - t) < _ROOM).all() for t in taken):
+            continue
+        taken.append(place)
+        ax.annotate(
+            short_name(genes[j]), (x[j], y[j]), xytext=(-3, 3),
+            textcoords="offset points", ha="right", fontsize="small", color=INK,
+        )  # fmt: skip
