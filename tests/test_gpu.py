@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
 
@@ -49,3 +52,37 @@ def test_devices_agree(name: str, dtype: str, tolerance: float, form: Any) -> No
     got, own = fitted(name, X, "cuda", dtype)
     assert got == pytest.approx(expected, rel=tolerance)
     assert (own == labels).mean() > 0.999
+
+
+FACTORS: dict[str, Any] = {
+    "nsf": ld.SpatialFactorization(3),
+    "inducing": ld.SpatialFactorization(3, inducing=80),
+    "hilbert": ld.SpatialFactorization(3, inducing="hilbert"),
+    "nsfh, negative binomial": ld.HybridSpatialFactorization(3, 2, likelihood="negative_binomial"),
+    "rsf": ld.SpatialFactorization(3, nonnegative=False, likelihood="gaussian"),
+    "rsf of counts": ld.SpatialFactorization(3, nonnegative=False),
+    "learned": ld.SpatialFactorization(
+        2, nonnegative=False, likelihood="gaussian", length_scale="learned"
+    ),
+    "pnmf": ld.PoissonNMF(3),
+    "fa": ld.FactorAnalysis(3),
+}
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_devices_agree_on_factors(name: str) -> None:
+    adata = ld.data.simulate_spatial("quilt", n_genes=20, random_state=0)[::3]
+    counts, places = adata.layers["counts"].toarray(), adata.obsm["spatial"]
+    slides = np.repeat(["a", "b"], [len(places) // 2, len(places) - len(places) // 2])
+    bounds, models = [], []
+    for device in ("cpu", "cuda"):
+        model = clone(FACTORS[name]).set_params(device=device, random_state=0, max_iter=10, tol=0.0)
+        where = (places, slides) if hasattr(model, "predict") else ()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            models.append(model.fit(counts, *where))
+        bounds.append(model.lower_bound_)
+    assert bounds[1] == pytest.approx(bounds[0], rel=1e-6)
+    if hasattr(models[0], "predict"):
+        expected, got = (m.predict(places[:9] + 0.03, samples=slides[:9]) for m in models)
+        np.testing.assert_allclose(got, expected, rtol=1e-3)

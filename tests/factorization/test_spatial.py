@@ -222,6 +222,35 @@ def test_sparse_frames_and_anndata_are_read() -> None:
         np.testing.assert_array_equal(clone(model).fit(form, p["places"]).loadings_, expected)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"likelihood": "negative_binomial", "inducing": 60},
+        {"inducing": "hilbert"},
+        {"nonnegative": False},
+        {"nonnegative": False, "likelihood": "gaussian"},
+        {"likelihood": "gaussian"},
+    ],
+    ids=str,
+)
+def test_float32_comes_close(options: dict[str, Any]) -> None:
+    p = planted()
+    counts = p["counts"][:, :20]
+    fits = [
+        SpatialFactorization(2, dtype=dtype, random_state=0, tol=1e-5, **options)
+        for dtype in ("float64", "float32")
+    ]
+    for model in fits:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(counts, p["places"])
+    whole, half = fits
+    assert half.lower_bound_ == pytest.approx(whole.lower_bound_, rel=5e-4)  # other last rounds
+    np.testing.assert_allclose(half.reconstruct(), whole.reconstruct(), rtol=0.02, atol=0.02)
+    assert np.diff(half.lower_bounds_).min() > -1e-6 * abs(half.lower_bound_)
+
+
 def test_the_same_seed_gives_the_same_bits() -> None:
     p = planted()
     fits = [

@@ -40,15 +40,17 @@ def shape_slopes(
     shapes : (J,)
         r.
     """
-    r = shapes
+    r = shapes.double()
     first = n_observed * (1 + r.log() - torch.digamma(r))
     second = n_observed * (1 / r - torch.polygamma(1, r))
     for y, rate, known in parts:
+        r = shapes.to(y)
         below = r + rate
         slope = torch.digamma(y + r) - below.log() - (r + y) / below
         bend = torch.polygamma(1, y + r) - 2 / below + (r + y) / below.square()
         first += (slope if known is None else slope * known).sum(0)
         second += (bend if known is None else bend * known).sum(0)
+    r = shapes.double()
     return r * first, r * first + r * r * second
 
 

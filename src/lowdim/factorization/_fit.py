@@ -51,6 +51,7 @@ class Settings:
         Draws.
     device : torch.device
     dtype : torch.dtype
+        Of the data.
     verbose : int
     """
 
@@ -75,8 +76,8 @@ class Settings:
 
     @property
     def like(self) -> Tensor:
-        """An empty tensor of the device and precision of computations."""
-        return torch.empty(0, device=self.device, dtype=self.dtype)
+        """An empty tensor on the device, in the precision of factors and processes."""
+        return torch.empty(0, device=self.device, dtype=torch.float64)
 
 
 def fit_factors(
@@ -157,7 +158,7 @@ def _first(
 
 def observation_of(data: Data, settings: Settings) -> Observation:
     """The likelihood that the settings ask for, of these data."""
-    like = settings.like
+    like = settings.like.to(settings.dtype)
     missing = np.isnan(data.values)
     observed = torch.from_numpy(~missing).to(like) if missing.any() else None
     values = torch.from_numpy(np.where(missing, 0.0, data.values)).to(like)

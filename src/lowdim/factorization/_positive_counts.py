@@ -35,19 +35,26 @@ class PositiveCounts:
     positive = True
     first_step = 0.7
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the counts."""
+        return self.rates.counts.dtype
+
     def bound(self, state: State) -> Tensor:
-        return self.rates.bound(state.loadings, self._at(state), state.expected, state.shapes)
+        seen = state.rounded(self.dtype)
+        return self.rates.bound(seen.loadings, self._at(seen), seen.expected, seen.shapes)
 
     def _at(self, state: State) -> Tensor:
         """Factors where the logarithm of the rate is taken, (S, N, L)."""
         if self.normals is None:
             return state.log_mean[None]
-        return (state.mean + state.variance.sqrt() * self.normals).mT.exp()
+        return (state.mean + state.variance.sqrt() * self.normals.to(state.mean)).mT.exp()
 
     def improved(self, state: State, number: int, *, prune: bool) -> State:
         state = self._with_loadings(state, prune=prune and number >= PRUNE_FROM)
         if state.shapes is not None and number >= SHAPES_FROM:
-            slopes = self.rates.shape_slopes(state.loadings, state.expected, state.shapes)
+            seen = state.rounded(self.dtype)
+            slopes = self.rates.shape_slopes(seen.loadings, seen.expected, state.shapes)
             state = with_shapes(self, state, slopes, state.shapes)
         return state
 
@@ -55,8 +62,9 @@ class PositiveCounts:
         return [slice(0, len(state.mean))]  # divided counts do not depend on one another
 
     def sites(self, state: State, which: slice) -> tuple[Tensor, Tensor]:
+        seen = state.rounded(self.dtype)
         counts, exposures = self.rates.shares(
-            state.loadings, self._at(state), state.expected, state.shapes
+            seen.loadings, self._at(seen), seen.expected, seen.shapes
         )
         own = counts.mean(0)
         rate = exposures * state.expected.T
@@ -71,14 +79,16 @@ class PositiveCounts:
 
         Where a column is not worse without its negligible loadings, these become zero.
         """
-        loadings, factors, expected = state.loadings, self._at(state), state.expected
+        seen = state.rounded(self.dtype)
+        loadings, factors, expected = state.loadings, self._at(seen), seen.expected
         for _ in range(LOADING_STEPS):
-            ratio = self.rates.scaled_loadings(loadings, factors, expected, state.shapes)
+            now = loadings.to(self.dtype)
+            ratio = self.rates.scaled_loadings(now, factors, expected, seen.shapes)
             loadings = loadings * ratio
         moved = with_bound(self, replace(state, loadings=loadings))
         if not prune:
             return moved
-        share = loadings * expected.mean(0)
+        share = loadings * expected.double().mean(0)
         small = (share < NEGLIGIBLE * share.sum(1, keepdim=True)) & (ratio < 1)
         pruned = with_bound(self, replace(state, loadings=torch.where(small, 0.0, loadings)))
         better = pruned.columns >= state.columns

@@ -59,14 +59,14 @@ class Rates:
     @cached_property
     def log_factorials(self) -> Tensor:
         """Sums of log y! over the rows, (J,)."""
-        return torch.stack([torch.lgamma(y + 1).sum(0) for _, y in self.chunks()]).sum(0)
+        return torch.stack([torch.lgamma(y + 1).sum(0) for _, y in self.chunks()]).double().sum(0)
 
     @cached_property
     def n_observed(self) -> Tensor:
         """Known counts of every column, (J,)."""
         if self.observed is None:
-            return self.counts.new_full((self.counts.shape[1],), len(self.counts))
-        return self.observed.sum(0)
+            return self.counts.new_full((self.counts.shape[1],), len(self.counts)).double()
+        return self.observed.double().sum(0)
 
     def bound(
         self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
@@ -98,7 +98,7 @@ class Rates:
             own = -rate if shapes is None else likelihood_of(y, rate, shapes)
             total = total + self._known(rows, own).sum(0)
         if shapes is not None:
-            total = total + self.n_observed * constant(shapes)
+            total = total + self.n_observed * constant(shapes.double())
         return total
 
     def shape_slopes(self, loadings: Tensor, mean: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,8 +117,8 @@ class Rates:
         self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
     ) -> Tensor:
         """The ratio by which loadings grow in one multiplicative step, (J, L)."""
-        above = torch.zeros_like(loadings)
-        below = torch.zeros_like(loadings)
+        above = torch.zeros_like(loadings, dtype=torch.float64)
+        below = torch.zeros_like(above)
         for rows, y in self.chunks():
             for draw in factors:
                 ratio = y / (draw[rows] @ loadings.T + TINY)
@@ -133,7 +133,7 @@ class Rates:
         self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Counts that fall to every factor, (S, L, N), and its exposure, (L, N)."""
-        counts = torch.empty_like(factors.mT)
+        counts = torch.empty_like(factors.mT, dtype=torch.float64)
         exposures = torch.empty_like(counts[0])
         for rows, y in self.chunks():
             for s, draw in enumerate(factors):

@@ -44,7 +44,7 @@ class RealCounts:
     def _log_means(self) -> Tensor:
         """Where intercepts are drawn to, (J,)."""
         exposure = self.rates.sizes @ self._all_known
-        return ((self.rates.counts.sum(0) + 0.5) / exposure).log()
+        return ((self.rates.counts.sum(0) + 0.5) / exposure).log().double()
 
     @cached_property
     def _all_known(self) -> Tensor:
@@ -53,12 +53,13 @@ class RealCounts:
 
     def bound(self, state: State) -> Tensor:
         b, w, r = _intercepts(state), state.loadings, state.shapes
+        seen = state.rounded(self.rates.counts.dtype)
         total = -self.rates.log_factorials + self._log_prior(b, w)
         total = total + self.rates.counts.T @ self.rates.sizes.log()
-        total = total + (self.rates.counts.T @ state.mean.T * w).sum(1)
+        total = total + ((self.rates.counts.T @ seen.mean.T).double() * w).sum(1)
         total = total + self.rates.counts.sum(0) * b
-        for _, y, rate, known in self._expected(state):
-            own = -rate if r is None else likelihood_of(y, rate, r)
+        for _, y, rate, known in self._expected(seen):
+            own = -rate if seen.shapes is None else likelihood_of(y, rate, seen.shapes)
             total = total + (own if known is None or r is None else own * known).sum(0)
         return total if r is None else total + self.rates.n_observed * constant(r)
 
@@ -68,6 +69,7 @@ class RealCounts:
 
     def _expected(self, state: State) -> Iterator[tuple[slice, Tensor, Tensor, Tensor | None]]:
         """Rows, their counts, expected rates (zero where not known), and which are known."""
+        state = state.rounded(self.rates.counts.dtype)
         w = state.loadings
         half = 0.5 * w.square()
         for rows, y in self.rates.chunks():
@@ -78,7 +80,7 @@ class RealCounts:
 
     def _weighted(self, state: State) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Rows, their counts, and expected rates times the exposure's expectation."""
-        r = state.shapes
+        r = state.rounded(self.rates.counts.dtype).shapes
         for rows, y, rate, _ in self._expected(state):
             yield rows, y, rate if r is None else rate * (r + y) / (r + rate)
 
@@ -123,12 +125,13 @@ class RealCounts:
         """Of intercepts and loadings together, (J, 1 + L)."""
         J, L = state.loadings.shape
         w = torch.cat([_intercepts(state)[:, None], state.loadings], 1)
-        ones = torch.ones_like(state.mean[:1])
-        m = torch.cat([ones, state.mean]).T
-        v = torch.cat([torch.zeros_like(ones), state.variance]).T
-        slope = self.rates.counts.T @ m
-        squares = [m.new_zeros((J, (L + 1) ** 2)) for _ in range(3)]
-        spread = m.new_zeros((J, L + 1))
+        seen = state.rounded(self.rates.counts.dtype)
+        ones = torch.ones_like(seen.mean[:1])
+        m = torch.cat([ones, seen.mean]).T
+        v = torch.cat([torch.zeros_like(ones), seen.variance]).T
+        slope = (self.rates.counts.T @ m).double()
+        squares = [w.new_zeros((J, (L + 1) ** 2)) for _ in range(3)]
+        spread = w.new_zeros((J, L + 1))
         for rows, _, own in self._weighted(state):
             spread += own.T @ v[rows]
             slope -= own.T @ m[rows]
@@ -146,7 +149,7 @@ class RealCounts:
         return [slice(j, j + 1) for j in range(len(state.mean))]
 
     def sites(self, state: State, which: slice) -> tuple[Tensor, Tensor]:
-        w = state.loadings[:, which]
+        w = state.loadings[:, which].to(self.rates.counts.dtype)
         slope, l2 = torch.empty_like(state.l1[which]), torch.empty_like(state.l2[which])
         for rows, y, own in self._weighted(state):
             slope[:, rows] = ((y - own) @ w).T

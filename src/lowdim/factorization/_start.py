@@ -48,6 +48,8 @@ def first_state(
         F, W, intercepts = _singular_vectors(_filled(seen.values, seen.observed), n_factors)
     else:
         F, W = _nonnegative(seen, n_factors, rng, n_init=n_init)
+    F, W = F.double(), W.double()
+    intercepts = None if intercepts is None else intercepts.double()
     T = len(processes)
     if places is not None and 0 < T < n_factors:
         order = np.argsort(-moran(F.cpu().numpy(), places), kind="stable")

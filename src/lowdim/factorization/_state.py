@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from lowdim.factorization._processes import Process, alike
@@ -16,7 +17,7 @@ LEAST_PRECISION, MOST_PRECISION = 1e-5, 1e8
 
 @dataclass(frozen=True)
 class State:
-    """Everything that a round changes.
+    """Everything that a round changes, in float64.
 
     Attributes
     ----------
@@ -70,6 +71,14 @@ class State:
         """e^(m + v / 2), (N, L)."""
         return (self.mean + 0.5 * self.variance).T.exp()
 
+    def rounded(self, dtype: torch.dtype) -> State:
+        """With what the likelihood reads in another precision."""
+        if self.mean.dtype == dtype:
+            return self
+        names = ("loadings", "mean", "variance", "shapes", "intercepts", "noise")
+        values = {name: getattr(self, name) for name in names}
+        return replace(self, **{n: v.to(dtype) for n, v in values.items() if v is not None})
+
     @property
     def exchangeable(self) -> bool:
         """Whether all factors have the same prior."""
@@ -82,6 +91,9 @@ class State:
 
 class Observation(Protocol):
     """Data, and their likelihood given factors and loadings.
+
+    Products with the data are in the data's precision, sums over them and what is returned in
+    float64.
 
     Attributes
     ----------

@@ -49,13 +49,14 @@ class Values:
     def n_observed(self) -> Tensor:
         """Known values of every column, (J,)."""
         if self.observed is None:
-            return self.values.new_full((self.values.shape[1],), len(self.values))
-        return self.observed.sum(0).clamp(min=1)
+            return self.values.new_full((self.values.shape[1],), len(self.values)).double()
+        return self.observed.double().sum(0).clamp(min=1)
 
     @cached_property
     def least_noise(self) -> float:
-        centre = self.values.sum(0) / self.n_observed
-        spread = (self.values.square().sum(0) / self.n_observed - centre.square()).clamp(min=0)
+        centre = self.values.double().sum(0) / self.n_observed
+        second = self.values.double().square().sum(0) / self.n_observed
+        spread = (second - centre.square()).clamp(min=0)
         return float(LEAST_NOISE * spread.mean()) or LEAST_NOISE
 
     def moments(self, state: State) -> tuple[Tensor, Tensor]:
@@ -74,14 +75,16 @@ class Values:
 
     def _squares(self, state: State) -> Tensor:
         """Expected sums of squared residuals, (J,)."""
+        state = state.rounded(self.values.dtype)
         mean, variance = self.moments(state)
         residual = self.values - mean @ state.loadings.T
         if state.intercepts is not None:
             residual -= state.intercepts
         if self.observed is None:
-            return residual.square().sum(0) + state.loadings.square() @ variance.sum(0)
+            spread = state.loadings.square() @ variance.sum(0)
+            return residual.square().sum(0).double() + spread
         own = (self.observed.T @ variance) * state.loadings.square()
-        return (residual * self.observed).square().sum(0) + own.sum(1)
+        return (residual * self.observed).square().sum(0).double() + own.sum(1)
 
     def improved(self, state: State, number: int, *, prune: bool) -> State:
         del prune  # zeros come by themselves
@@ -94,12 +97,14 @@ class Values:
 
     def _products(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Second moments of factors, (1 or J, L, L), and their products with values, (J, L)."""
-        cross = self.values.T @ mean
+        own = mean.to(self.values)
+        cross = (self.values.T @ own).double()
         if self.observed is None:
             return (mean.T @ mean + torch.diag(variance.sum(0)))[None], cross
-        pairs = (mean[:, :, None] * mean[:, None]).flatten(1)
+        pairs = (own[:, :, None] * own[:, None]).flatten(1)
         second = (self.observed.T @ pairs).view(-1, mean.shape[1], mean.shape[1])
-        return second + torch.diag_embed(self.observed.T @ variance), cross
+        spread = torch.diag_embed(self.observed.T @ variance.to(own))
+        return (second + spread).double(), cross
 
     def _regressed(self, state: State) -> State:
         """Intercepts and loadings by least squares."""
@@ -152,6 +157,7 @@ class Values:
         return [slice(j, j + 1) for j in range(len(state.mean))]
 
     def sites(self, state: State, which: slice) -> tuple[Tensor, Tensor]:
+        exact, state = state, state.rounded(self.values.dtype)
         mean, _ = self.moments(state)
         weighted = state.loadings / _noise(state)[:, None]
         values = self.values
@@ -168,10 +174,11 @@ class Values:
             precision = (self.observed @ (w * weighted[:, which])).T
             fitted = (mean @ state.loadings.T) * self.observed
             slope = slope - (fitted @ weighted[:, which]).T
-        slope = slope + precision * mean.T[which]
+        slope = (slope + precision * mean.T[which]).double()
+        precision = precision.double()
         if not self.positive:
             return slope, precision.clamp(LEAST_PRECISION, MOST_PRECISION)
-        return _sites_of_exponential(state, which, slope, precision)
+        return _sites_of_exponential(exact, which, slope, precision)
 
 
 def _sites_of_exponential(

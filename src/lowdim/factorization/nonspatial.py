@@ -77,7 +77,7 @@ class PoissonNMF(_Nonspatial):
         A file where the fit is kept every few rounds, and from which it goes on.
     device : str or torch.device, default="auto"
     dtype : {"float32", "float64"}, optional
-        By default float64.
+        Of products with the data; by default float64. Sums, factors and processes are in float64.
     random_state : int, Generator or RandomState, optional
     verbose : int, default=0
         1 shows a progress bar.
@@ -177,7 +177,7 @@ class FactorAnalysis(_Nonspatial):
         A file where the fit is kept every few rounds, and from which it goes on.
     device : str or torch.device, default="auto"
     dtype : {"float32", "float64"}, optional
-        By default float64.
+        Of products with the data; by default float64. Sums, factors and processes are in float64.
     random_state : int, Generator or RandomState, optional
         Nothing is random here; for the conventions' sake.
     verbose : int, default=0

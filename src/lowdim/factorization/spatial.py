@@ -66,7 +66,7 @@ class SpatialFactorization(SpatialFactors):
         A file where the fit is kept every few rounds, and from which it goes on.
     device : str or torch.device, default="auto"
     dtype : {"float32", "float64"}, optional
-        By default float64.
+        Of products with the data; by default float64. Sums, factors and processes are in float64.
     random_state : int, Generator or RandomState, optional
     verbose : int, default=0
         1 shows a progress bar.
