@@ -10,20 +10,15 @@ with all places as inducing points; CPU seconds are of its machines).
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 from _machine import cpu_time
 from _parts import Part, arguments, run
+from _simulations import TRAIN, deviance, least_correlation, papers_deviance, scenario
 from _tables import Table, seconds
-from scipy.optimize import linear_sum_assignment
-from scipy.special import xlogy
 
 import lowdim as ld
 
-DATASETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
-TRAIN = 1231
 #: Held-out deviance (the paper's own) and CPU seconds of NSF, scenarios 1 to 15.
 NSF = [
     (5.60, 772), (4.81, 974), (5.78, 1761), (6.23, 1347), (5.56, 1886),
@@ -45,32 +40,6 @@ NSFH = {
     26: (7.8, 2588, 45.82),
     27: (7.27, 2620, 36.72),
 }
-
-
-def scenario(name: str) -> dict[str, np.ndarray]:
-    """Counts, places and the truth."""
-    folder = Path(os.environ.get("LOWDIM_DATASETS", DATASETS)) / "nsf_simulations"
-    with np.load(folder / f"{name}.npz") as stored:
-        return {key: stored[key].astype(np.float64) for key in stored.files}
-
-
-def papers_deviance(counts: np.ndarray, rates: np.ndarray) -> float:
-    """The paper's measure: its logarithms are averaged over the counts that are not zero."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = counts * np.log(counts / rates)
-    return float((logs[np.isfinite(logs)].mean() + (rates - counts).mean(0)).mean())
-
-
-def deviance(counts: np.ndarray, rates: np.ndarray) -> float:
-    """Poisson deviance, mean over all entries."""
-    return float(2 * (xlogy(counts, counts / rates) - counts + rates).mean())
-
-
-def least_correlation(truth: np.ndarray, found: np.ndarray) -> float:
-    """Of factors matched one to one."""
-    k = truth.shape[1]
-    both = np.abs(np.corrcoef(truth.T, found.T)[:k, k:])
-    return float(both[linear_sum_assignment(-both)].min())
 
 
 def spatial_share(factors: np.ndarray, loadings: np.ndarray, n_spatial: int) -> np.ndarray:
