@@ -2,8 +2,8 @@
 
 python benchmarks/spatial_peers.py [--only 1,6] [--cap 600] [--keep FOLDER [--kept]] [--write]
 
-The peers run in an interpreter of their own, which LOWDIM_PEERS_PYTHON names and README.md says how
-to make. The simulations are in a folder that LOWDIM_DATASETS names, as for spatial.py.
+The peers' fits run in processes of their own, in the interpreter that LOWDIM_PEERS_PYTHON names (by
+default, this one). The simulations are in a folder that LOWDIM_DATASETS names, as for spatial.py.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ def peers(options: argparse.Namespace) -> Table:
         "presets have more); its NB models shares of a row's mean count: new rows get the mean "
         "row's, or, in brackets, their own. "
         f"The peers stop by their own rules or after {options.cap:g} s of wall time, and are "
-        "judged as they then stand ('-': cut off within a step, no predictions). They have an "
-        "interpreter of their own; importing is not counted.",
+        "judged as they then stand ('-': cut off within a step, no predictions). They run in "
+        "processes of their own; importing is not counted.",
     )
     table.begin([8, 26, 8, 8, 7, 8, 13, 9])
     for settings in LOWDIM.values():  # compile before the clock runs
