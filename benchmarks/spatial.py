@@ -10,24 +10,16 @@ with all places as inducing points; CPU seconds are of its machines).
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 from _machine import cpu_time
 from _parts import Part, arguments, run
+from _simulations import TRAIN, deviance, least_correlation, scenario
 from _tables import Table, seconds
 
 import lowdim as ld
-from lowdim.metrics import (
-    factor_correlations,
-    nsf_paper_deviance,
-    poisson_deviance,
-    sparsity,
-)
+from lowdim.metrics import nsf_paper_deviance, sparsity
 
-DATASETS = Path(__file__).resolve().parents[2] / "shared" / "datasets"
-TRAIN = 1231
 #: Held-out deviance (the paper's own) and CPU seconds of NSF, scenarios 1 to 15.
 NSF = [
     (5.60, 772), (4.81, 974), (5.78, 1761), (6.23, 1347), (5.56, 1886),
@@ -49,13 +41,6 @@ NSFH = {
     26: (7.8, 2588, 45.82),
     27: (7.27, 2620, 36.72),
 }
-
-
-def scenario(name: str) -> dict[str, np.ndarray]:
-    """Counts, places and the truth."""
-    folder = Path(os.environ.get("LOWDIM_DATASETS", DATASETS)) / "nsf_simulations"
-    with np.load(folder / f"{name}.npz") as stored:
-        return {key: stored[key].astype(np.float64) for key in stored.files}
 
 
 def spatial_share(factors: np.ndarray, loadings: np.ndarray, n_spatial: int) -> np.ndarray:
@@ -95,8 +80,8 @@ def spatial(_: argparse.Namespace) -> Table:
             *(f"S{number}", str(truth.shape[1])),
             f"{nsf_paper_deviance(counts[TRAIN:], rates):.2f}",
             f"{published:.2f}",
-            f"{poisson_deviance(counts[TRAIN:], rates) / rates.size:.2f}",
-            f"{factor_correlations(truth[:TRAIN], np.exp(model.log_factors_)).min():.3f}",
+            f"{deviance(counts[TRAIN:], rates):.2f}",
+            f"{least_correlation(truth[:TRAIN], np.exp(model.log_factors_)):.3f}",
             f"{sparsity(model.loadings_):.2f}",
             *(seconds(cost), seconds(cpu)),
         )

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from _machine import cpu_time, one_thread, peak_bytes
 from _parts import Part, arguments, run
+from _simulations import deviance, least_correlation
 from _tables import Table, seconds
-from spatial import deviance, least_correlation
 
 import lowdim as ld
 

@@ -109,9 +109,58 @@ def test_factor_analysis_is_scikit_learns() -> None:
     both = np.abs(np.corrcoef(ours.transform(values[:50]).T, theirs.transform(values[:50]).T))
     assert both[:2, 2:].max(1).min() > 0.999
     assert np.diff(ours.lower_bounds_).min() > -1e-9
-    # turned so that factors are independent given the rows
-    gram = (ours.loadings_ / ours.noise_variances_[:, None]).T @ ours.loadings_
+    # without a rotation, factors are independent given the rows
+    plain = FactorAnalysis(2, tol=1e-10, rotation=None).fit(values)
+    gram = (plain.loadings_ / plain.noise_variances_[:, None]).T @ plain.loadings_
     assert abs(gram[0, 1]) < 1e-6 * gram[0, 0]
+    assert plain.lower_bound_ == ours.lower_bound_
+    np.testing.assert_allclose(plain.reconstruct(), ours.reconstruct(), atol=1e-10)
+
+
+@pytest.mark.parametrize("rotation", ["varimax", "quartimax"])
+def test_rotations_are_scikit_learns(rotation: str) -> None:
+    values, _ = planted(400, 20, seed=3)
+    ours = FactorAnalysis(3, tol=1e-12, rotation=rotation).fit(values)
+    theirs = Reference(
+        3, tol=1e-12, max_iter=10_000, svd_method="lapack", rotation=rotation, random_state=0
+    ).fit(values)
+    both = np.abs(np.corrcoef(ours.loadings_.T, theirs.components_))[:3, 3:]
+    assert both.max(1).min() > 0.999
+    assert (ours.loadings_[np.abs(ours.loadings_).argmax(0), range(3)] > 0).all()
+    np.testing.assert_allclose(ours.transform(values), ours.factors_, atol=1e-4)
+
+
+def test_rotations_mix_only_factors_with_the_same_prior() -> None:
+    values, places = planted(200, 12, seed=1)
+    rng = np.random.default_rng(5)
+    values = values + np.outer(rng.normal(size=200), rng.normal(size=12))
+    options: dict[str, Any] = {
+        "nonnegative": False, "likelihood": "gaussian", "max_iter": 100, "tol": 1e-5
+    }  # fmt: skip
+    turned = HybridSpatialFactorization(3, 2, **options).fit(values, places)
+    plain = HybridSpatialFactorization(3, 2, rotation=None, **options).fit(values, places)
+    np.testing.assert_array_equal(turned.factors_[:, 2], plain.factors_[:, 2])
+    mixed = np.linalg.lstsq(plain.factors_[:, :2], turned.factors_[:, :2], rcond=None)[0]
+    np.testing.assert_allclose(mixed @ mixed.T, np.eye(2), atol=1e-8)
+    np.testing.assert_allclose(turned.predict(places[:5]), plain.predict(places[:5]), atol=1e-10)
+    expected, variance = turned.predict_factors(places)
+    np.testing.assert_allclose(expected[:, :2], turned.factors_[:, :2], atol=0.05)
+    assert (variance > 0).all()
+    with pytest.raises(ValueError, match="rotation='promax'"):
+        FactorAnalysis(2, rotation="promax").fit(values)
+
+
+def test_simple_factors_are_found_as_they_are() -> None:
+    """Real-valued factors whose columns have one factor each: their axes are not arbitrary."""
+    rng = np.random.default_rng(0)
+    places = rng.uniform(0, 10, size=(250, 2))
+    bumps = np.exp(-0.5 * ((places[:, None] - rng.uniform(1, 9, size=(3, 2))) ** 2).sum(2))
+    W = np.kron(np.eye(3), np.ones((1, 8)))
+    values = 4 * bumps @ W + 0.5 * rng.normal(size=(250, 24))
+    model = SpatialFactorization(3, nonnegative=False, likelihood="gaussian").fit(values, places)
+    both = np.abs(np.corrcoef(bumps.T, model.factors_.T))[:3, 3:]
+    assert both.max(1).min() > 0.97
+    assert sorted(both.argmax(1)) == [0, 1, 2]
 
 
 def test_the_bound_of_factor_analysis_is_the_likelihood() -> None:
@@ -126,7 +175,8 @@ def test_one_factor_is_exact_regression_by_a_gaussian_process() -> None:
     values, places = planted(80, 4)
     model = SpatialFactorization(1, nonnegative=False, likelihood="gaussian").fit(values, places)
     state, space = model._fit.state, model._fit.space
-    w, noise, n = model.loadings_[:, 0], model.noise_variances_, len(places)
+    w, noise, n = state.loadings[:, 0].numpy(), model.noise_variances_, len(places)
+    sign = model._rotation[0, 0]  # of the factor as it is shown
     K = state.processes[0].covariance.numpy()
     offset = (space.design() @ state.trend[0]).numpy()
     # all columns at once: values = b + w (offset + g) + e
@@ -143,10 +193,10 @@ def test_one_factor_is_exact_regression_by_a_gaussian_process() -> None:
     expected = np.kron(between, w[None]) @ pulled
     got, variance = model.predict_factors(new)
     trend = (space._design(points.numpy(), np.zeros(3, int)) @ state.trend[0]).numpy()
-    np.testing.assert_allclose(got[:, 0] - trend, expected, atol=1e-7)
+    np.testing.assert_allclose(sign * got[:, 0] - trend, expected, atol=1e-7)
     explained = np.kron(between, w[None]) @ np.linalg.solve(whole, np.kron(between, w[None]).T)
     np.testing.assert_allclose(variance[:, 0], 1 + model.nugget - np.diag(explained), atol=1e-7)
-    np.testing.assert_allclose(model.predict(new), model.intercepts_ + got * w, atol=1e-10)
+    np.testing.assert_allclose(model.predict(new), model.intercepts_ + sign * got * w, atol=1e-10)
 
 
 @pytest.mark.parametrize("nonnegative", [False, True])

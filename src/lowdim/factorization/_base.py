@@ -25,6 +25,7 @@ from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._fit import Settings, factors_of_new_rows, fit_factors
 from lowdim.factorization._jensen import monte_carlo_bound
 from lowdim.factorization._places import check_coordinates
+from lowdim.factorization._rotation import GAMMA, rotation_of
 from lowdim.factorization._size_factors import MedianRatios, TotalUnit, rule_of, size_factors_of
 from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization._space import Space
@@ -100,10 +101,17 @@ class Factors(BaseEstimator):
     def _positive(self) -> bool:
         return bool(self.nonnegative)  # type: ignore[attr-defined]
 
+    @property
+    def _rotation_method(self) -> str | None:
+        wanted = self.rotation  # type: ignore[attr-defined]
+        return None if wanted is None else check_in(wanted, "rotation", tuple(GAMMA))
+
     def _settings(self, n_spatial: int) -> Settings:
         def own(name: str) -> Any:
             return getattr(self, name, ABSENT.get(name))
 
+        if not self._positive:
+            _ = self._rotation_method  # is checked before the work
         polish = own("polish")
         if polish != 0:
             polish = check_positive_int(polish, "polish")
@@ -136,8 +144,11 @@ class Factors(BaseEstimator):
         state = fit.state
         n = len(sizes)
         self._fit = fit
-        mean, variance = as_numpy(state.mean.T), as_numpy(state.variance.T)
+        self._rotation = None if self._positive else rotation_of(state, self._rotation_method)
+        mean, variance = self._turned(as_numpy(state.mean.T), as_numpy(state.variance.T))
         self.loadings_ = as_numpy(state.loadings)
+        if self._rotation is not None:
+            self.loadings_ = self.loadings_ @ self._rotation
         for name in ("dispersions_", "noise_variances_", "intercepts_", "length_scales_"):
             self.__dict__.pop(name, None)  # of an earlier fit of another likelihood
         if self._positive:
@@ -204,8 +215,8 @@ class Factors(BaseEstimator):
         return monte_carlo_bound(data, self._fit, self._settings(0), draws, rng)
 
     def _expected(self, mean: np.ndarray, variance: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        """Expected values under posteriors of the factors or their logarithms, (n, L) each."""
-        W = self.loadings_
+        """Expected values under posteriors of what the model is written in, (n, L) each."""
+        W = as_numpy(self._fit.state.loadings)
         if self._positive:
             return np.asarray(sizes[:, None] * (np.exp(mean + 0.5 * variance) @ W.T))
         linear = self.intercepts_ + mean @ W.T
@@ -242,10 +253,16 @@ class Factors(BaseEstimator):
             state = factors_of_new_rows(data, self._fit, settings, space)
         return as_numpy(state.mean.T), as_numpy(state.variance.T)
 
+    def _turned(self, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and variances on the axes that are shown."""
+        if self._rotation is None:
+            return mean, variance
+        return mean @ self._rotation, variance @ np.square(self._rotation)
+
     def _natural(self, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means and variances of factors from those of what the model is written in."""
         if not self._positive:
-            return mean, variance
+            return self._turned(mean, variance)
         expected = np.exp(mean + 0.5 * variance)
         return expected, np.square(expected) * np.expm1(variance)
 

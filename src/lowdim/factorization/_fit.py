@@ -95,22 +95,7 @@ def fit_factors(
     state = _rounds(model, state, course, space, settings, checkpoint)
     if settings.polish and isinstance(observation, PositiveCounts):
         state = polished(model, observation, state, settings, rng)
-    return Fitted(state if settings.positive else _with_signs(state), course, space)
-
-
-def _with_signs(state: State) -> State:
-    """Real-valued factors turned so that the largest loading of each is positive."""
-    top = state.loadings.abs().argmax(0, keepdim=True)
-    sign = torch.where(state.loadings.gather(0, top)[0] < 0, -1.0, 1.0).to(state.mean)
-    T = len(state.processes)
-    return replace(
-        state,
-        loadings=state.loadings * sign,
-        mean=state.mean * sign[:, None],
-        l1=state.l1 * sign[:, None],
-        trend=state.trend * sign[:T, None],
-        prior_mean=state.prior_mean * sign[T:],
-    )
+    return Fitted(state, course, space)
 
 
 def _space(data: Data, settings: Settings, rng: np.random.Generator) -> Space | None:

@@ -155,8 +155,7 @@ class FactorAnalysis(_Nonspatial):
     ``y_ij ~ N(b_j + sum_l w_jl f_il, sigma_j^2)``, or ``Poisson(s_i exp(b_j + sum_l w_jl f_il))``,
     or negative binomial around that rate, with ``f ~ N(0, 1)``.
 
-    For values, the factors are turned so that they are independent given the data, and ordered by
-    what they explain; their posterior is then exact.
+    For values without gaps the posterior is exact.
 
     Parameters
     ----------
@@ -164,6 +163,9 @@ class FactorAnalysis(_Nonspatial):
         L.
     likelihood : {"gaussian", "poisson", "negative_binomial"}, default="gaussian"
         The Gaussian learns a variance for every column, the negative binomial a dispersion.
+    rotation : {"varimax", "quartimax"} or None, default="varimax"
+        Axes on which most columns load on few factors, or None, those of largest variance. All
+        describe the data equally well.
     size_factors : "mean", "median", "median_ratio", array-like of shape (N,) or None, default=None
         Of counts: row totals over their mean or median, medians of ratios, given numbers, or one
         for all. `transform` follows the same rule, in the unit of the fit.
@@ -217,6 +219,7 @@ class FactorAnalysis(_Nonspatial):
         n_factors: int = 10,
         *,
         likelihood: str = "gaussian",
+        rotation: str | None = "varimax",
         size_factors: Any = None,
         max_iter: int = 500,
         tol: float = 5e-6,
@@ -229,6 +232,7 @@ class FactorAnalysis(_Nonspatial):
     ) -> None:
         self.n_factors = n_factors
         self.likelihood = likelihood
+        self.rotation = rotation
         self.size_factors = size_factors
         self.max_iter = max_iter
         self.tol = tol

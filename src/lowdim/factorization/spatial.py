@@ -31,6 +31,9 @@ class SpatialFactorization(SpatialFactors):
         The negative binomial learns a dispersion for every column, the Gaussian a variance.
     nonnegative : bool, default=True
         Nonnegative factors and loadings, or real-valued ones.
+    rotation : {"varimax", "quartimax"} or None, default="varimax"
+        Of real-valued factors that have the same prior, which may be turned among themselves: axes
+        on which most columns load on few factors, or None, those of largest variance.
     kernel : {"matern12", "matern32", "matern52", "rbf"}, default="matern32"
     length_scale : float, array-like of shape (D,), "auto" or "learned", default="auto"
         In the units of the coordinates, for all axes or for each; "auto" is three times the
@@ -117,6 +120,7 @@ class SpatialFactorization(SpatialFactors):
         *,
         likelihood: str = "poisson",
         nonnegative: bool = True,
+        rotation: str | None = "varimax",
         kernel: str = "matern32",
         length_scale: Any = "auto",
         amplitude: float = 1.0,
@@ -138,6 +142,7 @@ class SpatialFactorization(SpatialFactors):
         self.n_factors = n_factors
         self.likelihood = likelihood
         self.nonnegative = nonnegative
+        self.rotation = rotation
         self.kernel = kernel
         self.length_scale = length_scale
         self.amplitude = amplitude
@@ -207,6 +212,7 @@ class HybridSpatialFactorization(SpatialFactorization):
         *,
         likelihood: str = "poisson",
         nonnegative: bool = True,
+        rotation: str | None = "varimax",
         kernel: str = "matern32",
         length_scale: Any = "auto",
         amplitude: float = 1.0,
@@ -226,11 +232,11 @@ class HybridSpatialFactorization(SpatialFactorization):
         verbose: int = 0,
     ) -> None:
         super().__init__(
-            n_factors, likelihood=likelihood, nonnegative=nonnegative, kernel=kernel,
-            length_scale=length_scale, amplitude=amplitude, nugget=nugget, inducing=inducing,
-            size_factors=size_factors, n_init=n_init, max_iter=max_iter, tol=tol,
-            stopping=stopping, prune=prune, polish=polish, checkpoint=checkpoint, device=device,
-            dtype=dtype, random_state=random_state, verbose=verbose,
+            n_factors, likelihood=likelihood, nonnegative=nonnegative, rotation=rotation,
+            kernel=kernel, length_scale=length_scale, amplitude=amplitude, nugget=nugget,
+            inducing=inducing, size_factors=size_factors, n_init=n_init, max_iter=max_iter,
+            tol=tol, stopping=stopping, prune=prune, polish=polish, checkpoint=checkpoint,
+            device=device, dtype=dtype, random_state=random_state, verbose=verbose,
         )  # fmt: skip
         self.n_spatial = n_spatial
 
