@@ -7,14 +7,15 @@ posterior of every factor under them. A round that lowers the bound is shortened
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from lowdim.factorization._length_scales import Candidates
-from lowdim.factorization._processes import Conditional, alike
+from lowdim.factorization._processes import Conditional, Process, alike
+from lowdim.factorization._rotation import GAMMA, simple_axes
 from lowdim.factorization._state import Observation, State, with_bound
 
 #: A round is halved at most so often.
@@ -23,6 +24,8 @@ MAX_HALVINGS = 6
 SHORT_ROUNDS, WARM_UP = 3, 3
 #: Rounds after which length scales are chosen anew.
 CHOICES = (3, 6, 12, 24, 48)
+#: Rounds that factors with priors of their own get before they are compared with a common one.
+SETTLING = 3
 #: Ridge of the trend's coefficients (precision of their prior).
 TREND_PRECISION = 0.04
 #: Least prior variance of factors without coordinates.
@@ -187,8 +190,48 @@ def _with_others(model: Model, state: State, which: slice) -> State:
 
 
 def with_length_scales(model: Model, candidates: Candidates, state: State) -> State:
-    """Every spatial factor with the process of highest evidence, where that raises the bound."""
-    chosen = candidates.best(state, model.design)
+    """Every spatial factor with the process of highest evidence, where that raises the bound.
+
+    Real-valued factors that all have the same prior could be turned into others: they get a better
+    one together, and one each on the axes where they are, or on those of simple structure.
+    """
+    if model.observation.positive or not state.exchangeable:
+        return _one_by_one(model, state, candidates.best(state, model.design))
+    together = candidates.best_of_all(state, model.design)
+    if not alike(together, state.processes[0]):
+        processes = (together,) * len(state.processes)
+        moved = swept(model, replace(state, processes=processes))
+        state = moved if moved.bound > state.bound else state
+    best = state
+    for axes in (state, _turned(model, state)):
+        apart = _one_by_one(model, axes, candidates.best(axes, model.design))
+        if apart.exchangeable:
+            continue
+        for _ in range(SETTLING):
+            apart = swept(model, model.observation.improved(apart, SETTLING, prune=False))
+        best = apart if apart.bound > best.bound else best
+    return best
+
+
+def _turned(model: Model, state: State) -> State:
+    """Exchangeable factors on axes of simple structure, each with sites of its own."""
+    axes = torch.from_numpy(simple_axes(state.loadings.cpu().numpy(), GAMMA["varimax"]))
+    axes = axes.to(state.mean)
+    state = replace(
+        state,
+        loadings=state.loadings @ axes,
+        mean=axes.T @ state.mean,
+        l1=axes.T @ state.l1,
+        trend=axes.T @ state.trend,
+    )
+    for j in range(len(state.mean)):
+        own = slice(j, j + 1)
+        state = with_sites(model, state, own, *model.observation.sites(state, own))
+    return state
+
+
+def _one_by_one(model: Model, state: State, chosen: Sequence[Process]) -> State:
+    """Factor by factor with the process that was chosen for it, unless that lowers the bound."""
     for j, process in enumerate(chosen):
         if alike(process, state.processes[j]):
             continue

@@ -38,12 +38,7 @@ class Candidates:
     def best(self, state: State, design: Tensor) -> list[Process]:
         """For every spatial factor: first the length scale, at its nugget, then the nugget."""
         T = len(state.processes)
-        offsets = [design @ state.trend[j] for j in range(T)]
-
-        def evidence(process: Process, j: int) -> float:
-            l1 = state.l1[j] - state.l2[j] * offsets[j]
-            return float(process.given(state.l2[j]).posterior(l1).evidence)
-
+        evidence = _evidences(state, design)
         scales = [(-float("inf"), 0)] * T
         for i in range(self.n_scales):
             process = self._process(i)
@@ -60,6 +55,21 @@ class Candidates:
             found.append((i, max(values)[1]))
         return [self._shared(i, nugget, built[i]) for i, nugget in found]
 
+    def best_of_all(self, state: State, design: Tensor) -> Process:
+        """The process of highest evidence for all spatial factors together."""
+        T = len(state.processes)
+        evidence = _evidences(state, design)
+
+        def total(process: Process) -> float:
+            return sum(evidence(process, j) for j in range(T))
+
+        nugget = state.processes[0].nugget
+        values = [total(self._process(i).with_nugget(nugget)) for i in range(self.n_scales)]
+        i = max(range(self.n_scales), key=values.__getitem__)
+        process = self._process(i)
+        nugget = max(self.nuggets, key=lambda n: total(process.with_nugget(n)))
+        return self._shared(i, nugget, process)
+
     def _process(self, i: int) -> Process:
         if i in self._built:
             return self._built[i]
@@ -73,3 +83,14 @@ class Candidates:
         if (i, nugget) not in self._kept:
             self._kept[i, nugget] = process.with_nugget(nugget)
         return self._kept[i, nugget]
+
+
+def _evidences(state: State, design: Tensor) -> Callable[[Process, int], float]:
+    """Of a process for a factor, under its sites and trend."""
+    offsets = state.trend @ design.T
+
+    def evidence(process: Process, j: int) -> float:
+        l1 = state.l1[j] - state.l2[j] * offsets[j]
+        return float(process.given(state.l2[j]).posterior(l1).evidence)
+
+    return evidence
