@@ -52,6 +52,7 @@ MEFISTO = {
 LOWDIM: dict[str, dict[str, Any]] = {
     "lowdim, NSF": {},
     "lowdim, NSF, NB": {"likelihood": "negative_binomial"},
+    "lowdim, RSF": {"nonnegative": False, "likelihood": "gaussian"},
     "lowdim, MEFISTO-like": MEFISTO,
 }
 
