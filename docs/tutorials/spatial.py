@@ -181,8 +181,8 @@ print(ld.metrics.factor_correlations(whole.factors_, gaps.factors_).round(3))
 # | MEFISTO-like | `model="mefisto"` | the same, with length scales that are learned |
 # | PNMF, FA | `model="pnmf"`, `"fa"` | without places |
 #
-# Real-valued factors may be rotated among themselves. They are shown on the axes on which most genes
-# load on few factors (varimax); those of largest variance mix the patterns.
+# Real-valued factors may be rotated among themselves. They are shown on the axes on which most
+# genes load on few factors (varimax); those of largest variance mix the patterns.
 
 # %%
 values = np.log1p(counts[:, :half])
