@@ -26,6 +26,9 @@ SHORT_ROUNDS, WARM_UP = 3, 3
 CHOICES = (3, 6, 12, 24, 48)
 #: Rounds that factors with priors of their own get before they are compared with a common one.
 SETTLING = 3
+#: What priors of their own must gain, in nats per row and factor, on axes that are not simple:
+#: factors with the same prior can be turned to simple axes afterwards, others cannot.
+APART = 0.05
 #: Ridge of the trend's coefficients (precision of their prior).
 TREND_PRECISION = 0.04
 #: Least prior variance of factors without coordinates.
@@ -193,7 +196,7 @@ def with_length_scales(model: Model, candidates: Candidates, state: State) -> St
     """Every spatial factor with the process of highest evidence, where that raises the bound.
 
     Real-valued factors that all have the same prior could be turned into others: they get a better
-    one together, and one each on the axes where they are, or on those of simple structure.
+    one together, and one each on axes of simple structure, or where length scales differ most.
     """
     if model.observation.positive or not state.exchangeable:
         return _one_by_one(model, state, candidates.best(state, model.design))
@@ -202,21 +205,25 @@ def with_length_scales(model: Model, candidates: Candidates, state: State) -> St
         processes = (together,) * len(state.processes)
         moved = swept(model, replace(state, processes=processes))
         state = moved if moved.bound > state.bound else state
-    best = state
-    for axes in (state, _turned(model, state)):
-        apart = _one_by_one(model, axes, candidates.best(axes, model.design))
+    best, most = state, state.bound
+    simple = torch.from_numpy(simple_axes(state.loadings.cpu().numpy(), GAMMA["varimax"]))
+    # Rounds have made the roughness of the factors, E[F K^-1 F'], the identity: along these axes
+    # their variances, and so their length scales, differ most.
+    smooth = torch.linalg.eigh(state.mean @ state.mean.T)[1]
+    for axes, price in ((simple.to(smooth), 0.0), (smooth, APART * state.mean.numel())):
+        turned = _turned(model, state, axes)
+        apart = _one_by_one(model, turned, candidates.best(turned, model.design))
         if apart.exchangeable:
             continue
         for _ in range(SETTLING):
             apart = swept(model, model.observation.improved(apart, SETTLING, prune=False))
-        best = apart if apart.bound > best.bound else best
+        if apart.bound - price > most:
+            best, most = apart, apart.bound - price
     return best
 
 
-def _turned(model: Model, state: State) -> State:
-    """Exchangeable factors on axes of simple structure, each with sites of its own."""
-    axes = torch.from_numpy(simple_axes(state.loadings.cpu().numpy(), GAMMA["varimax"]))
-    axes = axes.to(state.mean)
+def _turned(model: Model, state: State, axes: Tensor) -> State:
+    """Exchangeable factors on other axes, (L, L), each with sites of its own."""
     state = replace(
         state,
         loadings=state.loadings @ axes,
