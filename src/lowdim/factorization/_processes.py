@@ -145,16 +145,21 @@ class ExactProcess:
         covariance = self.covariance.clone()
         covariance.diagonal().add_(nugget - self.nugget)
         moved = replace(self, nugget=nugget, covariance=covariance)
-        if "spectrum" in self.__dict__:
-            values, vectors = self.spectrum
-            moved.__dict__["spectrum"] = values + (nugget - self.nugget), vectors
+        if "_smooth" in self.__dict__:
+            moved.__dict__["_smooth"] = self._smooth
         return moved
 
     @cached_property
     def spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues and eigenvectors of the covariance."""
-        values, vectors = torch.linalg.eigh(self.covariance)
-        return values.clamp(min=1e-10), vectors
+        values, vectors = self._smooth
+        return (values + self.nugget).clamp(min=1e-10), vectors
+
+    @cached_property
+    def _smooth(self) -> tuple[Tensor, Tensor]:
+        """The same without the nugget, which are those of all nuggets to the last bit."""
+        values, vectors = torch.linalg.eigh(self.kernel(self.places, self.places))
+        return values, vectors
 
     def given(self, l2: Tensor) -> Conditional:
         if bool(l2.min() == l2.max()):  # as for values without gaps: no other factor is needed
