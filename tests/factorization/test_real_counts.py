@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import nbinom, poisson
+from sklearn.exceptions import ConvergenceWarning
 
 from lowdim import FactorAnalysis, SpatialFactorization
+from lowdim.factorization._expansion import covariance, scaled
 from lowdim.factorization._rates import Rates
 from lowdim.factorization._real_counts import LOADING_PRECISION, RealCounts
 from lowdim.factorization._state import State
@@ -165,3 +167,48 @@ def test_counts_without_places_and_their_new_rows() -> None:
     one = np.concatenate([np.ones((50, 1)), new], 1)
     residual = truth[150:] - one @ np.linalg.lstsq(one, truth[150:], rcond=None)[0]
     assert (residual.var(0) / truth[150:].var(0)).max() < 0.2
+
+
+def deep_counts() -> tuple[np.ndarray, np.ndarray]:
+    """Counts up to hundreds of thousands, and places."""
+    rng = np.random.default_rng(0)
+    rate = np.exp(2 * rng.normal(size=(40, 1)) * rng.normal(size=8) + 2 * rng.normal(size=8) + 4)
+    return rng.poisson(rate).astype(float), rng.normal(size=(40, 2))
+
+
+def posterior_means(model: SpatialFactorization, state: State) -> np.ndarray:
+    """What the sites of the factors say."""
+    trends = model._fit.space.design() @ state.trend.T
+    return np.stack([
+        (process.given(l2).posterior(l1 - l2 * trend).mean + trend).numpy()
+        for process, l1, l2, trend in zip(
+            state.processes, state.l1, state.l2, trends.T, strict=True
+        )
+    ])  # fmt: skip
+
+
+def test_scaled_factors_are_what_their_sites_say_and_scaled_once() -> None:
+    counts, places = deep_counts()
+    model = SpatialFactorization(2, nonnegative=False, random_state=0, max_iter=2)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(np.minimum(counts, 50), places)
+    state = model._fit.state
+    assert (covariance(state).diagonal() - 1).abs().min() > 1e-3
+    moved = scaled(state)
+    np.testing.assert_allclose(posterior_means(model, moved), moved.mean.numpy(), atol=1e-9)
+    np.testing.assert_allclose(
+        moved.loadings.numpy() @ moved.mean.numpy(), state.loadings.numpy() @ state.mean.numpy()
+    )
+    np.testing.assert_allclose(covariance(moved).diagonal().numpy(), 1.0, rtol=1e-6)
+    assert scaled(moved).bound == pytest.approx(moved.bound, rel=1e-9)
+
+
+def test_the_bound_of_large_counts_stays_a_bound() -> None:
+    counts, places = deep_counts()
+    model = SpatialFactorization(3, nonnegative=False, random_state=0, max_iter=20)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(counts, places)
+    state = model._fit.state
+    assert model.lower_bound_ < 0  # logarithms of probabilities
+    np.testing.assert_allclose(posterior_means(model, state), state.mean.numpy(), atol=1e-6)
+    assert np.isfinite(model.predict(places)).all()

@@ -76,6 +76,11 @@ def test_pairs_of_factors_and_spatial_ones() -> None:
     assert found.best_estimator_.n_spatial == found.n_spatial_
     assert found.rule == "one_standard_error"
     assert model.n_factors == 10  # what was given stays
+    # one factor cannot be of both kinds
+    alone = select_factors(counts, places, model, n_factors=3, n_splits=1, held_out=0.2)
+    assert alone.table["n_factors"].tolist() == [2, 3]
+    with pytest.raises(ValueError, match="try 2 or more"):
+        select_factors(counts, places, model, n_factors=1)
 
 
 def test_the_seed_decides_and_jobs_do_not() -> None:

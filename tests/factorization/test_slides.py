@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -87,6 +88,8 @@ def test_bad_slides_are_named() -> None:
         model.fit(counts, places, names[:3])
     with pytest.raises(ValueError, match="samples is missing in row 4"):
         model.fit(counts, places, [None if i == 4 else "a" for i in range(200)])
+    with pytest.raises(ValueError, match="samples is missing in row 4"):
+        model.fit(counts, places, [pd.NA if i == 4 else "a" for i in range(200)])
     with pytest.raises(ValueError, match="inducing may hold points only where there is one"):
         clone(model).set_params(inducing=places[:9]).fit(counts, places, names)
     model.fit(counts, places, names)
@@ -191,6 +194,45 @@ def test_a_fit_that_was_cut_off_goes_on(
     np.testing.assert_array_equal(resumed.lower_bounds_, whole.lower_bounds_)
     np.testing.assert_array_equal(resumed.factors_, whole.factors_)
     np.testing.assert_array_equal(resumed.loadings_, whole.loadings_)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"polish": 4},
+        {"nonnegative": False, "likelihood": "gaussian", "length_scale": "learned"},
+    ],
+    ids=str,
+)
+def test_a_fit_from_a_file_draws_and_chooses_as_the_whole_one(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    counts, places, _ = slide(0)
+    model = SpatialFactorization(2, random_state=0, max_iter=10, tol=0.0, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        whole = clone(model).fit(counts, places)
+        model.set_params(checkpoint=tmp_path / "fit.h5").fit(counts, places)  # writes it
+        again = clone(model).fit(counts, places)
+    np.testing.assert_array_equal(again.factors_, whole.factors_)
+    whole.save(tmp_path / "model.h5")
+    loaded = ld.load(tmp_path / "model.h5")
+    np.testing.assert_array_equal(loaded.predict(places), whole.predict(places))
+
+
+@pytest.mark.parametrize("length_scale", ["auto", "learned"])
+def test_a_slide_of_one_place_has_no_say_in_units(length_scale: str) -> None:
+    counts, places, _ = slide(0)
+    names = ["a"] * 99 + ["b"]
+    model = SpatialFactorization(2, length_scale=length_scale, random_state=0, max_iter=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one = clone(model).fit(counts, places, names)
+        other = clone(model).fit(counts, 1e3 * places, names)
+        alone = clone(model).fit(counts, np.ones((100, 2)))
+    np.testing.assert_allclose(other.length_scales_, 1e3 * one.length_scales_)
+    assert other.lower_bound_ == pytest.approx(one.lower_bound_, rel=1e-8)
+    assert np.isfinite(alone.lower_bound_)
 
 
 def test_checkpoints_of_other_fits_are_refused(tmp_path: Path) -> None:

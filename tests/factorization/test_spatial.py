@@ -212,6 +212,20 @@ def test_hard_cases_end_finite(likelihood: str) -> None:
         assert np.isfinite(model.predict(places)).all()
 
 
+def test_another_kind_of_fit_leaves_nothing_of_the_one_before() -> None:
+    p = planted()
+    model = SpatialFactorization(2, random_state=0, max_iter=6)
+    first = {"likelihood": "negative_binomial", "nonnegative": True}
+    then = {"likelihood": "gaussian", "nonnegative": False}
+    for settings in (then, first, then):
+        fresh = clone(model).set_params(**settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.set_params(**settings).fit(p["counts"], p["places"])
+            fresh.fit(p["counts"], p["places"])
+        assert set(vars(model)) == set(vars(fresh))
+
+
 def test_sparse_frames_and_anndata_are_read() -> None:
     p = planted()
     counts = p["counts"][:, :20].astype(np.float32)
@@ -271,6 +285,7 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         ({"kernel": "linear"}, "kernel"),
         ({"length_scale": -1.0}, "length_scale"),
         ({"length_scale": "long"}, "length_scale"),
+        ({"length_scale": [1.0, 2.0, 3.0]}, r"length_scale has shape \(3,\)"),
         ({"amplitude": 0.0}, "amplitude"),
         ({"inducing": 0}, "inducing"),
         ({"inducing": "some"}, "inducing"),

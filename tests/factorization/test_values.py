@@ -225,6 +225,16 @@ def test_smooth_factors_of_values_are_found(nonnegative: bool, gaps: bool) -> No
     assert (model.loadings_ >= 0).all() == nonnegative
 
 
+def test_columns_of_small_scale_keep_their_noise() -> None:
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(300, 1))
+    small = factor @ np.ones((1, 4)) + 0.5 * rng.normal(size=(300, 4))
+    values = np.concatenate([small, 1e4 * rng.normal(size=(300, 4)), np.full((300, 1), 0.1)], 1)
+    model = FactorAnalysis(2, max_iter=2000, tol=1e-9).fit(values)
+    np.testing.assert_allclose(model.noise_variances_[:4], 0.25, rtol=0.4)
+    assert np.isfinite(model.lower_bound_)
+
+
 def test_length_scales_are_learned() -> None:
     rng = np.random.default_rng(0)
     t = np.sort(rng.uniform(0, 100, 150))

@@ -97,3 +97,13 @@ def test_wrong_arguments_are_named(awkward: ad.AnnData) -> None:
     copied = ld.pp.size_factors(awkward, copy=True)
     assert copied is not None
     assert "size_factors" not in awkward.obs
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csr_array])
+def test_zeros_that_are_stored_stay_where_they_are(kind: type) -> None:
+    counts = kind(np.random.default_rng(0).poisson(1.5, size=(20, 6)).astype(float))
+    counts.data[::3] = 0
+    before = counts.toarray()
+    adata = ad.AnnData(counts)
+    ld.pp.size_factors(adata, "median_ratio")
+    np.testing.assert_array_equal(adata.X.toarray(), before)

@@ -43,6 +43,11 @@ ABSENT: dict[str, Any] = {
     "n_init": 1,
     "polish": 0,
 }
+#: Attributes that not every fit has.
+OPTIONAL = (
+    "log_factors_", "log_factor_variances_", "factor_variances_", "intercepts_", "dispersions_",
+    "noise_variances_", "length_scales_", "nuggets_",
+)  # fmt: skip
 
 
 class Factors(BaseEstimator):
@@ -149,8 +154,8 @@ class Factors(BaseEstimator):
         self.loadings_ = as_numpy(state.loadings)
         if self._rotation is not None:
             self.loadings_ = self.loadings_ @ self._rotation
-        for name in ("dispersions_", "noise_variances_", "intercepts_", "length_scales_"):
-            self.__dict__.pop(name, None)  # of an earlier fit of another likelihood
+        for name in OPTIONAL:
+            self.__dict__.pop(name, None)  # of an earlier fit with other settings
         if self._positive:
             self.log_factors_, self.log_factor_variances_ = mean, variance
             self.factors_ = np.exp(mean + 0.5 * variance)

@@ -12,7 +12,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lowdim.factorization._state import State
+from lowdim.factorization._state import LEAST_PRECISION, MOST_PRECISION, State
+
+#: Of a factor's covariance, relative to its prior's.
+LEAST_SCALE = 1e-6
 
 
 def covariance(state: State) -> Tensor:
@@ -33,19 +36,29 @@ def covariance(state: State) -> Tensor:
 
 
 def scaled(state: State) -> State:
-    """Every factor and its loadings scaled so that the divergence is least; the rate stays."""
-    c = covariance(state).diagonal().clamp(min=1e-6)
+    """Every factor and its loadings scaled so that the divergence is least; the rate stays.
+
+    The sites are moved so that they still say what the posterior does: they have its mean, and
+    `covariance` finds that it has been scaled. So nothing is gained twice where the next sites are
+    refused.
+    """
+    c = covariance(state).diagonal()
+    c = torch.where(c > LEAST_SCALE, c, 1.0)  # less is rounding
     root = c.sqrt()
     n = state.mean.shape[1]
+    known = (state.l2 * state.variance).mean(1)  # 1 - known is what the variance has in c
+    l2 = (state.l2 * ((c - 1 + known) / known)[:, None]).clamp(LEAST_PRECISION, MOST_PRECISION)
+    mean = state.mean / root[:, None]
+    pulled = (state.l1 - state.l2 * state.mean) / root[:, None]
     gained = 0.5 * n * (c - 1 - c.log())
     T = len(state.processes)
     return replace(
         state,
         loadings=state.loadings * root,
-        mean=state.mean / root[:, None],
+        mean=mean,
         variance=state.variance / c[:, None],
-        l1=state.l1 * root[:, None],
-        l2=state.l2 * c[:, None],
+        l1=pulled + l2 * mean,
+        l2=l2,
         trend=state.trend / root[:T, None],
         divergence=state.divergence - gained,
         bound=state.bound + float(gained.sum()),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lowdim._progress import reports
+from lowdim._random import spawn
 from lowdim.factorization._checkpoint import Checkpoint
 from lowdim.factorization._convergence import CHECKS
 from lowdim.factorization._data import Data, Fitted
@@ -84,6 +85,7 @@ def fit_factors(
     data: Data, settings: Settings, rng: np.random.Generator, checkpoint: Checkpoint | None
 ) -> Fitted:
     """Fit factors to data, or go on where a checkpoint ended."""
+    polish_rng, *_ = spawn(rng, 1)  # its own: a fit that goes on from a file draws no starts
     kept = None if checkpoint is None else checkpoint.read(settings.like)
     space = _space(data, settings, rng) if kept is None else kept.space
     observation = observation_of(data, settings)
@@ -94,7 +96,7 @@ def fit_factors(
         state, course = kept.state, kept.course
     state = _rounds(model, state, course, space, settings, checkpoint)
     if settings.polish and isinstance(observation, PositiveCounts):
-        state = polished(model, observation, state, settings, rng)
+        state = polished(model, observation, state, settings, polish_rng)
     return Fitted(state, course, space)
 
 

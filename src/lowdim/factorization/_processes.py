@@ -145,16 +145,21 @@ class ExactProcess:
         covariance = self.covariance.clone()
         covariance.diagonal().add_(nugget - self.nugget)
         moved = replace(self, nugget=nugget, covariance=covariance)
-        if "spectrum" in self.__dict__:
-            values, vectors = self.spectrum
-            moved.__dict__["spectrum"] = values + (nugget - self.nugget), vectors
+        if "_smooth" in self.__dict__:
+            moved.__dict__["_smooth"] = self._smooth
         return moved
 
     @cached_property
     def spectrum(self) -> tuple[Tensor, Tensor]:
         """Eigenvalues and eigenvectors of the covariance."""
-        values, vectors = torch.linalg.eigh(self.covariance)
-        return values.clamp(min=1e-10), vectors
+        values, vectors = self._smooth
+        return (values + self.nugget).clamp(min=1e-10), vectors
+
+    @cached_property
+    def _smooth(self) -> tuple[Tensor, Tensor]:
+        """The same without the nugget, which are those of all nuggets to the last bit."""
+        values, vectors = torch.linalg.eigh(self.kernel(self.places, self.places))
+        return values, vectors
 
     def given(self, l2: Tensor) -> Conditional:
         if bool(l2.min() == l2.max()):  # as for values without gaps: no other factor is needed
@@ -175,21 +180,18 @@ class ExactConditional:
     factor: Tensor
 
     def posterior(self, l1: Tensor) -> Posterior:
-        covariance, root = self.process.covariance, self.root
         precision = torch.cholesky_inverse(self.factor)  # of B
-        pulled = covariance @ l1
-        mean = pulled - covariance @ (root * (precision @ (root * pulled)))
+        mean = self.process.covariance @ (self.root * (precision @ (l1 / self.root)))
         variance = ((1.0 - precision.diagonal()) / self.l2).clamp(min=1e-12)
         evidence = 0.5 * (l1 @ mean) - self.factor.diagonal().log().sum()
         expected = l1 @ mean - 0.5 * (self.l2 @ (variance + mean * mean))
         return Posterior(mean, variance, expected - evidence, evidence)
 
     def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
-        own, root = self.process, self.root
+        own, root = self.process, self.root[:, None]
         between = own.kernel(own.places, places)
-        inner = torch.cholesky_solve((root * (own.covariance @ l1))[:, None], self.factor)[:, 0]
-        mean = between.T @ (l1 - root * inner)
-        whitened = torch.linalg.solve_triangular(self.factor, root[:, None] * between, upper=False)
+        mean = between.T @ self.project((l1 / self.l2)[:, None])[:, 0]
+        whitened = torch.linalg.solve_triangular(self.factor, root * between, upper=False)
         return mean, (own.kernel.variance + own.nugget - whitened.square().sum(0)).clamp(min=0)
 
     def project(self, trend: Tensor) -> Tensor:

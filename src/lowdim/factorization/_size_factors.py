@@ -132,6 +132,6 @@ class MedianRatios:
 
 def _stored(counts: Any) -> sp.csr_array:
     """The counts that are known and not zero."""
-    stored = sp.csr_array(counts if sp.issparse(counts) else np.nan_to_num(counts))
-    stored.eliminate_zeros()
+    stored = sp.csr_array(counts if sp.issparse(counts) else np.nan_to_num(counts), copy=True)
+    stored.eliminate_zeros()  # in place, and the rows may share memory with the data
     return stored

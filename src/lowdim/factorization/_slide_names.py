@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 
 def check_samples(samples: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +52,7 @@ def _one_per_row(samples: Any, n_rows: int) -> np.ndarray:
     array = np.asarray(samples, dtype=object)
     if array.shape != (n_rows,):
         raise ValueError(f"samples has shape {array.shape}, expected ({n_rows},).")
-    unknown = [value is None or value != value for value in array]
-    if any(unknown):
-        raise ValueError(f"samples is missing in row {unknown.index(True)}.")
+    unknown = pd.isna(array)
+    if unknown.any():
+        raise ValueError(f"samples is missing in row {int(unknown.argmax())}.")
     return array.astype(str).astype(object)

@@ -83,8 +83,9 @@ class Space:
         """The user's units per unit of the slides' boxes."""
         if self.given_scale is not None:
             return self.given_scale
-        own = [scale_of(self.coordinates[rows]) for rows in self._rows()]
-        return float(np.exp(np.mean(np.log(own))))
+        parts = [self.coordinates[rows] for rows in self._rows()]
+        own = [scale_of(part) for part in parts if np.ptp(part, axis=0).any()]
+        return float(np.exp(np.mean(np.log(own)))) if own else 1.0
 
     @cached_property
     def slides(self) -> tuple[Places, ...]:
@@ -98,15 +99,24 @@ class Space:
 
     @cached_property
     def spacing(self) -> float:
-        """Distance between neighbouring places, or inducing points; the mean over the slides."""
+        """Distance between neighbouring places, or inducing points; the mean over the slides.
+
+        A slide of a single place has none.
+        """
         pairs = zip(self.slides, self.bases, strict=True)
-        counts = [resolution(basis, slide) for slide, basis in pairs]
-        return float(np.mean([s.spacing(n) for s, n in zip(self.slides, counts, strict=True)]))
+        own = [s.spacing(resolution(basis, s)) for s, basis in pairs if s.n_unique > 1]
+        return float(np.mean(own)) if own else 1.0
 
     def length_scale(self, wanted: np.ndarray | None) -> np.ndarray:
         """In units of the boxes: what is given in the user's, or some neighbours' distances."""
         if wanted is None:
             return np.array([NEIGHBOR_DISTANCES * self.spacing])
+        n_axes = self.coordinates.shape[1]
+        if np.shape(wanted) not in ((), (1,), (n_axes,)):
+            raise ValueError(
+                f"length_scale has shape {np.shape(wanted)}; pass one number, or one for each of "
+                f"the {n_axes} coordinates."
+            )
         return np.atleast_1d(wanted) / self.scale
 
     def process(self, length_scale: np.ndarray) -> Process:
@@ -135,8 +145,9 @@ class Space:
     def candidates(self) -> Candidates:
         """Processes among which learned length scales are chosen."""
         sides = [np.ptp(slide.points, axis=0) for slide in self.slides]
-        side = np.mean([np.exp(np.log(own[own > 0]).mean()) for own in sides if (own > 0).any()])
-        longest = max(LONGEST * float(side), 2 * SHORTEST * self.spacing)
+        wide = [np.exp(np.log(own[own > 0]).mean()) for own in sides if (own > 0).any()]
+        side = float(np.mean(wide)) if wide else BOX
+        longest = max(LONGEST * side, 2 * SHORTEST * self.spacing)
         scales = np.geomspace(SHORTEST * self.spacing, longest, N_SCALES)
         nuggets = sorted({self.nugget, *NUGGETS})
         pairs = zip(self.slides, self.bases, strict=True)

@@ -74,7 +74,7 @@ def first_state(
         intercepts=intercepts,
     )
     if isinstance(seen, Values):
-        state = replace(state, noise=F.new_full((columns,), seen.least_noise))
+        state = replace(state, noise=seen.least_noise)
         state = seen.improved(state, 0, prune=False)
     return swept(model, state)
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from lowdim.factorization._expansion import covariance, scaled
 from lowdim.factorization._state import LEAST_PRECISION, MOST_PRECISION, State, with_bound
 
-#: Least variance of the noise, relative to the columns' mean variance.
-LEAST_NOISE = 1e-6
+#: Least variance of the noise, relative to the column's; and of a column that is not constant,
+#: relative to its mean square.
+LEAST_NOISE, ROUNDING = 1e-6, 1e-20
 #: Sweeps over nonnegative loadings in a round.
 SWEEPS = 3
 
@@ -53,11 +54,15 @@ class Values:
         return self.observed.double().sum(0).clamp(min=1)
 
     @cached_property
-    def least_noise(self) -> float:
-        centre = self.values.double().sum(0) / self.n_observed
-        second = self.values.double().square().sum(0) / self.n_observed
-        spread = (second - centre.square()).clamp(min=0)
-        return float(LEAST_NOISE * spread.mean()) or LEAST_NOISE
+    def least_noise(self) -> Tensor:
+        """Of every column in its own units, (J,); of a constant one in those of the others."""
+        values = self.values.double()
+        second = values.square().sum(0) / self.n_observed
+        values = values - values.sum(0) / self.n_observed
+        values = values if self.observed is None else values * self.observed
+        spread = values.square().sum(0) / self.n_observed
+        usual = float(spread.mean()) or 1.0
+        return LEAST_NOISE * torch.where(spread > ROUNDING * second, spread, usual)
 
     def moments(self, state: State) -> tuple[Tensor, Tensor]:
         """Mean and variance of h, (N, L) each."""

@@ -33,9 +33,21 @@ class _Nonspatial(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Factors):
         self._fit_rows(X, None, None, 0)
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Posterior means of the factors of rows, (n, L), with everything else as fitted."""
-        return self._natural(*self._transform(X, None, None, None))[0]
+    def transform(self, X: Any, size_factors: Any = None) -> np.ndarray:
+        """Posterior means of the factors of rows, (n, L), with everything else as fitted.
+
+        Parameters
+        ----------
+        X : (n, J)
+        size_factors : optional
+            As in the constructor, and by default what was said there; numbers that were given to
+            the fit must be given here as well.
+        """
+        return self._natural(*self._transform(X, None, None, size_factors))[0]
+
+    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
+        """Fit, and the factors, (N, L)."""
+        return self.fit(X, y).factors_
 
     def mean_row(self) -> np.ndarray:
         """Expected values of a row of size factor one of which nothing else is known, (J,)."""

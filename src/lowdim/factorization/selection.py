@@ -99,7 +99,8 @@ def select_factors(
     samples : array-like of shape (N,), optional
         The slide that every row is on.
     n_factors : int or iterable of int, default=10
-        Numbers of factors to try; a number means 1 up to it.
+        Numbers of factors to try; a number means 1 up to it. Those that leave a hybrid without
+        nonspatial factors are passed over.
     n_spatial : iterable of int, optional
         Numbers of spatial ones to try, in all pairs in which they are below the number of factors;
         by default the estimator's own. Nonspatial factors are not known at places held out, so
@@ -183,7 +184,13 @@ def _pairs(estimator: Any, n_factors: Any, n_spatial: Any) -> list[dict[str, int
     if not numbers:
         raise ValueError("n_factors is empty; give at least one number to try.")
     if n_spatial is None:
-        return [{"n_factors": n} for n in numbers]
+        own = estimator.get_params().get("n_spatial", 0)
+        least = 2 if own is None else own + 1  # a hybrid has a factor of either kind
+        if numbers[-1] < least:
+            raise ValueError(
+                f"n_factors={numbers} leave no room for factors of both kinds; try {least} or more."
+            )
+        return [{"n_factors": n} for n in numbers if n >= least]
     if "n_spatial" not in estimator.get_params():
         raise ValueError(
             f"n_spatial has no meaning for {type(estimator).__name__}; leave it out, or pass "
