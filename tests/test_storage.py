@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from lowdim import _storage
 
@@ -171,6 +172,8 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         (np.random.default_rng(0), None),
         (np.random.RandomState(0), None),
         (Path("a") / "b", str(Path("a") / "b")),
+        (np.float32, "float32"),
+        (torch.float32, "float32"),
     ],
     ids=str,
 )

@@ -39,7 +39,9 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, (np.random.Generator, np.random.RandomState)):
         return None  # a stream that has moved on cannot be given back
-    return str(value)
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return np.dtype(value).name
+    return str(value).removeprefix("torch.")  # of a dtype: the name that arguments take
 
 
 def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:

@@ -46,8 +46,9 @@ class _Nonspatial(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Factors):
         return self._natural(*self._transform(X, None, None, size_factors))[0]
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Fit, and the factors, (N, L)."""
-        return self.fit(X, y).factors_
+        """Fit, and `transform` with the size factors of the fit."""
+        self.fit(X, y)
+        return self.transform(X, self.size_factors if np.ndim(self.size_factors) else None)
 
     def mean_row(self) -> np.ndarray:
         """Expected values of a row of size factor one of which nothing else is known, (J,)."""
