@@ -136,3 +136,11 @@ def test_wrong_arguments_are_named(changes: dict, error: type[Exception], messag
     arguments = {"X": counts, "coordinates": places, "estimator": SpatialFactorization()}
     with pytest.raises(error, match=message):
         select_factors(**arguments | changes)
+
+
+def test_unknown_values_are_refused_before_any_fit() -> None:
+    counts, places = small()
+    counts = counts.astype(float)
+    counts[3, 2] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        select_factors(counts, places, SpatialFactorization(), n_factors=[2])

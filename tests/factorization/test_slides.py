@@ -235,6 +235,17 @@ def test_a_slide_of_one_place_has_no_say_in_units(length_scale: str) -> None:
     assert np.isfinite(alone.lower_bound_)
 
 
+def test_a_fit_that_ran_out_of_rounds_goes_on_with_more(tmp_path: Path) -> None:
+    counts, places, _ = slide(0)
+    model = SpatialFactorization(2, random_state=0, tol=0.0, checkpoint=tmp_path / "fit.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clone(model).set_params(max_iter=5).fit(counts, places)
+        more = clone(model).set_params(max_iter=10).fit(counts, places)
+        whole = clone(model).set_params(max_iter=10, checkpoint=None).fit(counts, places)
+    np.testing.assert_array_equal(more.lower_bounds_, whole.lower_bounds_)
+
+
 def test_checkpoints_of_other_fits_are_refused(tmp_path: Path) -> None:
     counts, places, _ = slide(0)
     model = SpatialFactorization(2, random_state=0, checkpoint=tmp_path / "fit.h5")

@@ -290,6 +290,7 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         ({"inducing": 0}, "inducing"),
         ({"inducing": "some"}, "inducing"),
         ({"inducing": np.zeros((5, 3))}, "inducing has shape"),
+        ({"inducing": np.zeros((0, 2))}, "inducing holds no points"),
         ({"size_factors": "total"}, "size_factors"),
         ({"size_factors": np.ones(3)}, "size_factors"),
         ({"max_iter": 0}, "max_iter"),

@@ -71,7 +71,8 @@ class Factors(BaseEstimator):
         rule = rule_of(self._sizes, values)
         data = Data(values, size_factors_of(self._sizes, rule, values), places, codes)
         path = getattr(self, "checkpoint", None)
-        params = {**self.get_params(), "checkpoint": None, "verbose": 0}
+        # A fit that ran out of rounds may go on with more.
+        params = {**self.get_params(), "checkpoint": None, "verbose": 0, "max_iter": None}
         checkpoint = None if path is None else Checkpoint.of(path, data, params)
         with threads_for(values.size):
             fit = fit_factors(data, settings, generator(self.random_state), checkpoint)

@@ -19,7 +19,9 @@ LENGTHS = (1.0, 0.25, 0.05)
 
 def likelihood_of(counts: Tensor, rates: Tensor, shapes: Tensor) -> Tensor:
     """``log NB(y; rate, r)`` without the terms in y log rate, log y! and r alone."""
-    return torch.lgamma(counts + shapes) - (shapes + counts) * (shapes + rates).log()
+    # Both terms are large and nearly cancel where shapes are: not in float32.
+    y, mu, r = counts.double(), rates.double(), shapes.double()
+    return torch.lgamma(y + r) - (r + y) * (r + mu).log()
 
 
 def constant(shapes: Tensor) -> Tensor:

@@ -107,6 +107,8 @@ def inducing_points(wanted: Any, places: Places, rng: np.random.Generator) -> np
             return None if places.n_unique == n else np.unique(places.points, axis=0)
         return _centroids(places.points, count, rng)
     n_axes = places.points.shape[1]
+    if not len(wanted):
+        raise ValueError("inducing holds no points; pass at least one, their number, or 'auto'.")
     return places.moved(check_coordinates(wanted, len(wanted), n_axes, name="inducing"))
 
 

@@ -149,7 +149,9 @@ class Space:
         side = float(np.mean(wide)) if wide else BOX
         longest = max(LONGEST * side, 2 * SHORTEST * self.spacing)
         scales = np.geomspace(SHORTEST * self.spacing, longest, N_SCALES)
-        nuggets = sorted({self.nugget, *NUGGETS})
+        # What a basis leaves out is taken as the prior has it, so that it cannot tell of nuggets.
+        exact = all(basis is None for basis in self.bases)
+        nuggets = sorted({self.nugget, *NUGGETS}) if exact else [self.nugget]
         pairs = zip(self.slides, self.bases, strict=True)
         numbers = sum(len(slide.points) * resolution(basis, slide) for slide, basis in pairs)
         keep = 2 * N_SCALES * numbers <= MOST_NUMBERS

@@ -19,7 +19,7 @@ from sklearn.model_selection import ParameterGrid
 from lowdim._files import replacing
 from lowdim._progress import progress
 from lowdim._random import generator
-from lowdim._validation import check_interval
+from lowdim._validation import check_interval, check_source
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.factorization._held_out import (
     Places,
@@ -109,6 +109,7 @@ def compare_factorizations(
     check_interval(held_out, "held_out", low=0.0, high=1.0, closed="neither")
     check_held_out_sizes(held_out_size_factors)
     source = as_rows(X)
+    check_source(source)
     coordinates = check_coordinates(coordinates, source.n_rows)
     codes, _ = check_samples(samples, source.n_rows)
     rng = generator(random_state)

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim._random import generator
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval, check_positive_int, check_source
 from lowdim.data.sources import as_rows
 from lowdim.factorization._held_out import (
     HeldOut,
@@ -146,6 +146,7 @@ def select_factors(
     check_interval(held_out, "held_out", low=0.0, high=1.0, closed="neither")
     check_held_out_sizes(held_out_size_factors)
     source = as_rows(X)
+    check_source(source)
     coordinates = check_coordinates(coordinates, source.n_rows)
     codes, _ = check_samples(samples, source.n_rows)
     rng = generator(random_state)

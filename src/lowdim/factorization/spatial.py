@@ -38,7 +38,8 @@ class SpatialFactorization(SpatialFactors):
     length_scale : float, array-like of shape (D,), "auto" or "learned", default="auto"
         In the units of the coordinates, for all axes or for each; "auto" is three times the
         distance between neighbouring places (or inducing points; 600 with "hilbert"). "learned"
-        chooses every factor's from a grid, and its nugget, by the evidence.
+        chooses every factor's from a grid by the evidence, and, where all places are kept, its
+        nugget.
     amplitude : float, default=1.0
         Standard deviation of a factor, or of its logarithm where it is nonnegative.
     nugget : float, default=1e-3
