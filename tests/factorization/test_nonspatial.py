@@ -88,7 +88,7 @@ def test_missing_counts_are_filled_by_what_the_others_say() -> None:
 
 
 def test_the_papers_first_scenario(datasets: Any) -> None:
-    """Townes and Engelhardt (2023), quilt: the study's bar for the bound is -402 per row."""
+    """Townes and Engelhardt (2023), quilt: the bar is this project's own."""
     path = datasets / "nsf_simulations" / "bm_sp_S01.npz"
     if not path.exists():
         pytest.skip("needs the paper's simulations")
