@@ -260,7 +260,7 @@ def test_float32_comes_close(options: dict[str, Any]) -> None:
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(counts, p["places"])
     whole, half = fits
-    assert half.lower_bound_ == pytest.approx(whole.lower_bound_, rel=5e-4)  # other last rounds
+    assert half.lower_bound_ == pytest.approx(whole.lower_bound_, rel=1e-4)
     np.testing.assert_allclose(half.reconstruct(), whole.reconstruct(), rtol=0.02, atol=0.02)
     assert np.diff(half.lower_bounds_).min() > -1e-6 * abs(half.lower_bound_)
 
