@@ -24,7 +24,7 @@ from lowdim.mixture._subspace.maximize import (
     spectrum,
     with_dims,
 )
-from lowdim.mixture._subspace.parameters import TINY_WEIGHT, SubspaceParameters
+from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 
 @dataclass(frozen=True)
@@ -203,53 +203,43 @@ class SubspaceFamily:
         self, parameters: SubspaceParameters, reference: SubspaceParameters | None = None
     ) -> np.ndarray:
         """Log weights, means, log noise and loadings V diag(lambda - sigma^2)^(1/2)."""
-        rows = self._loadings(parameters)
-        if reference is not None and rows.any():
-            rows = procrustes_align(rows, self._loadings(reference))
-        noise = parameters.host("noise")
-        parts = (
-            np.log(np.maximum(parameters.host("weights"), TINY_WEIGHT)),
-            parameters.host("means"),
-            np.log(np.where(np.isinf(noise), 1.0, noise)),
-            rows,
-        )
-        return np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
+        from lowdim.mixture._subspace.vectors import pack
 
-    def _loadings(self, parameters: SubspaceParameters) -> np.ndarray:
-        """Loadings V diag(lambda - sigma^2)^(1/2), (R, K, largest d, D), on the host."""
-        largest = max(1, self.starter.max_dim)
-        excess = np.maximum(parameters.host("latent") - parameters.host("noise")[..., None], 0.0)
-        scale = np.sqrt(excess * parameters.inside)[..., :largest]
-        rows: np.ndarray = parameters.host("bases")[..., :largest, :] * scale[..., None]
-        return rows
+        def packed(own: SubspaceParameters) -> np.ndarray:
+            fields = own.hosts("weights", "means", "noise", "bases", "latent", "dims")
+            vectors: np.ndarray = pack(*fields, self._n_loadings)
+            return vectors
+
+        r, k, d = parameters.shape
+        vectors, shape = packed(parameters), (r, k, self._n_loadings, d)
+        start = k * (2 + d)
+        rows = vectors[:, start:].reshape(shape)
+        if reference is not None and rows.any():
+            target = packed(reference)[:, start:].reshape(shape)
+            vectors[:, start:] = procrustes_align(rows, target).reshape(r, -1)
+        return vectors
+
+    @property
+    def _n_loadings(self) -> int:
+        """Loadings per component in a vector; zero beyond the dimension."""
+        return max(1, self.starter.max_dim)
 
     @np.errstate(over="ignore", invalid="ignore")  # a step too far is seen by its objective
     def unpack(self, vectors: np.ndarray, like: SubspaceParameters) -> SubspaceParameters:
+        from lowdim.mixture._subspace.vectors import unpack
+
         r, k, d = like.shape
         q, free, device = like.bases.shape[2], k - self.n_held, like.weights.device
-        first, second = k + k * d, 2 * k + k * d
-        log_weights, means = vectors[:, :k], vectors[:, k:first]
-        log_noise, rows = vectors[:, first:second], vectors[:, second:]
-        weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
-        weights /= weights.sum(1, keepdims=True)
-        noise = np.maximum(np.exp(log_noise), self.floor)
-        noise = np.where(self._learned(k)[0], noise, like.host("noise"))
-        rows = rows.reshape(r, k, -1, d)
-        n_rows = rows.shape[2]
-        squares, rotation = leading_eigh(rows @ rows.swapaxes(-1, -2), n_rows)
-        latent = np.repeat(noise[..., None], q, -1)
-        latent[..., :n_rows] = np.maximum(
-            np.maximum(squares, 0.0) + latent[..., :n_rows], self.floor
-        )
+        before = like.host("bases")
+        means = vectors[:, k : k + k * d].reshape(r, k, d)
+        rows = vectors[:, k * (2 + d) :].reshape(r, k, -1, d)
+        eigenpairs = leading_eigh(rows @ rows.swapaxes(-1, -2), rows.shape[2])
+        given = self._learned(k)[0], *like.hosts("noise", "dims"), before, self.floor
+        weights, noise, latent, axes = unpack(vectors, *eigenpairs, *given)
         if free < k:
             latent[:, free:] = like.host("latent")[:, free:]
             if self.shared_noise:
                 latent = self._raised(torch.from_numpy(latent), torch.from_numpy(noise)).numpy()
-        # Rows that carry nothing keep their former direction.
-        before = like.host("bases")
-        inside = like.inside[..., :n_rows, None]
-        axes = np.where(inside, rotation @ rows, before[..., :n_rows, :])
-        axes = np.concatenate([axes, before[..., n_rows:, :]], 2)
 
         def unless_held(name: str, new: np.ndarray) -> np.ndarray:
             return (
@@ -260,7 +250,7 @@ class SubspaceFamily:
         if like.sketch is None:
             from lowdim.math.small import orthonormalise
 
-            orthonormalise(axes, np.ascontiguousarray(before))
+            orthonormalise(axes, before)
             bases, sketch = unless_held("bases", axes), None
         else:
             turned = torch.cat([torch.from_numpy(axes).to(device), like.sketch[..., q:, :]], -2)

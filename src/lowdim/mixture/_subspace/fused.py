@@ -34,8 +34,7 @@ def _whole(
     """Few columns: with the second moments themselves."""
     from lowdim.mixture._subspace.estep import accumulate
 
-    fields = ("means", "bases", "dims")
-    means, bases, dims = (np.ascontiguousarray(parameters.host(name)) for name in fields)
+    means, bases, dims = parameters.hosts("means", "bases", "dims")
     terms = (means, bases, dims, *_score_terms(parameters, assignment), assignment == "soft", beta)
     rows, outside, weights = block.host_rows, block.host_outside, block.host_weights
     work = block.n_rows * means.shape[0] * means.shape[1] // THREAD_WORK

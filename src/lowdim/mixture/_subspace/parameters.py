@@ -71,7 +71,10 @@ class SubspaceParameters(Parameters):
         if device.type != "cpu":
             tensors = {name: value.to(device) for name, value in tensors.items()}
         made = cls(**tensors, log_volume=log_volume, sketch=sketch, n_outside=n_outside)
-        made._arrays.update((n, v) for n, v in values.items() if isinstance(v, np.ndarray))
+        arrays = made._arrays
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                arrays[name] = np.ascontiguousarray(value)
         return made
 
     @property
@@ -132,11 +135,15 @@ class SubspaceParameters(Parameters):
         return {}
 
     def host(self, name: str) -> np.ndarray:
-        """A field as an array on the host."""
+        """A field as a contiguous array on the host."""
         if name not in self._arrays:
             value: Tensor = getattr(self, name)
-            self._arrays[name] = value.numpy() if self.on_host else value.cpu().numpy()
+            self._arrays[name] = np.ascontiguousarray(value.cpu().numpy())
         return self._arrays[name]
+
+    def hosts(self, *names: str) -> list[np.ndarray]:
+        """Fields as `host` has them."""
+        return [self.host(name) for name in names]
 
     @cached_property
     def inside(self) -> np.ndarray:
@@ -151,9 +158,7 @@ class SubspaceParameters(Parameters):
         """
         from lowdim.mixture._subspace.shares import score_terms
 
-        weights, latent, noise, dims = (
-            np.ascontiguousarray(self.host(name)) for name in ("weights", "latent", "noise", "dims")
-        )
+        weights, latent, noise, dims = self.hosts("weights", "latent", "noise", "dims")
         constant, precision, gain = score_terms(weights, latent, noise, dims, self.n_columns)
         if self.log_volume is not None:
             uniform = np.isinf(self.host("noise"))
