@@ -71,6 +71,11 @@ class CentroidFamily:
     ) -> tuple[Statistics, Tensor]:
         return block_expectation(self, block, parameters, assignment, beta)
 
+    def fused_step(
+        self, data: Rows, parameters: Centroids, assignment: str, beta: float
+    ) -> None:
+        return None
+
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: Centroids
     ) -> Statistics:

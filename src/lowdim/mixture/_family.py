@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block
+from lowdim.data.blocks import Block, Rows
 
 Statistics = dict[str, Tensor]
 """Additive sufficient statistics, float64, each with a leading restart axis."""
@@ -125,6 +125,12 @@ class Family(Protocol[P]):
         `block_expectation` makes them from the methods above and below; a family may have a
         faster way for some data.
         """
+        ...
+
+    def fused_step(
+        self, data: Rows, parameters: P, assignment: str, beta: float
+    ) -> tuple[np.ndarray, P, np.ndarray] | None:
+        """What `em_step` returns, where the family has a faster way to it; else None."""
         ...
 
     def statistics(self, block: Block, responsibilities: Tensor, parameters: P) -> Statistics:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block, DenseBlock
+from lowdim.data.blocks import Block, DenseBlock, Rows
 from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
 from lowdim.mixture._subspace import density
 from lowdim.mixture._subspace.constraints import Constraints
-from lowdim.mixture._subspace.fused import fused_expectation
+from lowdim.mixture._subspace.fused import fused_expectation, fused_spectrum, in_one_call
 from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.maximize import (
     Spectrum,
@@ -101,6 +101,21 @@ class SubspaceFamily:
             return fused_expectation(block, parameters, assignment, beta)
         return block_expectation(self, block, parameters, assignment, beta)
 
+    def fused_step(
+        self, data: Rows, parameters: SubspaceParameters, assignment: str, beta: float
+    ) -> tuple[np.ndarray, SubspaceParameters, np.ndarray] | None:
+        plain = self.constraints is None and not self.shared_noise and assignment != "closest"
+        if not plain or not in_one_call(self.n_rows, parameters):
+            return None
+        block = next(iter(data))
+        if not isinstance(block, DenseBlock) or block.n_rows < self.n_rows:
+            return None
+        objective, squares, eigen = fused_spectrum(block, parameters, assignment, beta, self.floor)
+        dims = self._dims(eigen, parameters, closest=False)
+        updated = with_dims(parameters, eigen, dims, self.total_weight)
+        starved = self._starved(eigen.counts, squares, parameters.host("dims"))
+        return objective / data.total_weight, updated, starved
+
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: SubspaceParameters
     ) -> Statistics:
@@ -176,14 +191,16 @@ class SubspaceFamily:
         )
 
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
-        counts, squares = statistics["counts"].cpu().numpy(), statistics["squares"].cpu().numpy()
-        dims = parameters.host("dims")
+        counts, squares = (statistics[name].cpu().numpy() for name in ("counts", "squares"))
+        return torch.from_numpy(self._starved(counts, squares, parameters.host("dims")))
+
+    def _starved(self, counts: np.ndarray, squares: np.ndarray, dims: np.ndarray) -> np.ndarray:
         n_owned = counts * (self.n_rows / self.total_weight)
         # The effective number of rows is counts^2 / squares.
         starved = (counts * counts < (dims + 2) * squares) | (n_owned < dims + 1)
         free = starved.shape[1] - self.n_held
         starved[:, free if free > 1 else 0 :] = False
-        return torch.from_numpy(starved)
+        return starved
 
     def collapsed(self, parameters: SubspaceParameters) -> Tensor:
         free = parameters.dims.shape[1] - self.n_held

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from lowdim._threads import in_threads, row_parts
 from lowdim.data.blocks import DenseBlock
+from lowdim.math.linalg import by_rotations
 from lowdim.mixture._family import Statistics
+from lowdim.mixture._subspace.maximize import Spectrum
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Rows times components (times columns, where there are many) that are worth a thread.
@@ -26,6 +28,27 @@ def fused_expectation(
     """The block's statistics, as `SubspaceFamily.statistics` has them, and summed objective."""
     kernel = _whole if parameters.sketch is None else _sketched
     return kernel(block, parameters, assignment, beta)
+
+
+def in_one_call(n_rows: int, parameters: SubspaceParameters) -> bool:
+    """Whether there is so little to do that an EM step is best made by one compiled function."""
+    r, k, d = parameters.shape
+    few = parameters.sketch is None and by_rotations(d, parameters.latent.shape[-1])
+    return few and parameters.on_host and n_rows * r * k < 2 * THREAD_WORK
+
+
+def fused_spectrum(
+    block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float, floor: float
+) -> tuple[np.ndarray, np.ndarray, Spectrum]:
+    """Summed objective (R,), squares (R, K) as in the statistics, and what the M-step needs."""
+    from lowdim.mixture._subspace.step import step
+
+    fields = parameters.hosts("weights", "means", "bases", "latent", "noise", "dims")
+    rows, n_columns = (block.host_rows, block.host_outside, block.host_weights), parameters.n_columns
+    objective, counts, squares, (means, values, vectors, tables) = step(
+        *rows, *fields, n_columns, assignment == "soft", beta, floor
+    )
+    return objective, squares, Spectrum(counts, values, means, vectors, *tables, n_columns)
 
 
 def _whole(
