@@ -71,9 +71,7 @@ class CentroidFamily:
     ) -> tuple[Statistics, Tensor]:
         return block_expectation(self, block, parameters, assignment, beta)
 
-    def fused_step(
-        self, data: Rows, parameters: Centroids, assignment: str, beta: float
-    ) -> None:
+    def fused_step(self, data: Rows, parameters: Centroids, assignment: str, beta: float) -> None:
         return None
 
     def statistics(

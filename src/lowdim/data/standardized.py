@@ -87,6 +87,8 @@ class StandardizedRows:
 
     def subset(self, index: np.ndarray) -> Block:
         """The rows at ``index`` (sorted, unique) as one block."""
+        if self._keep and len(index) == self.n_rows <= self.block_rows:
+            return next(iter(self))
         return self._block(self.source.take(index), 0, index)
 
     def _make(self) -> Iterator[Block]:

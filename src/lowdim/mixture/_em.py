@@ -194,7 +194,7 @@ class _Loop(Generic[P]):
         self._begin_cycle()
 
     def best_objective(self) -> float:
-        return float(np.nanmax(self.objective)) if np.isfinite(self.objective).any() else np.nan
+        return float(np.fmax.reduce(self.objective))  # nan only where all are
 
     def step(self) -> None:
         """One pass: evaluate the active restarts, then update, extrapolate or retire them."""
@@ -257,7 +257,9 @@ class _Loop(Generic[P]):
         keep: np.ndarray,
     ) -> None:
         """Choose the parameters that each remaining restart evaluates next."""
-        if self.phase == 2 and rejected.any():
+        if self.phase == 2 and rejected.all():
+            updated = self.fallback
+        elif self.phase == 2 and rejected.any():
             index = self._index(rejected)
             updated = updated.assign(index, self.fallback.select(index))
         before = self.now
@@ -299,7 +301,9 @@ class _Loop(Generic[P]):
                 self.objective[restart] = objective[position]
                 self.traces[restart].append(float(objective[position]))
 
-    def _reseed(self, updated: P, starved: np.ndarray, eligible: np.ndarray) -> tuple[P, np.ndarray]:
+    def _reseed(
+        self, updated: P, starved: np.ndarray, eligible: np.ndarray
+    ) -> tuple[P, np.ndarray]:
         """Re-seed dying components of restarts that have not had their share of it."""
         dying = starved.any(1) & eligible
         chance = self.reseeds[self.active] < MAX_RESEEDS

@@ -44,7 +44,10 @@ def fused_spectrum(
     from lowdim.mixture._subspace.step import step
 
     fields = parameters.hosts("weights", "means", "bases", "latent", "noise", "dims")
-    rows, n_columns = (block.host_rows, block.host_outside, block.host_weights), parameters.n_columns
+    rows, n_columns = (
+        (block.host_rows, block.host_outside, block.host_weights),
+        parameters.n_columns,
+    )
     objective, counts, squares, (means, values, vectors, tables) = step(
         *rows, *fields, n_columns, assignment == "soft", beta, floor
     )

@@ -52,7 +52,7 @@ def first_parameters(
     shares = arguments.responsibilities
     if shares is None:
         assert arguments.labels is not None
-        shares = np.eye(len(arguments.dims))[arguments.labels]
+        shares = (arguments.labels == np.arange(len(arguments.dims))[:, None]).astype(float).T
     if starter.exact:
         free = starter.blank(requested[None])
     else:

@@ -13,7 +13,19 @@ from lowdim.mixture._subspace.shares import score_terms
 
 @compiled
 def step(
-    x, outside, row_weights, weights, means, bases, latent, noise, dims, n_columns, soft, beta, floor
+    x,
+    outside,
+    row_weights,
+    weights,
+    means,
+    bases,
+    latent,
+    noise,
+    dims,
+    n_columns,
+    soft,
+    beta,
+    floor,
 ):
     """Objective (R,), counts and squares (R, K) of the E-step, then what `spectrum` returns."""
     terms = score_terms(weights, latent, noise, dims, n_columns)
