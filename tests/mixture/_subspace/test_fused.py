@@ -118,7 +118,7 @@ def test_it_agrees_with_the_general_expectation(n: int, n_columns: int, assignme
 def test_a_step_in_one_call_is_the_step_in_two(
     n_columns: int, assignment: str, beta: float, reassign: bool
 ) -> None:
-    q = min(3, n_columns)
+    q = n_columns if n_columns == 12 else min(3, n_columns)  # as many as rotations are best for
     parameters = hand_made(n_columns, [[0, 1, q], [1, q, 0], [1, 1, 1]])
     parameters.means[1, 2] = 50.0  # without rows
     block = rows_block(700, n_columns, torch.float64, weighted=True)

@@ -51,7 +51,9 @@ def fused_spectrum(
     objective, counts, squares, (means, values, vectors, tables) = step(
         *rows, *fields, n_columns, assignment == "soft", beta, floor
     )
-    return objective, squares, Spectrum(counts, values, means, vectors, *tables, n_columns)
+    residual, noise, cost = tables
+    eigen = Spectrum(counts, values, means, vectors, residual, noise, cost, n_columns)
+    return objective, squares, eigen
 
 
 def _whole(

@@ -85,7 +85,8 @@ def _whole_spectrum(
         values, vectors = leading_eigh(covariance, q)
         values = np.maximum(values, floor)
         tables = mstep.noise_and_cost(counts, trace, values, n_columns, floor)
-    return Spectrum(counts, values, means, vectors, *tables, n_columns)
+    residual, noise, cost = tables
+    return Spectrum(counts, values, means, vectors, residual, noise, cost, n_columns)
 
 
 def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: float) -> Spectrum:
@@ -113,9 +114,9 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
     turned = turned.view(sketch.shape)
     host = (counts, trace, values.clamp_(min=floor).view(r, k, q))
     numbers = [np.ascontiguousarray(part.cpu().numpy()) for part in host]
-    tables = noise_and_cost(*numbers, d, floor)
+    residual, noise, cost = noise_and_cost(*numbers, d, floor)
     vectors = turned[..., :q, :]
-    return Spectrum(numbers[0], numbers[2], means, vectors, *tables, d, sketch=turned)
+    return Spectrum(numbers[0], numbers[2], means, vectors, residual, noise, cost, d, sketch=turned)
 
 
 def _host_ritz(
