@@ -246,7 +246,7 @@ class SubspaceFamily:
         from lowdim.mixture._subspace.vectors import unpack
 
         r, k, d = like.shape
-        q, free, device = like.bases.shape[2], k - self.n_held, like.weights.device
+        q, free, device = like.retained, k - self.n_held, like.device
         before = like.host("bases")
         means = vectors[:, k : k + k * d].reshape(r, k, d)
         rows = vectors[:, k * (2 + d) :].reshape(r, k, -1, d)

@@ -33,7 +33,7 @@ def fused_expectation(
 def in_one_call(n_rows: int, parameters: SubspaceParameters) -> bool:
     """Whether there is so little to do that an EM step is best made by one compiled function."""
     r, k, d = parameters.shape
-    few = parameters.sketch is None and by_rotations(d, parameters.latent.shape[-1])
+    few = parameters.sketch is None and by_rotations(d, parameters.retained)
     return few and parameters.on_host and n_rows * r * k < 2 * THREAD_WORK
 
 

@@ -113,7 +113,7 @@ class Starter:
             seed = int(worst[self.rng.integers(n_worst)])
             sets.append(self._neighbours(seed, self._few()))
         means, values, vectors, trace = self._local_components(sets)
-        device = parameters.weights.device
+        device = parameters.device
         index = tuple(torch.tensor(axis, device=device) for axis in zip(*where, strict=True))
         dims = parameters.dims[index][:, None]
         fresh = self._assemble(dims, means, values, vectors, trace)

@@ -64,7 +64,7 @@ def spectrum(statistics: Statistics, parameters: SubspaceParameters, floor: floa
     """Eigenpairs from second moments (no sketch) or by Rayleigh-Ritz within the sketch."""
     if parameters.sketch is None:
         return _whole_spectrum(statistics, parameters, floor)
-    return _sketched_spectrum(statistics, parameters.sketch, parameters.latent.shape[-1], floor)
+    return _sketched_spectrum(statistics, parameters.sketch, parameters.retained, floor)
 
 
 def _whole_spectrum(
@@ -77,8 +77,8 @@ def _whole_spectrum(
         np.ascontiguousarray(statistics[name].cpu().numpy())
         for name in ("counts", "sums", "energy", "second")
     )
-    q, n_columns = parameters.latent.shape[-1], parameters.n_columns
-    if by_rotations(parameters.means.shape[-1], q):
+    q, n_columns = parameters.retained, parameters.n_columns
+    if by_rotations(parameters.shape[2], q):
         means, values, vectors, tables = mstep.spectrum(counts, *moments, q, n_columns, floor)
     else:
         means, trace, covariance = mstep.covariances(counts, *moments)
@@ -185,7 +185,7 @@ def with_dims(
     table = spectrum.noise.reshape(dims.size, -1)
     noise = table[np.arange(dims.size), dims.ravel()].reshape(dims.shape)
     return SubspaceParameters.from_arrays(
-        parameters.weights.device,
+        parameters.device,
         weights=spectrum.counts / total_weight,
         means=spectrum.means,
         bases=spectrum.vectors,
