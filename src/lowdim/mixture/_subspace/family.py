@@ -14,7 +14,12 @@ from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
 from lowdim.mixture._subspace import density
 from lowdim.mixture._subspace.constraints import Constraints
-from lowdim.mixture._subspace.fused import fused_expectation, fused_spectrum, in_one_call
+from lowdim.mixture._subspace.fused import (
+    fused_expectation,
+    fused_spectrum,
+    in_one_call,
+    whole_statistics,
+)
 from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.maximize import (
     Spectrum,
@@ -120,6 +125,8 @@ class SubspaceFamily:
         self, block: Block, responsibilities: Tensor, parameters: SubspaceParameters
     ) -> Statistics:
         """counts, squares, sums, energy = sum r ||x||^2, second = sum r (W x) x'."""
+        if isinstance(block, DenseBlock) and parameters.on_host and parameters.sketch is None:
+            return whole_statistics(block, responsibilities)
         r, k, d = parameters.shape
         flat = responsibilities.reshape(r * k, -1)
         squares = flat.square().sum(1).view(r, k)

@@ -56,6 +56,26 @@ def fused_spectrum(
     return objective, squares, eigen
 
 
+def whole_statistics(block: DenseBlock, responsibilities: Tensor) -> Statistics:
+    """Statistics of given responsibilities, (R, K, n), with the second moments themselves."""
+    from lowdim.data.dense import moments_of
+
+    r, k, n = responsibilities.shape
+    shares = np.ascontiguousarray(responsibilities.numpy()).reshape(r * k, n)
+    sums, second = moments_of(block.host_rows, shares)
+    statistics = {
+        "counts": shares.sum(1),
+        "squares": np.square(shares).sum(1),
+        "sums": sums,
+        "energy": shares @ block.squared_norms.numpy(),
+        "second": second,
+    }
+    return {
+        name: torch.from_numpy(value.reshape(r, k, *value.shape[1:]))
+        for name, value in statistics.items()
+    }
+
+
 def _whole(
     block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float
 ) -> tuple[Statistics, Tensor]:

@@ -138,18 +138,17 @@ class Starter:
             sets.append(own)
         return self._assemble(dims, *self._local_components(sets))
 
-    def blank(self, dims: Tensor) -> SubspaceParameters:
+    def blank(self, dims: np.ndarray) -> SubspaceParameters:
         """Parameters of the right shapes, for an M-step that needs nothing else of them."""
         (r, k), d, q = dims.shape, self.n_columns, self.retained
-        zeros = torch.zeros((r, k, q, d), dtype=torch.float64, device=dims.device)
-        ones = torch.ones((r, k, q), dtype=torch.float64, device=dims.device)
-        return SubspaceParameters(
-            ones[..., 0],
-            zeros[..., 0, :],
-            zeros,
-            ones,
-            ones[..., 0],
-            dims=dims.clone(),
+        return SubspaceParameters.from_arrays(
+            self.sample.squared_norms.device,
+            weights=np.ones((r, k)),
+            means=np.zeros((r, k, d)),
+            bases=np.zeros((r, k, q, d)),
+            latent=np.ones((r, k, q)),
+            noise=np.ones((r, k)),
+            dims=dims,
             n_outside=self.n_outside,
         )
 
