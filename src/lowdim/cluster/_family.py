@@ -112,7 +112,7 @@ class CentroidFamily:
             means[r, empty] = places[self.empty](parameters, r, len(empty)).to(means)
         return replace(parameters, means=means)
 
-    def pack(self, parameters: Centroids, reference: Centroids | None = None) -> np.ndarray:
+    def pack(self, parameters: Centroids, reference: np.ndarray | None = None) -> np.ndarray:
         return parameters.means.flatten(1).cpu().numpy().copy()
 
     def unpack(self, vectors: np.ndarray, like: Centroids) -> Centroids:

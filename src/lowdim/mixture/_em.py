@@ -210,13 +210,13 @@ class _Loop(Generic[P]):
         gain = objective - self.settled[self.active]
         accepted = ~(failed | rejected)
         reseeded = np.zeros(len(accepted), dtype=bool)
-        if starved.any():
+        if np.count_nonzero(starved):  # of few numbers, faster than any()
             updated, reseeded = self._reseed(updated, starved, accepted)
             accepted &= ~reseeded
+            for restart in self.active[reseeded]:  # a new start, so a new trace
+                self.settled[restart] = -np.inf
+                self.traces[restart].clear()
         self._record(objective, accepted)
-        for restart in self.active[reseeded]:  # a new start, so a new trace
-            self.settled[restart] = -np.inf
-            self.traces[restart].clear()
         if self.beta < 1.0:
             self._anneal(updated, gain, failed)
             return
@@ -294,7 +294,7 @@ class _Loop(Generic[P]):
         return torch.from_numpy(np.flatnonzero(mask)).to(self.data.device)
 
     def _record(self, objective: np.ndarray, accepted: np.ndarray) -> None:
-        for position in np.flatnonzero(accepted):
+        for position in accepted.nonzero()[0]:
             restart = self.active[position]
             self.settled[restart] = objective[position]
             if self.beta == 1.0:
@@ -326,7 +326,7 @@ class _Loop(Generic[P]):
             self.settled[:] = -np.inf
 
     def _retire(self, mask: np.ndarray, reason: StopReason) -> None:
-        if not mask.any():
+        if not np.count_nonzero(mask):
             return
         for position in np.flatnonzero(mask):
             restart = int(self.active[position])

@@ -153,8 +153,8 @@ class Family(Protocol[P]):
         """Restart the components marked in ``dead``, (R, K), at badly explained rows."""
         ...
 
-    def pack(self, parameters: P, reference: P | None = None) -> np.ndarray:
-        """Parameters as unconstrained vectors, (R, n), aligned with the reference's.
+    def pack(self, parameters: P, reference: np.ndarray | None = None) -> np.ndarray:
+        """Parameters as unconstrained vectors, (R, n), aligned with those of others.
 
         A new array, which is then written to.
         """

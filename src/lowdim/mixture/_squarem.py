@@ -13,6 +13,7 @@ def extrapolate(family: Family[P], first: P, second: P, third: P) -> P:
     """
     from lowdim.mixture._leap import leap
 
-    theta = family.pack(first, third)
-    leap(theta, family.pack(second, third), family.pack(third))
+    last = family.pack(third)
+    theta = family.pack(first, last)
+    leap(theta, family.pack(second, last), last)
     return family.unpack(theta, third)

@@ -164,7 +164,7 @@ class GaussianFamily:
         return self.starter.reseed(self, parameters, dead)
 
     def pack(
-        self, parameters: GaussianParameters, reference: GaussianParameters | None = None
+        self, parameters: GaussianParameters, reference: np.ndarray | None = None
     ) -> np.ndarray:
         """Log weights, means, and covariances in the shape's own unconstrained numbers."""
         parts = [

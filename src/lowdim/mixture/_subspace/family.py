@@ -202,9 +202,9 @@ class SubspaceFamily:
         return torch.from_numpy(self._starved(counts, squares, parameters.host("dims")))
 
     def _starved(self, counts: np.ndarray, squares: np.ndarray, dims: np.ndarray) -> np.ndarray:
-        n_owned = counts * (self.n_rows / self.total_weight)
-        # The effective number of rows is counts^2 / squares.
-        starved = (counts * counts < (dims + 2) * squares) | (n_owned < dims + 1)
+        from lowdim.mixture._subspace.mstep import too_few
+
+        starved: np.ndarray = too_few(counts, squares, dims, self.n_rows / self.total_weight)
         free = starved.shape[1] - self.n_held
         starved[:, free if free > 1 else 0 :] = False
         return starved
@@ -224,22 +224,17 @@ class SubspaceFamily:
         return replace(reseeded, noise=parameters.noise, latent=latent)
 
     def pack(
-        self, parameters: SubspaceParameters, reference: SubspaceParameters | None = None
+        self, parameters: SubspaceParameters, reference: np.ndarray | None = None
     ) -> np.ndarray:
         """Log weights, means, log noise and loadings V diag(lambda - sigma^2)^(1/2)."""
         from lowdim.mixture._subspace.vectors import pack
 
-        def packed(own: SubspaceParameters) -> np.ndarray:
-            fields = own.hosts("weights", "means", "noise", "bases", "latent", "dims")
-            vectors: np.ndarray = pack(*fields, self._n_loadings)
-            return vectors
-
-        r, k, d = parameters.shape
-        vectors, shape = packed(parameters), (r, k, self._n_loadings, d)
-        start = k * (2 + d)
-        rows = vectors[:, start:].reshape(shape)
-        if reference is not None and rows.any():
-            target = packed(reference)[:, start:].reshape(shape)
+        fields = parameters.hosts("weights", "means", "noise", "bases", "latent", "dims")
+        vectors: np.ndarray = pack(*fields, self._n_loadings)
+        if reference is not None:
+            r, k, d = parameters.shape
+            start, shape = k * (2 + d), (r, k, self._n_loadings, d)
+            rows, target = (part[:, start:].reshape(shape) for part in (vectors, reference))
             vectors[:, start:] = procrustes_align(rows, target).reshape(r, -1)
         return vectors
 

@@ -287,7 +287,7 @@ class Starter:
 
 def sample_index(data: StandardizedRows, rng: np.random.Generator) -> np.ndarray:
     """Sorted indices of the rows that starts are made from."""
-    size = min(data.n_rows, int(np.clip(2**25 // data.n_columns, 500, 4000)))
+    size = min(data.n_rows, max(500, min(2**25 // data.n_columns, 4000)))
     weight = data.sample_weight
     if weight is None:
         if size == data.n_rows:

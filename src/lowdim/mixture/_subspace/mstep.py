@@ -103,6 +103,20 @@ def noise_and_cost(counts, trace, values, n_columns, floor):
 
 
 @compiled
+def too_few(counts, squares, dims, rows_per_weight):
+    """Whether a component owns too few rows for its dimension, (R, K).
+
+    The effective number of rows is counts^2 / squares.
+    """
+    out = np.empty(counts.shape, np.bool_)
+    for r in range(counts.shape[0]):
+        for k in range(counts.shape[1]):
+            n, d = counts[r, k], dims[r, k]
+            out[r, k] = n * n < (d + 2) * squares[r, k] or n * rows_per_weight < d + 1
+    return out
+
+
+@compiled
 def cost_given_noise(counts, residual, values, noise, n_columns):
     """`cost` of `noise_and_cost` with every component's sigma^2 held, (R, K, q + 1)."""
     n_restarts, n_components, q = values.shape
