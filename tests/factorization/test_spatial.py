@@ -294,12 +294,30 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         ({"size_factors": "total"}, "size_factors"),
         ({"size_factors": np.ones(3)}, "size_factors"),
         ({"max_iter": 0}, "max_iter"),
+        ({"prune": "no"}, "prune='no' is not a choice"),
+        ({"nonnegative": "no"}, "nonnegative='no' is not a choice"),
     ],
 )
 def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
     p = planted()
     with pytest.raises((ValueError, TypeError), match=message):
         SpatialFactorization(**{"n_factors": 2, **options}).fit(p["counts"], p["places"])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_bad_places_and_sizes_to_predict_at_are_named() -> None:
+    p = planted()
+    model = SpatialFactorization(2, max_iter=3, tol=1.0, random_state=0)
+    model.fit(p["counts"], p["places"])
+    with pytest.raises(ValueError, match=r"coordinates has shape \(\), expected \(N, 2\)"):
+        model.predict(3.0)
+    with pytest.raises(ValueError, match=r"coordinates has shape \(4, 3\), expected \(N, 2\)"):
+        model.predict_factors(np.zeros((4, 3)))
+    values = clone(model).set_params(likelihood="gaussian").fit(p["counts"], p["places"])
+    with pytest.raises(ValueError, match="size_factors are of counts"):
+        values.predict(p["places"][:3], size_factors=2.0)
+    with pytest.raises(ValueError, match="size_factors are of counts"):
+        values.transform(p["counts"], p["places"], size_factors=np.ones(196))
 
 
 def test_bad_data_are_named() -> None:

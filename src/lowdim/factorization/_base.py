@@ -31,6 +31,7 @@ from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization._space import Space
 from lowdim.kernels import KERNELS
 
+NO_SIZES = "size_factors are of counts: with likelihood='gaussian' scale the values yourself."
 LIKELIHOODS = ("poisson", "negative_binomial", "gaussian")
 #: Settings of those estimators that have no use for them.
 ABSENT: dict[str, Any] = {
@@ -98,14 +99,12 @@ class Factors(BaseEstimator):
     def _sizes(self) -> Any:
         """The argument `size_factors`, which counts alone have."""
         if not self._counted and self.size_factors is not None:
-            raise ValueError(
-                "size_factors must be None with likelihood='gaussian': scale the values yourself."
-            )
+            raise ValueError(NO_SIZES)
         return self.size_factors
 
     @property
     def _positive(self) -> bool:
-        return bool(self.nonnegative)  # type: ignore[attr-defined]
+        return check_in(self.nonnegative, "nonnegative", (True, False))  # type: ignore[attr-defined]
 
     @property
     def _rotation_method(self) -> str | None:
@@ -139,7 +138,7 @@ class Factors(BaseEstimator):
             max_iter=check_positive_int(own("max_iter"), "max_iter"),
             tol=check_interval(own("tol"), "tol", low=0.0),
             stopping=check_in(own("stopping"), "stopping", tuple(CHECKS)),
-            prune=bool(own("prune")),
+            prune=check_in(own("prune"), "prune", (True, False)),
             polish=polish,
             device=resolve_device(own("device")),
             dtype=resolve_dtype(own("dtype"), torch.float64),
@@ -242,6 +241,8 @@ class Factors(BaseEstimator):
             raise ValueError(
                 "size_factors of the new rows must be given: those of the fit were given as well."
             )
+        if not self._counted and size_factors is not None:
+            raise ValueError(NO_SIZES)
         rule = self._size_rule if size_factors is None else None
         sizes = size_factors_of(size_factors, rule, values)
         old, space, places = self._fit.space, None, None
@@ -296,7 +297,7 @@ class Factors(BaseEstimator):
         """Read a model that `save` wrote."""
         header, arrays = _storage.read(path, expected=cls.__name__)
         model = cls()
-        model.set_params(**header["params"])
+        model.set_params(**_storage.params_of(header))
         model._size_rule, model.samples_ = None, arrays.pop("samples")
         if "size_reference" in arrays:
             model._size_rule = MedianRatios(arrays.pop("size_reference"), header["size_unit"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from lowdim._progress import reports
@@ -228,10 +230,19 @@ def factors_of_new_rows(
         trend=like.new_zeros((T, design.shape[1])),
         divergence=like.new_zeros(L),
     )
-    return run(
+    course = Course()
+    state = run(
         model,
-        swept(model, state),
-        Course(),
+        swept(model, replace(state, mean=observation.guess(state))),
+        course,
         max_iter=settings.max_iter,
         settled=CHECKS["bound"](settings.tol),
     )
+    if not course.converged:
+        warnings.warn(
+            f"transform did not converge within max_iter={settings.max_iter} rounds; raise "
+            "max_iter, or tol.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return state

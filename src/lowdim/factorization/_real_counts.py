@@ -24,10 +24,14 @@ from lowdim.factorization._dispersion import (
 )
 from lowdim.factorization._expansion import scaled
 from lowdim.factorization._rates import Rates
-from lowdim.factorization._state import LEAST_PRECISION, MOST_PRECISION, State, with_bound
+from lowdim.factorization._state import State, sites_at, with_bound
 
 #: Precision of the loadings' and intercepts' normal prior, which keeps columns of zeros finite.
 LOADING_PRECISION = 0.01
+#: Logarithms of rates are not larger, so that a step too far has a bound, if a low one.
+LARGEST_LOG = 80.0
+#: Added to counts before their logarithm is taken.
+PSEUDOCOUNT = 0.5
 #: Lengths of a Newton step that are tried.
 LENGTHS = (1.0, 0.5, 0.1)
 
@@ -74,7 +78,8 @@ class RealCounts:
         half = 0.5 * w.square()
         for rows, y in self.rates.chunks():
             log_rate = state.mean.T[rows] @ w.T + state.variance.T[rows] @ half.T
-            rate = (log_rate + _intercepts(state)).exp_() * self.rates.sizes[rows, None]
+            log_rate = (log_rate + _intercepts(state)).clamp_(max=LARGEST_LOG)
+            rate = log_rate.exp_() * self.rates.sizes[rows, None]
             known = None if self.rates.observed is None else self.rates.observed[rows]
             yield rows, y, rate if known is None else rate * known, known
 
@@ -145,6 +150,21 @@ class RealCounts:
         slope = slope - spread * w - LOADING_PRECISION * (w - centre)
         return torch.linalg.solve(bend, slope[..., None])[..., 0]
 
+    def guess(self, state: State) -> Tensor:
+        """Least squares of the logarithms, weighted by the counts, under the standard normal."""
+        w, b = state.loadings, _intercepts(state)
+        pairs = (w[:, :, None] * w[:, None]).flatten(1)
+        mean = torch.empty_like(state.mean)
+        for rows, y in self.rates.chunks():
+            above = y.double() + PSEUDOCOUNT
+            weight = above if self.rates.observed is None else above * self.rates.observed[rows]
+            wanted = (above / self.rates.sizes[rows, None]).log() - b
+            precision = (weight @ pairs).view(-1, *mean.shape[:1] * 2)
+            precision.diagonal(dim1=1, dim2=2).add_(1.0)
+            slope = (weight * wanted) @ w
+            mean[:, rows] = torch.linalg.solve(precision, slope[..., None])[..., 0].T
+        return mean
+
     def blocks(self, state: State) -> Sequence[slice]:
         return [slice(j, j + 1) for j in range(len(state.mean))]
 
@@ -154,8 +174,7 @@ class RealCounts:
         for rows, y, own in self._weighted(state):
             slope[:, rows] = ((y - own) @ w).T
             l2[:, rows] = (own @ w.square()).T
-        l2 = l2.clamp(LEAST_PRECISION, MOST_PRECISION)
-        return slope + l2 * state.mean[which], l2
+        return sites_at(state.mean[which], slope, l2)
 
 
 def _intercepts(state: State) -> Tensor:

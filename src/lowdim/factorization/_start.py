@@ -13,7 +13,7 @@ from lowdim.factorization._moran import moran
 from lowdim.factorization._nmf import factorize
 from lowdim.factorization._positive_counts import PositiveCounts
 from lowdim.factorization._processes import Process
-from lowdim.factorization._real_counts import RealCounts
+from lowdim.factorization._real_counts import PSEUDOCOUNT, RealCounts
 from lowdim.factorization._state import LEAST_PRECISION, State
 from lowdim.factorization._values import Values
 
@@ -23,8 +23,6 @@ SHRINKAGE = 0.2
 OFFSET = 1e-2
 #: Variance of the factors, and shape of the negative binomial, to begin with.
 VARIANCE, SHAPE = 0.05, 20.0
-#: Added to counts before their logarithm is taken.
-PSEUDOCOUNT = 0.5
 #: Steps of all starts, and of the best one.
 NMF_ITER, NMF_POLISH = 60, 100
 

@@ -122,6 +122,13 @@ class Observation(Protocol):
         """
         ...
 
+    def guess(self, state: State) -> Tensor:
+        """Means of the factors, (L, N), that the rows and the state's loadings ask for.
+
+        A start for rows that may be far from those of the fit.
+        """
+        ...
+
     def blocks(self, state: State) -> Sequence[slice]:
         """Factors whose sites are found at once."""
         ...
@@ -129,6 +136,13 @@ class Observation(Protocol):
     def sites(self, state: State, which: slice) -> tuple[Tensor, Tensor]:
         """l1 and l2 of some factors, where a natural gradient's step of length one ends."""
         ...
+
+
+def sites_at(mean: Tensor, slope: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+    """l1 and l2 with this slope at the mean; precisions in their range, and steps as they were."""
+    l2 = precision.clamp(LEAST_PRECISION, MOST_PRECISION)
+    shrunk = torch.where(precision > MOST_PRECISION, slope * (MOST_PRECISION / precision), slope)
+    return shrunk + l2 * mean, l2
 
 
 def with_bound(observation: Observation, state: State) -> State:
