@@ -131,7 +131,7 @@ def _squares(rows: Tensor) -> Tensor:
 def _whitened(places: Tensor, inducing: Tensor, kernel: Kernel, factor: Tensor) -> Tensor:
     """Phi at given places, (n, M)."""
     basis = places.new_empty((len(places), len(inducing)))
-    for rows in row_chunks(*basis.shape, basis.device):
+    for rows in row_chunks(len(places), len(inducing), places.device):
         between = kernel(inducing, places[rows])
         basis[rows] = torch.linalg.solve_triangular(factor, between, upper=False).T
     return basis

@@ -62,7 +62,9 @@ class SlidesConditional:
         return max(part.jitter for part in self.parts)
 
     def posterior(self, l1: Tensor) -> Posterior:
-        found = [part.posterior(l1[:, own]) for part, own in zip(self.parts, self.rows, strict=True)]
+        found = [
+            part.posterior(l1[:, own]) for part, own in zip(self.parts, self.rows, strict=True)
+        ]
         mean, variance = torch.empty_like(l1), torch.empty_like(l1)
         for own, posterior in zip(self.rows, found, strict=True):
             mean[:, own], variance[:, own] = posterior.mean, posterior.variance
@@ -74,9 +76,7 @@ class SlidesConditional:
         raise NotImplementedError("Places alone do not say which slide they are on.")
 
     def project(self, trend: Tensor) -> Tensor:
-        found = [
-            part.project(trend[own]) for part, own in zip(self.parts, self.rows, strict=True)
-        ]
+        found = [part.project(trend[own]) for part, own in zip(self.parts, self.rows, strict=True)]
         out = trend.new_empty((len(found[0]), *trend.shape))
         for own, part in zip(self.rows, found, strict=True):
             out[:, own] = part

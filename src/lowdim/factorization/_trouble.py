@@ -20,6 +20,5 @@ def trouble(fit: Fitted) -> Iterator[str]:
     if fit.course.stuck and not fit.course.converged:
         yield (
             "Every step of the factors was refused in the last round, since it lowered the bound, "
-            "which had not settled (n_refused_). A larger nugget would help, or a smaller "
-            "amplitude."
-        )
+            "which had not settled (n_refused_)."
+        ) + (" A larger nugget would help, or a smaller amplitude." if fit.space else "")
