@@ -198,7 +198,7 @@ class Space:
                     continue
                 conditional = part.given(l2[:, rows])
                 found = conditional.predict(self._tensor(points[new]), l1[:, rows])
-                where = np.ix_(own, new)
+                where = np.ix_(np.array(own), new)
                 mean[where], variance[where] = found
         return mean + trend.T, variance
 
