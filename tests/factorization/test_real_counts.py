@@ -180,7 +180,7 @@ def posterior_means(model: SpatialFactorization, state: State) -> np.ndarray:
     """What the sites of the factors say."""
     trends = model._fit.space.design() @ state.trend.T
     return np.stack([
-        (process.given(l2).posterior(l1 - l2 * trend).mean + trend).numpy()
+        (process.given(l2[None]).posterior((l1 - l2 * trend)[None]).mean[0] + trend).numpy()
         for process, l1, l2, trend in zip(
             state.processes, state.l1, state.l2, trends.T, strict=True
         )

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from lowdim import HybridSpatialFactorization, SpatialFactorization
 from lowdim.factorization import _choice
 from lowdim.factorization._hilbert import HilbertProcess
-from lowdim.factorization._processes import InducingProcess
+from lowdim.factorization._inducing import InducingProcess
 
 SIDE = 14
 

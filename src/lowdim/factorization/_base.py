@@ -29,6 +29,7 @@ from lowdim.factorization._rotation import GAMMA, rotation_of
 from lowdim.factorization._size_factors import MedianRatios, TotalUnit, rule_of, size_factors_of
 from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization._space import Space
+from lowdim.factorization._trouble import trouble
 from lowdim.kernels import KERNELS
 
 NO_SIZES = "size_factors are of counts: with likelihood='gaussian' scale the values yourself."
@@ -47,7 +48,7 @@ ABSENT: dict[str, Any] = {
 #: Attributes that not every fit has.
 OPTIONAL = (
     "log_factors_", "log_factor_variances_", "factor_variances_", "intercepts_", "dispersions_",
-    "noise_variances_", "length_scales_", "nuggets_",
+    "noise_variances_", "length_scales_", "nuggets_", "jitter_",
 )  # fmt: skip
 
 
@@ -86,6 +87,8 @@ class Factors(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        for message in trouble(fit):
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
 
     @property
     def _counted(self) -> bool:
@@ -170,10 +173,12 @@ class Factors(BaseEstimator):
             scales = [as_numpy(process.kernel.length_scale) for process in state.processes]
             self.length_scales_ = np.array(scales) * fit.space.scale
             self.nuggets_ = np.array([process.nugget for process in state.processes])
+            self.jitter_ = state.jitter
         self.size_factors_ = sizes
         self.lower_bounds_ = np.array(fit.course.bounds) / n
         self.lower_bound_ = state.bound / n
         self.n_iter_ = len(fit.course.bounds)
+        self.n_refused_ = fit.course.n_refused
         self.converged_ = fit.course.converged
 
     # Answers --------------------------------------------------------------------------------

@@ -39,9 +39,10 @@ def arrays_of(fitted: Fitted) -> dict[str, np.ndarray]:
         for name in TENSORS
         if getattr(state, name) is not None
     }
-    arrays["state_bound"] = np.array(state.bound)
+    arrays["state_numbers"] = np.array([state.bound, state.jitter])
     arrays["course_bounds"] = np.array(fitted.course.bounds)
-    arrays["course_converged"] = np.array(fitted.course.converged)
+    arrays["course_refused"] = np.array(fitted.course.refused, dtype=np.int64)
+    arrays["course_ended"] = np.array([fitted.course.stuck, fitted.course.converged])
     if space is None:
         return arrays
     scales, nuggets = described(state.processes)
@@ -91,10 +92,12 @@ def fitted_of(arrays: dict[str, np.ndarray], like: Tensor) -> Fitted:
     state = State(
         **{name: tensor(name) for name in TENSORS},
         processes=processes,
-        bound=float(arrays["state_bound"]),
+        bound=float(arrays["state_numbers"][0]),
+        jitter=float(arrays["state_numbers"][1]),
     )
-    bounds = [float(value) for value in arrays["course_bounds"]]
-    return Fitted(state, Course(bounds, bool(arrays["course_converged"])), space)
+    ended = [bool(value) for value in arrays["course_ended"]]
+    course = Course(arrays["course_bounds"].tolist(), arrays["course_refused"].tolist(), *ended)
+    return Fitted(state, course, space)
 
 
 @dataclass(frozen=True)

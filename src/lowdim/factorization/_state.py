@@ -43,6 +43,8 @@ class State:
         What every column adds to the bound.
     bound : float
         Total, in nats.
+    jitter : float
+        The largest share of the variance that a covariance's diagonal has grown by.
     """
 
     loadings: Tensor
@@ -60,6 +62,7 @@ class State:
     shapes: Tensor | None = None
     intercepts: Tensor | None = None
     noise: Tensor | None = None
+    jitter: float = 0.0
 
     @property
     def log_mean(self) -> Tensor:
