@@ -13,6 +13,8 @@ import torch
 from sklearn.decomposition import NMF
 from torch import Tensor
 
+from lowdim.factorization._counts import Counts
+
 #: The starts compete on so many rows at most.
 MOST_ROWS = 2000
 #: Steps of the other rows' factors with the loadings fixed.
@@ -23,7 +25,7 @@ TINY = 1e-10
 
 
 def factorize(
-    counts: Tensor,
+    counts: Counts,
     n_factors: int,
     rng: np.random.Generator,
     *,
@@ -31,22 +33,20 @@ def factorize(
     n_iter: int,
     polish: int,
 ) -> tuple[Tensor, Tensor]:
-    """Factors (N, L) and loadings (J, L) with ``counts ~ factors @ loadings.T``.
+    """Factors (N, L) and loadings (J, L) with ``counts ~ factors @ loadings.T``, float32.
 
     The best of `n_init` starts after `n_iter` steps goes on for `polish` steps. One start is that
     of the singular vectors, the others are random numbers or random rows. All this is done on some
     of the rows where there are many, and extended to the others with the loadings fixed.
     """
-    n = len(counts)
-    if n > MOST_ROWS:
-        rows = np.sort(rng.choice(n, MOST_ROWS, replace=False))
-        some = counts[torch.from_numpy(rows).to(counts.device)]
-        _, W = factorize(some, n_factors, rng, n_init=n_init, n_iter=n_iter, polish=polish)
-        return _extended(counts, W), W
-    starts = _starts(counts, n_factors, rng, n_init)
-    fits = [_stepped(counts, *start, n_iter) for start in starts]
-    best = int(np.argmin([_loss(counts, *fit) for fit in fits]))
-    return _stepped(counts, *fits[best], polish)
+    n, _ = counts.shape
+    rows = np.arange(n) if n <= MOST_ROWS else np.sort(rng.choice(n, MOST_ROWS, replace=False))
+    some = counts.dense(torch.from_numpy(rows)).float()
+    starts = _starts(some, n_factors, rng, n_init)
+    fits = [_stepped(some, *start, n_iter) for start in starts]
+    best = int(np.argmin([_loss(some, *fit) for fit in fits]))
+    H, W = _stepped(some, *fits[best], polish)
+    return (H if n <= MOST_ROWS else _extended(counts, W)), W
 
 
 def _starts(
@@ -110,10 +110,11 @@ def _loss(counts: Tensor, H: Tensor, W: Tensor) -> float:
     return total
 
 
-def _extended(counts: Tensor, W: Tensor) -> Tensor:
+def _extended(counts: Counts, W: Tensor) -> Tensor:
     """Factors of all rows for given loadings."""
     found = []
-    for _, y in _chunks(counts):
+    for _, y in counts.chunks():
+        y = y.to(W)
         H = y.sum(1, keepdim=True) / (W.sum() + TINY) * y.new_ones(W.shape[1])
         for _ in range(EXTEND_ITER):
             H = _factor_step(y, H, W)
