@@ -61,7 +61,6 @@ def test_starts_on_some_rows_serve_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     counts, _ = planted()
     H, W = fitted(counts)
-    monkeypatch.setattr(_nmf, "CHUNK_VALUES", 500)
     monkeypatch.setattr(_counts, "CHUNK_VALUES", 500)
     other_H, other_W = fitted(counts)
     np.testing.assert_allclose(other_H, H, rtol=1e-4, atol=1e-5)
@@ -74,6 +73,6 @@ def test_steps_never_raise_the_divergence() -> None:
     H, W = (torch.from_numpy(rng.random((n, 3))) + 0.1 for n in counts.shape)
     course = [divergence(counts, H, W)]
     for _ in range(20):
-        H, W = _nmf._stepped(counts, H, W, 1)
+        H, W = _nmf._stepped(DenseCounts(counts), H, W, 1)
         course.append(divergence(counts, H, W))
     assert np.all(np.diff(course) <= 1e-9 * abs(course[0]))

@@ -11,8 +11,8 @@ from scipy.stats import nbinom, poisson
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim import FactorAnalysis, SpatialFactorization
-from lowdim.factorization._expansion import covariance, scaled
 from lowdim.factorization._counts import DenseCounts
+from lowdim.factorization._expansion import covariance, scaled
 from lowdim.factorization._rates import Rates
 from lowdim.factorization._real_counts import LOADING_PRECISION, RealCounts
 from lowdim.factorization._state import State
@@ -29,7 +29,9 @@ def problem(
     observed = (rng.random((n, j)) < 0.7).astype(float) if gaps else np.ones((n, j))
     counts = rng.poisson(3.0, size=(n, j)) * observed
     rates = Rates(
-        DenseCounts(tensor(counts)), tensor(rng.uniform(0.5, 2, size=n)), tensor(observed) if gaps else None
+        DenseCounts(tensor(counts)),
+        tensor(rng.uniform(0.5, 2, size=n)),
+        tensor(observed) if gaps else None,
     )
     state = State(
         loadings=tensor(0.5 * rng.normal(size=(j, L))),

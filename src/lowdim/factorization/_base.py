@@ -358,7 +358,7 @@ def _values(source: RowSource, counted: bool) -> np.ndarray | sp.csr_array:
     """All values, (N, J), float64; sparse counts stay sparse."""
     rows = source.rows(0, source.n_rows)
     if isinstance(rows, np.ndarray):
-        return np.require(rows, np.float64, ["C", "W"])  # torch warns of arrays that it may not write
+        return np.require(rows, np.float64, ["C", "W"])  # torch warns of what it must not write
     if counted and not np.isnan(rows.data.sum()):
         return sp.csr_array(rows, dtype=np.float64)
     return np.asarray(rows.toarray(), dtype=np.float64)

@@ -119,7 +119,7 @@ class Checkpoint:
         for start in range(0, data.values.shape[0], ROWS):  # dense or not, the same fit
             rows = data.values[start : start + ROWS]
             dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
-            digest.update(np.ascontiguousarray(dense))
+            digest.update(dense.tobytes())
         for array in (data.sizes, data.coordinates, data.codes):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())

@@ -20,6 +20,8 @@ from lowdim._threads import in_threads, row_parts
 CHUNK_VALUES = 2**18
 #: Rates are not smaller.
 TINY = 1e-10
+#: Where less than this share of so many counts is not zero, sums over these alone cost least.
+STORED_SHARE, STORED_FROM = 0.25, 2_000_000
 #: Stored counts that a thread is worth.
 THREAD_COUNTS = 100_000
 
@@ -50,6 +52,14 @@ class Counts:
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
             yield rows, self.dense(rows)
+
+    @property
+    def mostly_zero(self) -> bool:
+        """Whether sums over the counts that are not zero cost less than those over all.
+
+        The same for either form, and False on accelerators, where all counts are taken.
+        """
+        raise NotImplementedError
 
     def log_factorials(self) -> Tensor:
         """Sums of log y! over the rows, (J,)."""
@@ -106,6 +116,10 @@ class DenseCounts(Counts):
     def dense(self, rows: slice | Tensor) -> Tensor:
         return self.values[rows]
 
+    @property
+    def mostly_zero(self) -> bool:
+        return _few(self.values, self.shape)
+
     def products(self, matrix: Tensor) -> Tensor:
         return (self.values.T @ matrix).double()
 
@@ -127,14 +141,15 @@ class StoredCounts(Counts):
     n_columns: int
 
     @classmethod
-    def of(cls, matrix: sp.csr_array, like: Tensor) -> StoredCounts:
-        """Of a CSR matrix, on the device and in the precision of `like`."""
+    def of(cls, matrix: sp.csr_array, like: Tensor | None = None) -> StoredCounts:
+        """Of a CSR matrix, on the device and in the precision of `like`, by default its own."""
         indptr, indices, data = (
             torch.from_numpy(np.require(part, requirements="W"))
             for part in (matrix.indptr, matrix.indices, matrix.data)
         )
-        device = like.device
-        return cls(indptr.to(device), indices.to(device), data.to(like), matrix.shape[1])
+        if like is not None:
+            data, (indptr, indices) = data.to(like), (p.to(like.device) for p in (indptr, indices))
+        return cls(indptr, indices, data, matrix.shape[1])
 
     @property
     def shape(self) -> tuple[int, int]:  # type: ignore[override]
@@ -153,6 +168,10 @@ class StoredCounts(Counts):
         position = torch.arange(len(row), device=row.device) + (first - before)[row]
         out[row, self.indices[position].long()] = self.data[position]
         return out
+
+    @property
+    def mostly_zero(self) -> bool:
+        return _few(self.data, self.shape)
 
     def products(self, matrix: Tensor) -> Tensor:
         if not self._on_host:
@@ -222,3 +241,10 @@ class StoredCounts(Counts):
             return out
 
         return torch.from_numpy(sum(in_threads(added, self._parts())))
+
+
+def _few(values: Tensor, shape: tuple[int, int]) -> bool:
+    n_values = shape[0] * shape[1]
+    if values.device.type != "cpu" or n_values < STORED_FROM:
+        return False
+    return int(np.count_nonzero(values.numpy())) < STORED_SHARE * n_values

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -148,17 +149,22 @@ def observation_of(data: Data, settings: Settings) -> Observation:
     """The likelihood that the settings ask for, of these data."""
     like = settings.like.to(settings.dtype)
     sizes = torch.from_numpy(data.sizes).to(like)
-    if not isinstance(data.values, np.ndarray):
-        rates = Rates(StoredCounts.of(data.values, like), sizes)
-        return PositiveCounts(rates) if settings.positive else RealCounts(rates)
-    values, observed = torch.from_numpy(data.values), None
-    if np.isnan(data.values.sum()):
-        observed = values.isfinite().to(like)
-        values = values.nan_to_num()
-    values = values.to(like)
-    if settings.likelihood == "gaussian":
-        return Values(values, settings.positive, observed)
-    rates = Rates(DenseCounts(values), sizes, observed)
+    observed = None
+    counts: Counts
+    if isinstance(data.values, np.ndarray):
+        values = torch.from_numpy(data.values)
+        if np.isnan(data.values.sum()):
+            observed = values.isfinite().to(like)
+            values = values.nan_to_num()
+        if settings.likelihood == "gaussian":
+            return Values(values.to(like), settings.positive, observed)
+        counts = DenseCounts(values.to(like))
+        simple = settings.positive and settings.likelihood == "poisson" and observed is None
+        if simple and counts.mostly_zero:
+            counts = StoredCounts.of(sp.csr_array(data.values), like)
+    else:
+        counts = StoredCounts.of(data.values, like)
+    rates = Rates(counts, sizes, observed)
     return PositiveCounts(rates) if settings.positive else RealCounts(rates)
 
 
