@@ -92,7 +92,7 @@ def _stepped(counts: Counts, H: Tensor, W: Tensor, n_iter: int) -> tuple[Tensor,
 
 
 def _factor_step(counts: Counts, H: Tensor, W: Tensor) -> Tensor:
-    return counts.factor_shares(H[None], W)[0].T.to(W) / (W.sum(0) + TINY)
+    return counts.factor_shares(H[None], W)[0].T.contiguous().to(W) / (W.sum(0) + TINY)
 
 
 def _loss(counts: Counts, H: Tensor, W: Tensor) -> float:
