@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
@@ -19,6 +20,7 @@ from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.data.estimator_rows import read_rows
+from lowdim.data.sources import RowSource
 from lowdim.factorization._checkpoint import Checkpoint, arrays_of, fitted_of
 from lowdim.factorization._convergence import CHECKS
 from lowdim.factorization._data import Data, Fitted
@@ -65,9 +67,9 @@ class Factors(BaseEstimator):
         counted = self._counted
         source = read_rows(self, X, counts=counted, allow_nan=True)
         settings = self._settings(n_spatial)
-        values = _dense(source)
+        values = _values(source, counted)
         _check_known(values)
-        n = len(values)
+        n = source.n_rows
         codes, names = check_samples(samples, n)
         places = check_coordinates(coordinates, n) if n_spatial else None
         rule = rule_of(self._sizes, values)
@@ -221,7 +223,7 @@ class Factors(BaseEstimator):
             raise ValueError(f"X has {source.n_rows} rows, and {len(self.factors_)} were fitted.")
         rng = generator(random_state)
         draws = check_positive_int(n_draws, "n_draws")
-        data = Data(_dense(source), self.size_factors_, None, np.zeros(0))
+        data = Data(_values(source, self._counted), self.size_factors_, None, np.zeros(0))
         return monte_carlo_bound(data, self._fit, self._settings(0), draws, rng)
 
     def _expected(self, mean: np.ndarray, variance: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -240,8 +242,8 @@ class Factors(BaseEstimator):
         """Posterior means and variances of other rows' factors or logarithms, (n, L) each."""
         check_is_fitted(self)
         source = read_rows(self, X, reset=False, counts=self._counted, allow_nan=True)
-        values = _dense(source)
-        n = len(values)
+        values = _values(source, self._counted)
+        n = source.n_rows
         if self._size_rule is None and size_factors is None and self._sizes is not None:
             raise ValueError(
                 "size_factors of the new rows must be given: those of the fit were given as well."
@@ -333,9 +335,11 @@ def _check_length_scale(wanted: Any) -> Any:
     return scale
 
 
-def _check_known(values: np.ndarray) -> None:
+def _check_known(values: Any) -> None:
     """Raise ValueError where a column has no known value."""
-    unknown = np.isnan(values).all(0)
+    if not isinstance(values, np.ndarray):  # CSR
+        return
+    unknown = np.isnan(np.fmin.reduce(values))
     if unknown.any():
         raise ValueError(
             f"Column {int(unknown.argmax())} of X has no value that is known (all NaN); drop it."
@@ -356,8 +360,11 @@ def as_numpy(tensor: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor.cpu().numpy(), dtype=np.float64)
 
 
-def _dense(source: Any) -> np.ndarray:
-    """All values, (N, J), float64."""
+def _values(source: RowSource, counted: bool) -> np.ndarray | sp.csr_array:
+    """All values, (N, J), float64; sparse counts stay sparse."""
     rows = source.rows(0, source.n_rows)
-    dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
-    return np.ascontiguousarray(dense, dtype=np.float64)
+    if isinstance(rows, np.ndarray):
+        return np.require(rows, np.float64, ["C", "W"])  # torch warns of what it must not write
+    if counted and not np.isnan(rows.data.sum()):
+        return sp.csr_array(rows, dtype=np.float64)
+    return np.asarray(rows.toarray(), dtype=np.float64)

@@ -47,21 +47,26 @@ class RealCounts:
     @cached_property
     def _log_means(self) -> Tensor:
         """Where intercepts are drawn to, (J,)."""
-        exposure = self.rates.sizes @ self._all_known
-        return ((self.rates.counts.sum(0) + 0.5) / exposure).log().double()
+        sizes, observed = self.rates.sizes, self.rates.observed
+        exposure = sizes.sum() if observed is None else sizes @ observed
+        return ((self._totals + 0.5) / exposure).log().double()
 
     @cached_property
-    def _all_known(self) -> Tensor:
-        counts = self.rates.counts
-        return torch.ones_like(counts) if self.rates.observed is None else self.rates.observed
+    def _totals(self) -> Tensor:
+        """Sums of counts over the rows, (J,)."""
+        return self.rates.counts.products(torch.ones_like(self.rates.sizes[:, None]))[:, 0]
+
+    @cached_property
+    def _log_sizes(self) -> Tensor:
+        """Sums of ``y log s`` over the rows, (J,)."""
+        return self.rates.counts.products(self.rates.sizes.log()[:, None])[:, 0]
 
     def bound(self, state: State) -> Tensor:
         b, w, r = _intercepts(state), state.loadings, state.shapes
         seen = state.rounded(self.rates.counts.dtype)
         total = -self.rates.log_factorials + self._log_prior(b, w)
-        total = total + self.rates.counts.T @ self.rates.sizes.log()
-        total = total + ((self.rates.counts.T @ seen.mean.T).double() * w).sum(1)
-        total = total + self.rates.counts.sum(0) * b
+        total = total + self._log_sizes + self._totals * b
+        total = total + (self.rates.counts.products(seen.mean.T) * w).sum(1)
         for _, y, rate, known in self._expected(seen):
             own = -rate if seen.shapes is None else likelihood_of(y, rate, seen.shapes)
             total = total + (own if known is None or r is None else own * known).sum(0)
@@ -76,7 +81,7 @@ class RealCounts:
         state = state.rounded(self.rates.counts.dtype)
         w = state.loadings
         half = 0.5 * w.square()
-        for rows, y in self.rates.chunks():
+        for rows, y in self.rates.counts.chunks():
             log_rate = state.mean.T[rows] @ w.T + state.variance.T[rows] @ half.T
             log_rate = (log_rate + _intercepts(state)).clamp_(max=LARGEST_LOG)
             rate = log_rate.exp_() * self.rates.sizes[rows, None]
@@ -134,7 +139,7 @@ class RealCounts:
         ones = torch.ones_like(seen.mean[:1])
         m = torch.cat([ones, seen.mean]).T
         v = torch.cat([torch.zeros_like(ones), seen.variance]).T
-        slope = (self.rates.counts.T @ m).double()
+        slope = self.rates.counts.products(m)
         squares = [w.new_zeros((J, (L + 1) ** 2)) for _ in range(3)]
         spread = w.new_zeros((J, L + 1))
         for rows, _, own in self._weighted(state):
@@ -155,7 +160,7 @@ class RealCounts:
         w, b = state.loadings, _intercepts(state)
         pairs = (w[:, :, None] * w[:, None]).flatten(1)
         mean = torch.empty_like(state.mean)
-        for rows, y in self.rates.chunks():
+        for rows, y in self.rates.counts.chunks():
             above = y.double() + PSEUDOCOUNT
             weight = above if self.rates.observed is None else above * self.rates.observed[rows]
             wanted = (above / self.rates.sizes[rows, None]).log() - b
