@@ -92,3 +92,19 @@ def test_new_rows_of_nonnegative_counts_are_where_the_bound_is_highest() -> None
     rate = total * np.exp(mean + variance / 2)
     np.testing.assert_allclose(rows.sum(1) - rate, (mean - mu) / s, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(1 / variance, rate + 1 / s, rtol=1e-5)
+
+
+@pytest.mark.parametrize("nonnegative", [True, False])
+def test_size_factors_may_be_totals(nonnegative: bool) -> None:
+    rows = counted(5.0)
+    sizes = np.random.default_rng(2).uniform(0.5, 2.0, size=len(rows))
+
+    def answers(unit: float) -> tuple[np.ndarray, np.ndarray]:
+        model = SpatialFactorization(
+            3, nonnegative=nonnegative, size_factors=unit * sizes, random_state=0
+        ).fit(rows, PLACES)
+        new = model.transform(rows, PLACES, size_factors=unit * sizes)
+        return model.reconstruct(), new
+
+    for plain, other in zip(answers(1.0), answers(1e9), strict=True):
+        np.testing.assert_allclose(other, plain, rtol=1e-7, atol=1e-9)

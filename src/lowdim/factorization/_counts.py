@@ -19,7 +19,7 @@ from lowdim._threads import in_threads, row_parts
 #: Values of counts that are worked on at once.
 CHUNK_VALUES = 2**18
 #: Rates are not smaller.
-TINY = 1e-10
+TINY = 1e-30
 #: Where less than this share of so many counts is not zero, sums over these alone cost least.
 STORED_SHARE, STORED_FROM = 0.25, 2_000_000
 #: Stored counts that a thread is worth.

@@ -12,7 +12,7 @@ from lowdim._compile import compiled_fast
 from lowdim.mixture._counts.special import log
 
 #: Rates are not smaller.
-TINY = 1e-10
+TINY = 1e-30
 
 
 @compiled_fast
