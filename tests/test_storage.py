@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from lowdim import _storage
+import lowdim
+from lowdim import KMeans, _storage
 
 ARRAYS = {
     "doubles": np.random.default_rng(0).normal(size=(3, 4)),
@@ -179,3 +180,13 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 )
 def test_plain_values_survive_json(value: object, expected: object) -> None:
     assert json.loads(json.dumps(_storage.plain(value))) == expected
+
+
+def test_a_model_from_a_machine_with_another_device_is_read(tmp_path: Path) -> None:
+    model = KMeans(2, random_state=0, device="cpu").fit(ARRAYS["doubles"])
+    model.device = "cuda:99"
+    model.save(tmp_path / "model.h5")
+    with pytest.warns(UserWarning, match="saved with device='cuda:99', which this machine"):
+        read = lowdim.load(tmp_path / "model.h5")
+    assert read.device == "auto"
+    np.testing.assert_array_equal(read.predict(ARRAYS["doubles"]), model.labels_)

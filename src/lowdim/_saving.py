@@ -40,7 +40,7 @@ class Saved:
         """Read a model that `save` wrote."""
         header, arrays = _storage.read(path, expected=cls.__name__)
         model = cls()
-        model.set_params(**header["params"])  # type: ignore[attr-defined]
+        model.set_params(**_storage.params_of(header))  # type: ignore[attr-defined]
         for name, value in {**header["fitted"], **arrays}.items():
             setattr(model, name, value)
         return model

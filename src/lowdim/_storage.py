@@ -6,12 +6,14 @@ A file is written beside its destination and renamed, so a failed save leaves th
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._files import replacing
 from lowdim._version import __version__
 
@@ -103,6 +105,21 @@ def read_header(path: str | Path) -> dict[str, Any]:
             f"format {FORMAT_VERSION}. Upgrade lowdim."
         )
     return header
+
+
+def params_of(header: Mapping[str, Any]) -> dict[str, Any]:
+    """The estimator's arguments; where this machine has not their device, "auto" stands for it."""
+    params = dict(header["params"])
+    try:
+        resolve_device(params.get("device", "auto"))
+    except ValueError:
+        warnings.warn(
+            f"The model was saved with device={params['device']!r}, which this machine does not "
+            "have; it has device='auto' now.",
+            stacklevel=4,
+        )
+        params["device"] = "auto"
+    return params
 
 
 def read(path: str | Path, *, expected: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -61,12 +61,23 @@ def test_the_command_tells_of_the_best_fit(
     assert "3, 1 of them failed" in capsys.readouterr().out
 
 
+def test_a_column_may_be_the_coordinate(stored: Path, tmp_path: Path) -> None:
+    adata = ad.read_h5ad(stored)
+    adata.obs["time"] = np.linspace(0, 1, adata.n_obs)
+    adata.write_h5ad(stored)
+    fit = {"model": "nsf", "n_factors": 1, "n_init": 1, "random_state": 0}
+    table = run_grid(
+        str(stored), [fit], tmp_path / "fits.csv", layer="counts", spatial_key="time", verbose=0
+    )
+    assert table["error"].isna().all()
+
+
 def test_what_is_missing_is_named(stored: Path, tmp_path: Path) -> None:
     output = tmp_path / "fits.csv"
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(ValueError, match="is not a JSON file"):
         run_grid(str(stored), tmp_path / "bad.json", output)
-    with pytest.raises(ValueError, match="'xy' is not a key of obsm"):
+    with pytest.raises(ValueError, match=r"'xy' is neither in adata\.obsm"):
         run_grid(str(stored), [{"model": "nsf"}], output, spatial_key="xy")
     with pytest.raises(ValueError, match="'fit' is not a column of obs"):
         run_grid(str(stored), [{"model": "nsf"}], output, train_key="fit")

@@ -87,3 +87,30 @@ def test_bad_input_is_refused() -> None:
         enrichment(scores, GENES, ["g1"])
     with pytest.raises(ValueError, match="repeated"):
         enrichment(scores, ["g"] * 60, sets)
+
+
+def test_genes_without_a_score_are_not_among_the_top() -> None:
+    scores, sets = scored()
+    scores[:, 1] = 0.0
+    scores[20:26, 1] = 1.0  # six genes of the set "other", and no more
+    table = enrichment(scores, GENES, sets, test="hypergeometric", n_top=12)
+    table = table.set_index(["factor", "gene_set"])
+    other = np.isin(np.arange(60), np.arange(20, 35))
+    cells = [[6, 9], [0, 45]]
+    assert table.loc[("1", "other"), "n_overlap"] == 6
+    expected = fisher_exact(cells, alternative="greater").pvalue
+    assert table.loc[("1", "other"), "p_value"] == pytest.approx(expected)
+    assert table.loc[("1", "own"), ["n_overlap", "p_value"]].tolist() == [0, 1]
+    assert other.sum() == 15
+    nothing = enrichment(np.zeros((60, 1)), GENES, sets, test="hypergeometric")
+    assert (nothing["p_value"] == 1).all()
+    assert (nothing["fold"] == 1).all()
+
+
+def test_scores_and_sets_that_cannot_be_used_are_named() -> None:
+    scores, sets = scored()
+    with pytest.raises(TypeError, match=r"gene_sets\['own'\] is the string 'g1'"):
+        enrichment(scores, GENES, {"own": "g1"})
+    scores[3, 1] = np.nan
+    with pytest.raises(ValueError, match="scores has values that are not finite"):
+        enrichment(scores, GENES, sets)

@@ -97,7 +97,7 @@ def test_rows_at_one_place_stay_together() -> None:
 
 def test_slides_are_told_to_the_fit_and_its_predictions() -> None:
     names = np.repeat([0, 1], 15)
-    split = splits_by_place(np.ones((30, 2)), np.arange(30), 0.2, 1, np.random.default_rng(0))[0]
+    split = splits_by_place(PLACES, names, 0.2, 1, np.random.default_rng(0))[0]
     model = SpatialFactorization(2, n_init=1, random_state=0)
     fit = fit_split(model, as_rows(COUNTS), (PLACES, names), split, "own")
     alone = model.fit(COUNTS[split.train], PLACES[split.train], names[split.train])
@@ -114,3 +114,13 @@ def test_models_without_places_expect_their_mean() -> None:
     values = RNG.normal(size=(30, 5))
     fit = fit_split(FactorAnalysis(2), as_rows(values), WHERE, SPLIT, "own")
     np.testing.assert_allclose(fit.expected, np.tile(fit.model.intercepts_, (6, 1)))
+
+
+def test_every_slide_keeps_a_place_and_has_its_share_held_out() -> None:
+    codes = np.repeat([0, 1, 2, 3], [20, 3, 2, 1])
+    places = np.random.default_rng(0).uniform(size=(26, 2))
+    splits = splits_by_place(places, codes, 0.9, 5, np.random.default_rng(0))
+    for split in splits:
+        np.testing.assert_array_equal(np.bincount(codes[split.test], minlength=4), [18, 2, 1, 0])
+        np.testing.assert_array_equal(np.sort(np.r_[split.train, split.test]), np.arange(26))
+    assert len({split.test.tobytes() for split in splits}) > 1

@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.decomposition import NMF, non_negative_factorization
 
-from lowdim.factorization import _nmf
+from lowdim.factorization import _counts, _nmf
+from lowdim.factorization._counts import DenseCounts
 from lowdim.factorization._nmf import factorize
 
 
@@ -25,7 +26,8 @@ def divergence(counts: torch.Tensor, H: torch.Tensor, W: torch.Tensor) -> float:
 
 def fitted(counts: torch.Tensor, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(seed)
-    return factorize(counts, 3, rng, n_init=4, n_iter=60, polish=200)
+    H, W = factorize(DenseCounts(counts), 3, rng, n_init=4, n_iter=60, polish=200)
+    return H.double(), W.double()
 
 
 def test_the_divergence_is_that_of_scikit_learn() -> None:
@@ -59,10 +61,10 @@ def test_starts_on_some_rows_serve_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     counts, _ = planted()
     H, W = fitted(counts)
-    monkeypatch.setattr(_nmf, "CHUNK_VALUES", 500)
+    monkeypatch.setattr(_counts, "CHUNK_VALUES", 500)
     other_H, other_W = fitted(counts)
-    np.testing.assert_allclose(other_H, H, rtol=1e-7, atol=1e-9)
-    np.testing.assert_allclose(other_W, W, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(other_H, H, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(other_W, W, rtol=1e-4, atol=1e-5)
 
 
 def test_steps_never_raise_the_divergence() -> None:
@@ -71,6 +73,6 @@ def test_steps_never_raise_the_divergence() -> None:
     H, W = (torch.from_numpy(rng.random((n, 3))) + 0.1 for n in counts.shape)
     course = [divergence(counts, H, W)]
     for _ in range(20):
-        H, W = _nmf._stepped(counts, H, W, 1)
+        H, W = _nmf._stepped(DenseCounts(counts), H, W, 1)
         course.append(divergence(counts, H, W))
     assert np.all(np.diff(course) <= 1e-9 * abs(course[0]))

@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy.stats import nbinom, poisson
 
-from lowdim.factorization import _rates
+from lowdim.factorization import _counts
+from lowdim.factorization._counts import DenseCounts
 from lowdim.factorization._rates import Rates
 
 
@@ -27,7 +28,7 @@ def problem(n: int = 6, j: int = 5, factors: int = 2) -> dict[str, torch.Tensor]
 
 def bound(p: dict[str, torch.Tensor], *, shapes: bool) -> float:
     expected = (p["mean"] + 0.5 * p["variance"]).exp()
-    rates = Rates(p["counts"], p["sizes"])
+    rates = Rates(DenseCounts(p["counts"]), p["sizes"])
     r = p["shapes"] if shapes else None
     return float(rates.bound(p["loadings"], p["mean"].exp()[None], expected, r).sum())
 
@@ -67,7 +68,7 @@ def test_with_one_factor_the_poisson_bound_is_the_expectation() -> None:
 @pytest.mark.parametrize("shapes", [False, True])
 def test_loadings_never_lower_the_bound_and_settle_where_its_slope_ends(shapes: bool) -> None:
     p = problem()
-    rates = Rates(p["counts"], p["sizes"])
+    rates = Rates(DenseCounts(p["counts"]), p["sizes"])
     r = p["shapes"] if shapes else None
     log_mean, mean = p["mean"].exp()[None], (p["mean"] + 0.5 * p["variance"]).exp()
     values = [bound(p, shapes=shapes)]
@@ -85,7 +86,7 @@ def test_loadings_never_lower_the_bound_and_settle_where_its_slope_ends(shapes: 
 @pytest.mark.parametrize("shapes", [False, True])
 def test_shares_are_the_slopes_of_the_bound_in_the_factors(shapes: bool) -> None:
     p = problem()
-    rates = Rates(p["counts"], p["sizes"])
+    rates = Rates(DenseCounts(p["counts"]), p["sizes"])
     r = p["shapes"] if shapes else None
     m, v = p["mean"].clone().requires_grad_(True), p["variance"].clone().requires_grad_(True)
     mean = (m + 0.5 * v).exp()
@@ -98,7 +99,7 @@ def test_shares_are_the_slopes_of_the_bound_in_the_factors(shapes: bool) -> None
 
 def test_slopes_in_the_shapes() -> None:
     p = problem()
-    rates = Rates(p["counts"], p["sizes"])
+    rates = Rates(DenseCounts(p["counts"]), p["sizes"])
     mean = (p["mean"] + 0.5 * p["variance"]).exp()
     log_r = p["shapes"].log().requires_grad_(True)
     value = rates.bound(p["loadings"], p["mean"].exp()[None], mean, log_r.exp()).sum()
@@ -115,10 +116,10 @@ def test_chunks_of_rows_change_nothing(shapes: bool, monkeypatch: pytest.MonkeyP
     whole = bound(p, shapes=shapes)
     r = p["shapes"] if shapes else None
     args = p["loadings"], p["mean"].exp()[None], (p["mean"] + 0.5 * p["variance"]).exp(), r
-    before = Rates(p["counts"], p["sizes"])
+    before = Rates(DenseCounts(p["counts"]), p["sizes"])
     expected = before.scaled_loadings(*args), *before.shares(*args)
-    monkeypatch.setattr(_rates, "CHUNK_VALUES", 20)
+    monkeypatch.setattr(_counts, "CHUNK_VALUES", 20)
     assert bound(p, shapes=shapes) == pytest.approx(whole, rel=1e-12)
-    after = Rates(p["counts"], p["sizes"])
+    after = Rates(DenseCounts(p["counts"]), p["sizes"])
     for a, b in zip(expected, (after.scaled_loadings(*args), *after.shares(*args)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10)

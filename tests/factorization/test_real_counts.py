@@ -11,6 +11,7 @@ from scipy.stats import nbinom, poisson
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim import FactorAnalysis, SpatialFactorization
+from lowdim.factorization._counts import DenseCounts
 from lowdim.factorization._expansion import covariance, scaled
 from lowdim.factorization._rates import Rates
 from lowdim.factorization._real_counts import LOADING_PRECISION, RealCounts
@@ -28,7 +29,9 @@ def problem(
     observed = (rng.random((n, j)) < 0.7).astype(float) if gaps else np.ones((n, j))
     counts = rng.poisson(3.0, size=(n, j)) * observed
     rates = Rates(
-        tensor(counts), tensor(rng.uniform(0.5, 2, size=n)), tensor(observed) if gaps else None
+        DenseCounts(tensor(counts)),
+        tensor(rng.uniform(0.5, 2, size=n)),
+        tensor(observed) if gaps else None,
     )
     state = State(
         loadings=tensor(0.5 * rng.normal(size=(j, L))),
@@ -56,7 +59,7 @@ def by_draws(seen: RealCounts, state: State, n_draws: int = 60_000) -> tuple[np.
     f = state.mean.numpy() + state.variance.sqrt().numpy() * rng.normal(size=size)
     linear = state.intercepts.numpy() + np.einsum("sln,jl->snj", f, state.loadings.numpy())
     rate = seen.rates.sizes.numpy()[:, None] * np.exp(linear)
-    y = seen.rates.counts.numpy()
+    y = seen.rates.counts.values.numpy()
     if state.shapes is None:
         own = poisson.logpmf(y, rate)
     else:
@@ -180,7 +183,7 @@ def posterior_means(model: SpatialFactorization, state: State) -> np.ndarray:
     """What the sites of the factors say."""
     trends = model._fit.space.design() @ state.trend.T
     return np.stack([
-        (process.given(l2).posterior(l1 - l2 * trend).mean + trend).numpy()
+        (process.given(l2[None]).posterior((l1 - l2 * trend)[None]).mean[0] + trend).numpy()
         for process, l1, l2, trend in zip(
             state.processes, state.l1, state.l2, trends.T, strict=True
         )

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from lowdim import HybridSpatialFactorization, SpatialFactorization
 from lowdim.factorization import _choice
 from lowdim.factorization._hilbert import HilbertProcess
-from lowdim.factorization._processes import InducingProcess
+from lowdim.factorization._inducing import InducingProcess
 
 SIDE = 14
 
@@ -233,7 +233,8 @@ def test_sparse_frames_and_anndata_are_read() -> None:
     expected = clone(model).fit(counts, p["places"]).loadings_
     frame = pd.DataFrame(counts, columns=[f"g{i}" for i in range(20)])
     for form in (sp.csr_matrix(counts), frame, ad.AnnData(counts)):
-        np.testing.assert_array_equal(clone(model).fit(form, p["places"]).loadings_, expected)
+        found = clone(model).fit(form, p["places"]).loadings_
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -294,12 +295,30 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         ({"size_factors": "total"}, "size_factors"),
         ({"size_factors": np.ones(3)}, "size_factors"),
         ({"max_iter": 0}, "max_iter"),
+        ({"prune": "no"}, "prune='no' is not a choice"),
+        ({"nonnegative": "no"}, "nonnegative='no' is not a choice"),
     ],
 )
 def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
     p = planted()
     with pytest.raises((ValueError, TypeError), match=message):
         SpatialFactorization(**{"n_factors": 2, **options}).fit(p["counts"], p["places"])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_bad_places_and_sizes_to_predict_at_are_named() -> None:
+    p = planted()
+    model = SpatialFactorization(2, max_iter=3, tol=1.0, random_state=0)
+    model.fit(p["counts"], p["places"])
+    with pytest.raises(ValueError, match=r"coordinates has shape \(\), expected \(N, 2\)"):
+        model.predict(3.0)
+    with pytest.raises(ValueError, match=r"coordinates has shape \(4, 3\), expected \(N, 2\)"):
+        model.predict_factors(np.zeros((4, 3)))
+    values = clone(model).set_params(likelihood="gaussian").fit(p["counts"], p["places"])
+    with pytest.raises(ValueError, match="size_factors are of counts"):
+        values.predict(p["places"][:3], size_factors=2.0)
+    with pytest.raises(ValueError, match="size_factors are of counts"):
+        values.transform(p["counts"], p["places"], size_factors=np.ones(196))
 
 
 def test_bad_data_are_named() -> None:

@@ -279,7 +279,7 @@ def test_hybrids_of_values_tell_factors_apart() -> None:
 
 def test_bad_settings_are_named() -> None:
     values, places = planted(30, 4)
-    with pytest.raises(ValueError, match="size_factors must be None with likelihood='gaussian'"):
+    with pytest.raises(ValueError, match="size_factors are of counts: with likelihood='gaussian'"):
         FactorAnalysis(2, size_factors="mean").fit(values)
     with pytest.raises(ValueError, match="polish is for counts of nonnegative factors"):
         SpatialFactorization(2, likelihood="gaussian", polish=4).fit(values, places)

@@ -68,7 +68,7 @@ def run_grid(
     layer
         Where the counts are; by default `X`.
     spatial_key
-        Where the coordinates are, in `obsm`.
+        Where the coordinates are, in `obsm`, or a column of `obs`.
     sample_key
         Column of `obs` that tells slides.
     train_key
@@ -88,16 +88,15 @@ def run_grid(
     """
     from lowdim.data import as_rows
     from lowdim.factorization import compare_factorizations
+    from lowdim.tl._places import coordinates_of, samples_of
 
     if isinstance(configurations, str | Path):
         configurations = _read_json(Path(configurations))
     adata = _h5ad.read(path)
-    samples, train = (_column(adata, key) for key in (sample_key, train_key))
-    if spatial_key not in adata.obsm:
-        raise ValueError(f"{spatial_key!r} is not a key of obsm, which has {sorted(adata.obsm)}.")
+    samples, train = samples_of(adata, sample_key), _column(adata, train_key)
     return compare_factorizations(
         as_rows(adata, layer=layer),
-        adata.obsm[spatial_key],
+        coordinates_of(adata, spatial_key),
         configurations,
         output,
         samples=samples,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
@@ -19,6 +20,7 @@ from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.data.estimator_rows import read_rows
+from lowdim.data.sources import RowSource
 from lowdim.factorization._checkpoint import Checkpoint, arrays_of, fitted_of
 from lowdim.factorization._convergence import CHECKS
 from lowdim.factorization._data import Data, Fitted
@@ -29,8 +31,10 @@ from lowdim.factorization._rotation import GAMMA, rotation_of
 from lowdim.factorization._size_factors import MedianRatios, TotalUnit, rule_of, size_factors_of
 from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization._space import Space
+from lowdim.factorization._trouble import trouble
 from lowdim.kernels import KERNELS
 
+NO_SIZES = "size_factors are of counts: with likelihood='gaussian' scale the values yourself."
 LIKELIHOODS = ("poisson", "negative_binomial", "gaussian")
 #: Settings of those estimators that have no use for them.
 ABSENT: dict[str, Any] = {
@@ -46,7 +50,7 @@ ABSENT: dict[str, Any] = {
 #: Attributes that not every fit has.
 OPTIONAL = (
     "log_factors_", "log_factor_variances_", "factor_variances_", "intercepts_", "dispersions_",
-    "noise_variances_", "length_scales_", "nuggets_",
+    "noise_variances_", "length_scales_", "nuggets_", "jitter_",
 )  # fmt: skip
 
 
@@ -63,9 +67,9 @@ class Factors(BaseEstimator):
         counted = self._counted
         source = read_rows(self, X, counts=counted, allow_nan=True)
         settings = self._settings(n_spatial)
-        values = _dense(source)
+        values = _values(source, counted)
         _check_known(values)
-        n = len(values)
+        n = source.n_rows
         codes, names = check_samples(samples, n)
         places = check_coordinates(coordinates, n) if n_spatial else None
         rule = rule_of(self._sizes, values)
@@ -85,6 +89,8 @@ class Factors(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        for message in trouble(fit):
+            warnings.warn(message, RuntimeWarning, stacklevel=3)
 
     @property
     def _counted(self) -> bool:
@@ -98,14 +104,12 @@ class Factors(BaseEstimator):
     def _sizes(self) -> Any:
         """The argument `size_factors`, which counts alone have."""
         if not self._counted and self.size_factors is not None:
-            raise ValueError(
-                "size_factors must be None with likelihood='gaussian': scale the values yourself."
-            )
+            raise ValueError(NO_SIZES)
         return self.size_factors
 
     @property
     def _positive(self) -> bool:
-        return bool(self.nonnegative)  # type: ignore[attr-defined]
+        return check_in(self.nonnegative, "nonnegative", (True, False))  # type: ignore[attr-defined]
 
     @property
     def _rotation_method(self) -> str | None:
@@ -139,7 +143,7 @@ class Factors(BaseEstimator):
             max_iter=check_positive_int(own("max_iter"), "max_iter"),
             tol=check_interval(own("tol"), "tol", low=0.0),
             stopping=check_in(own("stopping"), "stopping", tuple(CHECKS)),
-            prune=bool(own("prune")),
+            prune=check_in(own("prune"), "prune", (True, False)),
             polish=polish,
             device=resolve_device(own("device")),
             dtype=resolve_dtype(own("dtype"), torch.float64),
@@ -171,10 +175,12 @@ class Factors(BaseEstimator):
             scales = [as_numpy(process.kernel.length_scale) for process in state.processes]
             self.length_scales_ = np.array(scales) * fit.space.scale
             self.nuggets_ = np.array([process.nugget for process in state.processes])
+            self.jitter_ = state.jitter
         self.size_factors_ = sizes
         self.lower_bounds_ = np.array(fit.course.bounds) / n
         self.lower_bound_ = state.bound / n
         self.n_iter_ = len(fit.course.bounds)
+        self.n_refused_ = fit.course.n_refused
         self.converged_ = fit.course.converged
 
     # Answers --------------------------------------------------------------------------------
@@ -217,7 +223,7 @@ class Factors(BaseEstimator):
             raise ValueError(f"X has {source.n_rows} rows, and {len(self.factors_)} were fitted.")
         rng = generator(random_state)
         draws = check_positive_int(n_draws, "n_draws")
-        data = Data(_dense(source), self.size_factors_, None, np.zeros(0))
+        data = Data(_values(source, self._counted), self.size_factors_, None, np.zeros(0))
         return monte_carlo_bound(data, self._fit, self._settings(0), draws, rng)
 
     def _expected(self, mean: np.ndarray, variance: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -236,12 +242,14 @@ class Factors(BaseEstimator):
         """Posterior means and variances of other rows' factors or logarithms, (n, L) each."""
         check_is_fitted(self)
         source = read_rows(self, X, reset=False, counts=self._counted, allow_nan=True)
-        values = _dense(source)
-        n = len(values)
+        values = _values(source, self._counted)
+        n = source.n_rows
         if self._size_rule is None and size_factors is None and self._sizes is not None:
             raise ValueError(
                 "size_factors of the new rows must be given: those of the fit were given as well."
             )
+        if not self._counted and size_factors is not None:
+            raise ValueError(NO_SIZES)
         rule = self._size_rule if size_factors is None else None
         sizes = size_factors_of(size_factors, rule, values)
         old, space, places = self._fit.space, None, None
@@ -296,7 +304,7 @@ class Factors(BaseEstimator):
         """Read a model that `save` wrote."""
         header, arrays = _storage.read(path, expected=cls.__name__)
         model = cls()
-        model.set_params(**header["params"])
+        model.set_params(**_storage.params_of(header))
         model._size_rule, model.samples_ = None, arrays.pop("samples")
         if "size_reference" in arrays:
             model._size_rule = MedianRatios(arrays.pop("size_reference"), header["size_unit"])
@@ -327,9 +335,11 @@ def _check_length_scale(wanted: Any) -> Any:
     return scale
 
 
-def _check_known(values: np.ndarray) -> None:
+def _check_known(values: Any) -> None:
     """Raise ValueError where a column has no known value."""
-    unknown = np.isnan(values).all(0)
+    if not isinstance(values, np.ndarray):  # CSR
+        return
+    unknown = np.isnan(np.fmin.reduce(values))
     if unknown.any():
         raise ValueError(
             f"Column {int(unknown.argmax())} of X has no value that is known (all NaN); drop it."
@@ -350,8 +360,11 @@ def as_numpy(tensor: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor.cpu().numpy(), dtype=np.float64)
 
 
-def _dense(source: Any) -> np.ndarray:
-    """All values, (N, J), float64."""
+def _values(source: RowSource, counted: bool) -> np.ndarray | sp.csr_array:
+    """All values, (N, J), float64; sparse counts stay sparse."""
     rows = source.rows(0, source.n_rows)
-    dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
-    return np.ascontiguousarray(dense, dtype=np.float64)
+    if isinstance(rows, np.ndarray):
+        return np.require(rows, np.float64, ["C", "W"])  # torch warns of what it must not write
+    if counted and not np.isnan(rows.data.sum()):
+        return sp.csr_array(rows, dtype=np.float64)
+    return np.asarray(rows.toarray(), dtype=np.float64)

@@ -22,6 +22,8 @@ from lowdim.factorization._state import State
 
 #: Rounds between checkpoints.
 EVERY = 5
+#: Rows that are read at once.
+ROWS = 1000
 #: What a checkpoint file calls itself.
 CLASS = "FactorsCheckpoint"
 #: Tensors of a state; the processes are told by their length scales and nuggets.
@@ -39,9 +41,10 @@ def arrays_of(fitted: Fitted) -> dict[str, np.ndarray]:
         for name in TENSORS
         if getattr(state, name) is not None
     }
-    arrays["state_bound"] = np.array(state.bound)
+    arrays["state_numbers"] = np.array([state.bound, state.jitter])
     arrays["course_bounds"] = np.array(fitted.course.bounds)
-    arrays["course_converged"] = np.array(fitted.course.converged)
+    arrays["course_refused"] = np.array(fitted.course.refused, dtype=np.int64)
+    arrays["course_ended"] = np.array([fitted.course.stuck, fitted.course.converged])
     if space is None:
         return arrays
     scales, nuggets = described(state.processes)
@@ -91,10 +94,12 @@ def fitted_of(arrays: dict[str, np.ndarray], like: Tensor) -> Fitted:
     state = State(
         **{name: tensor(name) for name in TENSORS},
         processes=processes,
-        bound=float(arrays["state_bound"]),
+        bound=float(arrays["state_numbers"][0]),
+        jitter=float(arrays["state_numbers"][1]),
     )
-    bounds = [float(value) for value in arrays["course_bounds"]]
-    return Fitted(state, Course(bounds, bool(arrays["course_converged"])), space)
+    ended = [bool(value) for value in arrays["course_ended"]]
+    course = Course(arrays["course_bounds"].tolist(), arrays["course_refused"].tolist(), *ended)
+    return Fitted(state, course, space)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,11 @@ class Checkpoint:
     @classmethod
     def of(cls, path: Any, data: Data, params: dict[str, Any]) -> Checkpoint:
         digest = hashlib.sha256()
-        for array in (data.values, data.sizes, data.coordinates, data.codes):
+        for start in range(0, data.values.shape[0], ROWS):  # dense or not, the same fit
+            rows = data.values[start : start + ROWS]
+            dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+            digest.update(dense.tobytes())
+        for array in (data.sizes, data.coordinates, data.codes):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(json.dumps(_storage.plain(params), sort_keys=True).encode())

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from lowdim._validation import check_in
+from lowdim.factorization._exact import ExactProcess
 from lowdim.factorization._hilbert import MOST_AXES, HilbertProcess
+from lowdim.factorization._inducing import InducingProcess
 from lowdim.factorization._places import Places, inducing_points
-from lowdim.factorization._processes import ExactProcess, InducingProcess, Process
+from lowdim.factorization._processes import Process
 from lowdim.kernels import Kernel
 
 #: Places up to which a process keeps all of them unless the user says.

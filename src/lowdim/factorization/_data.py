@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from lowdim.factorization._engine import Course
 from lowdim.factorization._space import Space
@@ -18,14 +19,14 @@ class Data:
     Attributes
     ----------
     values : (N, J)
-        NaN where not known.
+        An array, NaN where not known, or CSR.
     sizes : (N,)
     coordinates : (N, D) or None
     codes : (N,)
         Numbers of the slides.
     """
 
-    values: np.ndarray
+    values: np.ndarray | sp.csr_array
     sizes: np.ndarray
     coordinates: np.ndarray | None
     codes: np.ndarray

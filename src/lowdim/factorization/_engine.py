@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lowdim.factorization._length_scales import Candidates
-from lowdim.factorization._processes import Conditional, Process, alike
+from lowdim.factorization._processes import Conditional, Process, alike, grouped
 from lowdim.factorization._rotation import GAMMA, simple_axes
 from lowdim.factorization._state import Observation, State, with_bound
 
@@ -60,10 +60,28 @@ class Model:
 
 @dataclass
 class Course:
-    """Bounds after every round, and how it ended."""
+    """What became of every round, and how they ended.
+
+    Attributes
+    ----------
+    bounds : list of float
+        After every round.
+    refused : list of int
+        Steps of every round that were not taken, since every length of them lowered the bound.
+    stuck : bool
+        Whether the last round took none.
+    converged : bool
+    """
 
     bounds: list[float] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    stuck: bool = False
     converged: bool = False
+
+    @property
+    def n_refused(self) -> int:
+        """Steps that were refused after the warm-up."""
+        return sum(self.refused[WARM_UP:])
 
 
 def run(
@@ -90,8 +108,10 @@ def run(
         Called after every round.
     """
     for i in range(len(course.bounds), 0 if course.converged else max_iter):
-        state = round_of(model, state, i)
+        state, taken = round_of(model, state, i)
         course.bounds.append(state.bound)
+        course.refused.append(taken.count(False))
+        course.stuck = not any(taken)
         if report is not None:
             report(i + 1, state.bound)
         course.converged = i > WARM_UP and settled(course.bounds)
@@ -106,15 +126,18 @@ def run(
     return state
 
 
-def round_of(model: Model, state: State, number: int) -> State:
-    """One round: loadings, then sites and posteriors."""
+def round_of(model: Model, state: State, number: int) -> tuple[State, list[bool]]:
+    """One round: loadings, then sites and posteriors; and which of these steps were taken."""
     observation = model.observation
     if not model.frozen:
         state = observation.improved(state, number, prune=model.prune)
     length = observation.first_step if number < SHORT_ROUNDS else 1.0
+    taken = []
     for which in observation.blocks(state):
-        state = stepped(model, state, which, length)
-    return state
+        moved = stepped(model, state, which, length)
+        taken.append(moved is not state)
+        state = moved
+    return state, taken
 
 
 def stepped(model: Model, state: State, which: slice, length: float) -> State:
@@ -149,8 +172,9 @@ def with_sites(model: Model, state: State, which: slice, l1: Tensor, l2: Tensor)
     )
     T = len(state.processes)
     first, last, _ = which.indices(len(state.mean))
-    for j in range(first, min(last, T)):
-        _set_spatial(model, state, j)
+    for process, factors in grouped(state.processes, range(first, min(last, T))):
+        jitter = _set_spatial(model, state, process, factors)
+        state = replace(state, jitter=max(state.jitter, jitter))
     if last > T:
         state = _with_others(model, state, slice(max(first, T), last))
     return with_bound(model.observation, state)
@@ -163,14 +187,17 @@ def _put(whole: Tensor, which: slice, part: Tensor) -> Tensor:
     return copy
 
 
-def _set_spatial(model: Model, state: State, j: int) -> None:
-    """Posterior of a spatial factor, in place."""
-    conditional = state.processes[j].given(state.l2[j])
-    state.trend[j] = fitted_trend(conditional, model.design, state.l1[j] / state.l2[j])
-    offset = model.design @ state.trend[j]
-    posterior = conditional.posterior(state.l1[j] - state.l2[j] * offset)
-    state.mean[j], state.variance[j] = posterior.mean + offset, posterior.variance
-    state.divergence[j] = posterior.divergence
+def _set_spatial(model: Model, state: State, process: Process, factors: list[int]) -> float:
+    """Posteriors of spatial factors with the same prior, in place; and the jitter they took."""
+    l1, l2 = state.l1[factors], state.l2[factors]
+    conditional = process.given(l2)
+    trend = fitted_trend(conditional, model.design, l1 / l2)
+    offset = trend @ model.design.T
+    posterior = conditional.posterior(l1 - l2 * offset)
+    state.trend[factors] = trend
+    state.mean[factors], state.variance[factors] = posterior.mean + offset, posterior.variance
+    state.divergence[factors] = posterior.divergence
+    return conditional.jitter
 
 
 def _with_others(model: Model, state: State, which: slice) -> State:
@@ -253,8 +280,8 @@ def _one_by_one(model: Model, state: State, chosen: Sequence[Process]) -> State:
 
 
 def fitted_trend(conditional: Conditional, design: Tensor, values: Tensor) -> Tensor:
-    """Coefficients of the mean, by generalised least squares on the sites with a weak ridge."""
+    """Coefficients of the means, by generalised least squares on the sites with a weak ridge."""
     pulled = conditional.project(design)
     gram = design.T @ pulled
-    gram.diagonal().add_(TREND_PRECISION)
-    return torch.linalg.solve(gram, pulled.T @ values)
+    gram.diagonal(dim1=1, dim2=2).add_(TREND_PRECISION)
+    return torch.linalg.solve(gram, (values[:, None] @ pulled)[:, 0])

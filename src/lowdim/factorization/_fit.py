@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from lowdim._progress import reports
 from lowdim._random import spawn
 from lowdim.factorization._checkpoint import Checkpoint
 from lowdim.factorization._convergence import CHECKS
+from lowdim.factorization._counts import Counts, DenseCounts, StoredCounts
 from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._engine import Course, Model, run, swept
 from lowdim.factorization._positive_counts import PositiveCounts
@@ -89,7 +93,7 @@ def fit_factors(
     kept = None if checkpoint is None else checkpoint.read(settings.like)
     space = _space(data, settings, rng) if kept is None else kept.space
     observation = observation_of(data, settings)
-    model = _model(observation, space, settings, len(data.values))
+    model = _model(observation, space, settings, data.values.shape[0])
     if kept is None:
         state, course = _first(model, space, settings, rng), Course()
     else:
@@ -146,12 +150,23 @@ def _first(
 def observation_of(data: Data, settings: Settings) -> Observation:
     """The likelihood that the settings ask for, of these data."""
     like = settings.like.to(settings.dtype)
-    missing = np.isnan(data.values)
-    observed = torch.from_numpy(~missing).to(like) if missing.any() else None
-    values = torch.from_numpy(np.where(missing, 0.0, data.values)).to(like)
-    if settings.likelihood == "gaussian":
-        return Values(values, settings.positive, observed)
-    rates = Rates(values, torch.from_numpy(data.sizes).to(like), observed)
+    sizes = torch.from_numpy(data.sizes).to(like)
+    observed = None
+    counts: Counts
+    if isinstance(data.values, np.ndarray):
+        values = torch.from_numpy(data.values)
+        if np.isnan(data.values.sum()):
+            observed = values.isfinite().to(like)
+            values = values.nan_to_num()
+        if settings.likelihood == "gaussian":
+            return Values(values.to(like), settings.positive, observed)
+        counts = DenseCounts(values.to(like))
+        simple = settings.positive and settings.likelihood == "poisson" and observed is None
+        if simple and counts.mostly_zero:
+            counts = StoredCounts.of(sp.csr_array(data.values), like)
+    else:
+        counts = StoredCounts.of(data.values, like)
+    rates = Rates(counts, sizes, observed)
     return PositiveCounts(rates) if settings.positive else RealCounts(rates)
 
 
@@ -211,7 +226,7 @@ def factors_of_new_rows(
 ) -> State:
     """Posteriors of the factors of other rows, everything else as it was fitted."""
     old, like = fitted.state, settings.like
-    n, L = len(data.values), len(old.mean)
+    n, L = data.values.shape[0], len(old.mean)
     observation = observation_of(data, settings)
     design = like.new_ones((n, 1)) if space is None else space.design()
     model = Model(observation, design, frozen=True)
@@ -228,10 +243,19 @@ def factors_of_new_rows(
         trend=like.new_zeros((T, design.shape[1])),
         divergence=like.new_zeros(L),
     )
-    return run(
+    course = Course()
+    state = run(
         model,
-        swept(model, state),
-        Course(),
+        swept(model, replace(state, mean=observation.guess(state))),
+        course,
         max_iter=settings.max_iter,
         settled=CHECKS["bound"](settings.tol),
     )
+    if not course.converged:
+        warnings.warn(
+            f"transform did not converge within max_iter={settings.max_iter} rounds; raise "
+            "max_iter, or tol.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return state

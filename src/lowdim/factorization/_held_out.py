@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -66,16 +67,28 @@ def splits_by_place(
     n_splits: int,
     rng: np.random.Generator,
 ) -> list[Split]:
-    """Random splits; rows at one place of a slide stay together: none is known by its twin."""
-    where = np.column_stack([codes, coordinates])
-    places, own = np.unique(where, axis=0, return_inverse=True)
-    if len(places) < 2:
-        raise ValueError("coordinates has one place only; pass at least two to hold some out.")
-    splitter = GroupShuffleSplit(
-        n_splits, test_size=held_out, random_state=int(rng.integers(2**31))
-    )
-    parts = splitter.split(own, groups=own.ravel())
-    return [Split(np.sort(train), np.sort(test)) for train, test in parts]
+    """Random splits; rows at one place of a slide stay together: none is known by its twin.
+
+    Every slide has its share of its places held out, rounded up, but keeps one.
+    """
+    held = np.zeros((n_splits, len(codes)), dtype=bool)
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        places, own = np.unique(coordinates[rows], axis=0, return_inverse=True)
+        if len(places) < 2:
+            continue
+        splitter = GroupShuffleSplit(
+            n_splits,
+            test_size=min(math.ceil(held_out * len(places)), len(places) - 1),
+            random_state=int(rng.integers(2**31)),
+        )
+        for number, (_, test) in enumerate(splitter.split(own, groups=own.ravel())):
+            held[number, rows[test]] = True
+    if not held.any():
+        raise ValueError(
+            "coordinates has one place only (on every slide); pass at least two to hold some out."
+        )
+    return [Split(np.flatnonzero(~part), np.flatnonzero(part)) for part in held]
 
 
 def seeded(estimator: Any, rng: np.random.Generator) -> Any:

@@ -14,14 +14,14 @@ other bases need O(N M^2), and no N x M matrix is ever made.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import torch
 from torch import Tensor
 
-from lowdim.factorization._processes import Posterior, cholesky, posterior_of
+from lowdim.factorization._inducing import posterior_of
+from lowdim.factorization._processes import Posterior, cholesky
+from lowdim.factorization._tables import sums, values
 from lowdim.kernels import Kernel
 
 #: The box reaches so many length scales beyond the outermost places: the process is zero at walls.
@@ -32,8 +32,6 @@ HIGHEST = 7.0
 MOST_FUNCTIONS = 1024
 #: Coordinates at most: functions multiply with every axis.
 MOST_AXES = 3
-#: Values of rows' tables that are worked on at once.
-CHUNK_VALUES = 2**18
 
 
 @dataclass(frozen=True)
@@ -108,47 +106,47 @@ class Functions:
 
     def pulled(self, tables: Tables, columns: Tensor) -> Tensor:
         """``Phi' columns``, (M, c)."""
-        sums = _sums(tables.sines, columns)
-        return self.root[:, None] * sums.reshape(len(self.root), -1)
+        return self.root[:, None] * sums(tables.sines, columns).reshape(len(self.root), -1)
 
     def pushed(self, tables: Tables, columns: Tensor) -> Tensor:
         """``Phi columns``, (N, c)."""
         scaled = self.root[:, None] * columns
-        return _values(tables.sines, scaled.reshape(*self.box.counts, -1))
+        return values(tables.sines, scaled.reshape(*self.box.counts, -1))
 
     def gram(self, tables: Tables, weights: Tensor) -> Tensor:
-        """``Phi' diag(weights) Phi``, (M, M)."""
+        """``Phi' diag(weights) Phi`` for weights (B, N): (B, M, M)."""
         counts = self.box.counts
         D, M = len(counts), len(self.root)
-        paired = _sums(tables.cosines, weights[:, None])[..., 0] * self._scale
-        for m in counts:  # the front axis goes to the end
+        paired = sums(tables.cosines, weights.T).movedim(-1, 0) * self._scale
+        for m in counts:  # the front axis behind the batch goes to the end
             j = torch.arange(1, m + 1, device=weights.device)
-            pairs = paired[(j[:, None] - j).abs()] - paired[j[:, None] + j]
-            paired = pairs.flatten(0, 1).movedim(0, -1)
-        order = [*range(0, 2 * D, 2), *range(1, 2 * D, 2)]
-        full = paired.reshape([m for m in counts for _ in range(2)]).permute(order)
-        return self.root[:, None] * full.reshape(M, M) * self.root
+            pairs = paired[:, (j[:, None] - j).abs()] - paired[:, j[:, None] + j]
+            paired = pairs.flatten(1, 2).movedim(1, -1)
+        order = [0, *range(1, 2 * D + 1, 2), *range(2, 2 * D + 1, 2)]
+        full = paired.reshape(-1, *(m for m in counts for _ in range(2))).permute(order)
+        return (self.root[:, None] * full.reshape(-1, M, M)).mul_(self.root)
 
     def variances(self, tables: Tables, covariance: Tensor) -> Tensor:
-        """``diag(Phi covariance Phi')``, (N,)."""
+        """``diag(Phi covariance Phi')`` for covariances (B, M, M): (B, N)."""
         counts = self.box.counts
         D = len(counts)
-        order = [axis for k in range(D) for axis in (k, D + k)]
-        full = self.root[:, None] * covariance * self.root * self._scale
-        paired = full.reshape(counts * 2).permute(order).reshape([m * m for m in counts])
+        order = [0, *(1 + axis for k in range(D) for axis in (k, D + k))]
+        full = (self.root[:, None] * covariance).mul_(self.root * self._scale)
+        paired = full.reshape(-1, *counts, *counts).permute(order)
+        paired = paired.reshape(-1, *(m * m for m in counts))
         for m in counts:
-            pairs = paired.reshape(m, m, -1)
-            sums, differences = _antidiagonals(pairs), _antidiagonals(pairs.flip(0))
-            cosines = sums.new_zeros((2 * m + 1, sums.shape[1]))
-            cosines[:m] = differences[m - 1 :]
-            cosines[1:m] += differences[: m - 1].flip(0)
-            cosines[2:] -= sums
-            paired = cosines.reshape(-1, *paired.shape[1:]).movedim(0, -1)
-        return _values(tables.cosines, paired[..., None])[:, 0]
+            pairs = paired.reshape(len(paired), m, m, -1)
+            added, differences = _antidiagonals(pairs), _antidiagonals(pairs.flip(1))
+            cosines = added.new_zeros((len(paired), 2 * m + 1, added.shape[2]))
+            cosines[:, :m] = differences[:, m - 1 :]
+            cosines[:, 1:m] += differences[:, : m - 1].flip(1)
+            cosines[:, 2:] -= added
+            paired = cosines.reshape(*cosines.shape[:2], *paired.shape[2:]).movedim(1, -1)
+        return values(tables.cosines, paired.movedim(0, -1)).T
 
     def prior_variances(self, tables: Tables) -> Tensor:
         """``diag(Phi Phi')``, (N,)."""
-        return self.variances(tables, torch.eye(len(self.root)).to(self.root))
+        return self.variances(tables, torch.eye(len(self.root)).to(self.root)[None])[0]
 
 
 @dataclass(frozen=True)
@@ -191,23 +189,28 @@ class HilbertProcess:
         rest = kernel.variance + nugget - functions.prior_variances(tables)
         return cls(functions, kernel, nugget, tables, rest.clamp(min=1e-10))
 
+    @property
+    def size(self) -> int:
+        return 4 * len(self.functions.root) ** 2 + 8 * len(self.rest)
+
     def with_nugget(self, nugget: float) -> HilbertProcess:
         rest = (self.rest + (nugget - self.nugget)).clamp(min=1e-10)
         return replace(self, nugget=nugget, rest=rest)
 
     def given(self, l2: Tensor) -> HilbertConditional:
         P = self.functions.gram(self.tables, l2)
-        P.diagonal().add_(1.0)
-        return HilbertConditional(self, l2, cholesky(P))
+        P.diagonal(dim1=1, dim2=2).add_(1.0)
+        return HilbertConditional(self, l2, *cholesky(P))
 
 
 @dataclass(frozen=True)
 class HilbertConditional:
-    """``factor`` is that of the posterior precision of u."""
+    """``factor`` is that of the posterior precision of u, (B, M, M)."""
 
     process: HilbertProcess
     l2: Tensor
     factor: Tensor
+    jitter: float
 
     def posterior(self, l1: Tensor) -> Posterior:
         own = self.process
@@ -223,58 +226,25 @@ class HilbertConditional:
 
     def project(self, trend: Tensor) -> Tensor:
         functions, tables = self.process.functions, self.process.tables
-        weighted = self.l2[:, None] * trend
-        inner = torch.cholesky_solve(functions.pulled(tables, weighted), self.factor)
-        return weighted - self.l2[:, None] * functions.pushed(tables, inner)
+        weighted = self.l2.T[..., None] * trend[:, None]  # (N, B, p)
+        pulled = functions.pulled(tables, weighted.flatten(1))
+        pulled = pulled.reshape(-1, *weighted.shape[1:]).movedim(1, 0)
+        inner = torch.cholesky_solve(pulled, self.factor).movedim(0, 1)
+        explained = functions.pushed(tables, inner.flatten(1)).reshape(weighted.shape)
+        return (weighted - self.l2.T[..., None] * explained).movedim(1, 0)
 
     def _at(self, tables: Tables, l1: Tensor) -> tuple[Tensor, Tensor]:
         """Mean at some places, and the variance that the functions leave there."""
         functions = self.process.functions
-        pulled = functions.pulled(self.process.tables, l1[:, None])
-        mean = functions.pushed(tables, torch.cholesky_solve(pulled, self.factor))[:, 0]
+        pulled = functions.pulled(self.process.tables, l1.T)
+        inner = torch.cholesky_solve(pulled.T[..., None], self.factor)[..., 0]
+        mean = functions.pushed(tables, inner.T).T
         return mean, functions.variances(tables, torch.cholesky_inverse(self.factor))
 
 
 def _antidiagonals(matrices: Tensor) -> Tensor:
-    """Sums over a + b = 0, 1, ... of matrices (m, m, r), (2 m - 1, r)."""
-    m, _, r = matrices.shape
-    padded = torch.cat([matrices, torch.zeros_like(matrices)], 1).reshape(2 * m * m, r)
-    return padded[: m * (2 * m - 1)].reshape(m, 2 * m - 1, r).sum(0)  # row a moved by a
-
-
-def _chunks(tables: Sequence[Tensor], n_columns: int) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Rows, their table for the first axis, and products over the others, (n, ...)."""
-    first, *others = tables
-    width = first.shape[1] + n_columns * math.prod(table.shape[1] for table in others)
-    step = max(1, CHUNK_VALUES // width)
-    for start in range(0, len(first), step):
-        rows = slice(start, min(start + step, len(first)))
-        if others:
-            yield rows, first[rows], reduce(_row_products, [table[rows] for table in others])
-        else:
-            yield rows, first[rows], first.new_ones((rows.stop - start, 1))
-
-
-def _row_products(first: Tensor, second: Tensor) -> Tensor:
-    """Row by row all products of two tables, (n, p q)."""
-    return (first[:, :, None] * second[:, None, :]).flatten(1)
-
-
-def _sums(tables: Sequence[Tensor], columns: Tensor) -> Tensor:
-    """``sum_i prod_k table_k[i, p_k] columns[i, c]`` for all p and c."""
-    n_columns, counts = columns.shape[1], [table.shape[1] for table in tables]
-    total = columns.new_zeros((counts[0], n_columns * math.prod(counts[1:])))
-    for rows, first, others in _chunks(tables, n_columns):
-        total += first.T @ _row_products(columns[rows], others)
-    return total.reshape(counts[0], n_columns, *counts[1:]).movedim(1, -1)
-
-
-def _values(tables: Sequence[Tensor], coefficients: Tensor) -> Tensor:
-    """``sum_p prod_k table_k[i, p_k] coefficients[p, c]`` for all rows i and columns c."""
-    n_columns = coefficients.shape[-1]
-    matrix = coefficients.movedim(-1, 1).flatten(1)
-    values = matrix.new_empty((len(tables[0]), n_columns))
-    for rows, first, others in _chunks(tables, n_columns):
-        inner = (first @ matrix).reshape(len(first), n_columns, -1)
-        values[rows] = torch.linalg.vecdot(inner, others[:, None])
-    return values
+    """Sums over a + b = 0, 1, ... of matrices (B, m, m, r), (B, 2 m - 1, r)."""
+    B, m, _, r = matrices.shape
+    padded = torch.cat([matrices, torch.zeros_like(matrices)], 2).reshape(B, 2 * m * m, r)
+    moved = padded[:, : m * (2 * m - 1)].reshape(B, m, 2 * m - 1, r)  # row a by a
+    return moved.sum(1)

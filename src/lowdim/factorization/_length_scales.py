@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 from torch import Tensor
 
-from lowdim.factorization._processes import Process
+from lowdim.factorization._processes import Process, batches
 
 if TYPE_CHECKING:
     from lowdim.factorization._state import State
+
+Label = TypeVar("Label")
 
 
 @dataclass(frozen=True)
@@ -39,29 +42,28 @@ class Candidates:
         """For every spatial factor: first the length scale, at its nugget, then the nugget."""
         T = len(state.processes)
         evidence = _evidences(state, design)
-        scales = [(-float("inf"), 0)] * T
+        by_nugget = _classes([process.nugget for process in state.processes])
+        scales = np.empty((self.n_scales, T))
         for i in range(self.n_scales):
             process = self._process(i)
-            for j in range(T):
-                own = process.with_nugget(state.processes[j].nugget)
-                scales[j] = max(scales[j], (evidence(own, j), -i))
-        found: list[tuple[int, float]] = []
-        built = {-i: self._process(-i) for _, i in scales}
-        for j in range(T):
-            i = -scales[j][1]
-            values = [
-                (evidence(built[i].with_nugget(nugget), j), nugget) for nugget in self.nuggets
-            ]
-            found.append((i, max(values)[1]))
-        return [self._shared(i, nugget, built[i]) for i, nugget in found]
+            for nugget, own in by_nugget.items():
+                scales[i, own] = evidence(process.with_nugget(nugget), own)
+        by_scale = _classes(scales.argmax(0).tolist())
+        built = {i: self._process(i) for i in by_scale}
+        found: dict[int, Process] = {}
+        for i, own in by_scale.items():
+            values = [evidence(built[i].with_nugget(nugget), own) for nugget in self.nuggets]
+            for j, best in zip(own, np.argmax(values, axis=0), strict=True):
+                found[j] = self._shared(i, self.nuggets[best], built[i])
+        return [found[j] for j in range(T)]
 
     def best_of_all(self, state: State, design: Tensor) -> Process:
         """The process of highest evidence for all spatial factors together."""
-        T = len(state.processes)
+        every = list(range(len(state.processes)))
         evidence = _evidences(state, design)
 
         def total(process: Process) -> float:
-            return sum(evidence(process, j) for j in range(T))
+            return sum(evidence(process, every))
 
         nugget = state.processes[0].nugget
         values = [total(self._process(i).with_nugget(nugget)) for i in range(self.n_scales)]
@@ -85,12 +87,24 @@ class Candidates:
         return self._kept[i, nugget]
 
 
-def _evidences(state: State, design: Tensor) -> Callable[[Process, int], float]:
-    """Of a process for a factor, under its sites and trend."""
+def _classes(labels: Sequence[Label]) -> dict[Label, list[int]]:
+    """Which factors have each label."""
+    classes: dict[Label, list[int]] = {}
+    for j, label in enumerate(labels):
+        classes.setdefault(label, []).append(j)
+    return classes
+
+
+def _evidences(state: State, design: Tensor) -> Callable[[Process, list[int]], list[float]]:
+    """Of a process for factors, under their sites and trends."""
     offsets = state.trend @ design.T
 
-    def evidence(process: Process, j: int) -> float:
-        l1 = state.l1[j] - state.l2[j] * offsets[j]
-        return float(process.given(state.l2[j]).posterior(l1).evidence)
+    def evidence(process: Process, factors: list[int]) -> list[float]:
+        found: list[float] = []
+        for own in batches(process, factors):
+            l2 = state.l2[own]
+            l1 = state.l1[own] - l2 * offsets[own]
+            found += process.given(l2).posterior(l1).evidence.tolist()
+        return found
 
     return evidence

@@ -6,24 +6,23 @@ Lee and Seung's multiplicative steps for the Kullback-Leibler divergence.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.decomposition import NMF
 from torch import Tensor
+
+from lowdim.factorization._counts import TINY, Counts, DenseCounts, StoredCounts
 
 #: The starts compete on so many rows at most.
 MOST_ROWS = 2000
 #: Steps of the other rows' factors with the loadings fixed.
 EXTEND_ITER = 10
-#: Values of counts that are worked on at once.
-CHUNK_VALUES = 2**18
-TINY = 1e-10
 
 
 def factorize(
-    counts: Tensor,
+    counts: Counts,
     n_factors: int,
     rng: np.random.Generator,
     *,
@@ -37,16 +36,21 @@ def factorize(
     of the singular vectors, the others are random numbers or random rows. All this is done on some
     of the rows where there are many, and extended to the others with the loadings fixed.
     """
-    n = len(counts)
-    if n > MOST_ROWS:
-        rows = np.sort(rng.choice(n, MOST_ROWS, replace=False))
-        some = counts[torch.from_numpy(rows).to(counts.device)]
-        _, W = factorize(some, n_factors, rng, n_init=n_init, n_iter=n_iter, polish=polish)
-        return _extended(counts, W), W
-    starts = _starts(counts, n_factors, rng, n_init)
-    fits = [_stepped(counts, *start, n_iter) for start in starts]
-    best = int(np.argmin([_loss(counts, *fit) for fit in fits]))
-    return _stepped(counts, *fits[best], polish)
+    n, _ = counts.shape
+    rows = np.arange(n) if n <= MOST_ROWS else np.sort(rng.choice(n, MOST_ROWS, replace=False))
+    stored = counts.mostly_zero
+    dense = counts.dense(torch.from_numpy(rows)).float()
+    some = _working(dense, stored)
+    starts = _starts(dense, n_factors, rng, n_init)
+    fits = [_stepped(some, H.to(some.dtype), W.to(some.dtype), n_iter) for H, W in starts]
+    best = int(np.argmin([_loss(some, *fit) for fit in fits]))
+    H, W = _stepped(some, *fits[best], polish)
+    return (H if n <= MOST_ROWS else _extended(counts, W, stored)), W
+
+
+def _working(y: Tensor, stored: bool) -> Counts:
+    """The form in which steps cost least."""
+    return StoredCounts.of(sp.csr_array(y.double().numpy())) if stored else DenseCounts(y.float())
 
 
 def _starts(
@@ -79,43 +83,31 @@ def _singular_start(counts: Tensor, n_factors: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(factors).to(counts), torch.from_numpy(peer.components_.T).to(counts)
 
 
-def _chunks(counts: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    step = max(1, CHUNK_VALUES // counts.shape[1])
-    for start in range(0, len(counts), step):
-        rows = slice(start, min(start + step, len(counts)))
-        yield rows, counts[rows]
-
-
-def _stepped(counts: Tensor, H: Tensor, W: Tensor, n_iter: int) -> tuple[Tensor, Tensor]:
+def _stepped(counts: Counts, H: Tensor, W: Tensor, n_iter: int) -> tuple[Tensor, Tensor]:
     """After so many steps, each of the loadings and then of the factors."""
     for _ in range(n_iter):
-        above = torch.zeros_like(W)
-        for rows, y in _chunks(counts):
-            above += (y / (H[rows] @ W.T + TINY)).T @ H[rows]
-        W = W * above / (H.sum(0) + TINY)
-        H = torch.cat([_factor_step(y, H[rows], W) for rows, y in _chunks(counts)])
+        W = W * counts.loading_shares(H[None], W).to(W) / (H.sum(0) + TINY)
+        H = _factor_step(counts, H, W)
     return H, W
 
 
-def _factor_step(y: Tensor, H: Tensor, W: Tensor) -> Tensor:
-    return H * ((y / (H @ W.T + TINY)) @ W) / (W.sum(0) + TINY)
+def _factor_step(counts: Counts, H: Tensor, W: Tensor) -> Tensor:
+    return counts.factor_shares(H[None], W)[0].T.contiguous().to(W) / (W.sum(0) + TINY)
 
 
-def _loss(counts: Tensor, H: Tensor, W: Tensor) -> float:
+def _loss(counts: Counts, H: Tensor, W: Tensor) -> float:
     """The divergence, but for what depends on the counts alone."""
-    total = 0.0
-    for rows, y in _chunks(counts):
-        rates = H[rows] @ W.T + TINY
-        total += float((rates - y * rates.log()).sum())
-    return total
+    logs = counts.weighted_logs(torch.ones_like(H[:, 0]), H[None], W)
+    return float(H.double().sum(0) @ W.double().sum(0) - logs.sum())
 
 
-def _extended(counts: Tensor, W: Tensor) -> Tensor:
+def _extended(counts: Counts, W: Tensor, stored: bool) -> Tensor:
     """Factors of all rows for given loadings."""
     found = []
-    for _, y in _chunks(counts):
-        H = y.sum(1, keepdim=True) / (W.sum() + TINY) * y.new_ones(W.shape[1])
+    for _, y in counts.chunks():
+        some = _working(y, stored)
+        H = y.sum(1, keepdim=True).to(W) / (W.sum() + TINY) * W.new_ones(W.shape[1])
         for _ in range(EXTEND_ITER):
-            H = _factor_step(y, H, W)
+            H = _factor_step(some, H, W)
         found.append(H)
     return torch.cat(found)

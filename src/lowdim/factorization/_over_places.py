@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from lowdim.factorization._base import Factors, as_numpy
+from lowdim.factorization._base import NO_SIZES, Factors, as_numpy
 from lowdim.factorization._places import check_coordinates
 from lowdim.factorization._slide_names import check_known_samples
 from lowdim.mixture._counts.size_factors import check_size_factors
@@ -23,14 +23,17 @@ class SpatialFactors(Factors):
         ----------
         coordinates : array-like of shape (n, D)
         size_factors : float or array-like of shape (n,), default=1.0
-            Of counts.
+            Of counts; values have none.
         samples : array-like of shape (n,), optional
             The fitted slide that every place is on; needed where there are several.
         """
-        n = len(coordinates)
+        mean, variance = self._latent(coordinates, samples)
+        n = len(mean)
         sizes = np.full(n, size_factors) if np.ndim(size_factors) == 0 else size_factors
         sizes = check_size_factors(sizes, n)
-        return self._expected(*self._latent(coordinates, samples), sizes)
+        if not self._counted and (sizes != 1).any():
+            raise ValueError(NO_SIZES)
+        return self._expected(mean, variance, sizes)
 
     def predict_factors(
         self, coordinates: Any, samples: Any = None
@@ -76,8 +79,8 @@ class SpatialFactors(Factors):
         check_is_fitted(self)
         state, space = self._fit.state, self._fit.space
         assert space is not None
-        n = len(coordinates)
-        places = check_coordinates(coordinates, n, space.coordinates.shape[1])
+        places = check_coordinates(coordinates, None, space.coordinates.shape[1])
+        n = len(places)
         codes = check_known_samples(samples, n, self.samples_)
         mean, variance = np.empty((n, len(state.mean))), np.empty((n, len(state.mean)))
         T = len(state.processes)

@@ -65,9 +65,9 @@ def scale_of(coordinates: np.ndarray) -> float:
 
 
 def check_coordinates(
-    coordinates: Any, n_rows: int, n_axes: int | None = None, *, name: str = "coordinates"
+    coordinates: Any, n_rows: int | None, n_axes: int | None = None, *, name: str = "coordinates"
 ) -> np.ndarray:
-    """Coordinates as float64, (N, D).
+    """Coordinates as float64, (N, D); None is any number of them.
 
     Raises
     ------
@@ -82,9 +82,10 @@ def check_coordinates(
         raise TypeError(f"{name} must be numbers, (N, D): {error}.") from error
     if array.ndim == 1:
         array = array[:, None]
-    expected = f"({n_rows}, {'D' if n_axes is None else n_axes})"
-    wrong_axes = n_axes is not None and array.shape[-1] != n_axes
-    if array.ndim != 2 or len(array) != n_rows or not array.shape[1] or wrong_axes:
+    expected = f"({'N' if n_rows is None else n_rows}, {'D' if n_axes is None else n_axes})"
+    wrong = array.ndim != 2 or not array.shape[1]
+    wrong = wrong or (n_rows is not None and len(array) != n_rows)
+    if wrong or (n_axes is not None and array.shape[1] != n_axes):
         raise ValueError(f"{name} has shape {np.shape(coordinates)}, expected {expected}.")
     if not np.isfinite(array).all():
         row = int((~np.isfinite(array).all(1)).argmax())

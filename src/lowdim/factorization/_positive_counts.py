@@ -10,10 +10,12 @@ from torch import Tensor
 
 from lowdim.factorization._dispersion import SHAPES_FROM, with_shapes
 from lowdim.factorization._rates import Rates
-from lowdim.factorization._state import LEAST_PRECISION, MOST_PRECISION, State, with_bound
+from lowdim.factorization._state import State, sites_at, with_bound
 
 #: Multiplicative steps on the loadings per round.
 LOADING_STEPS = 2
+#: Steps on the rates of new rows to begin with, and the count that stands for their prior.
+GUESSES, PSEUDOCOUNT = 20, 0.5
 #: Loadings that fall and are a smaller share of their gene's rate than this become zero.
 NEGLIGIBLE, PRUNE_FROM = 3e-3, 2
 
@@ -58,6 +60,17 @@ class PositiveCounts:
             state = with_shapes(self, state, slopes, state.shapes)
         return state
 
+    def guess(self, state: State) -> Tensor:
+        """Multiplicative steps on the rates of Poisson counts, drawn to the state's own."""
+        seen = state.rounded(self.dtype)
+        usual = state.log_mean.T
+        rates = usual
+        for _ in range(GUESSES):
+            now = rates.T.to(self.dtype)
+            counts, exposures = self.rates.shares(seen.loadings, now[None], now, None)
+            rates = (counts[0] + PSEUDOCOUNT) / (exposures + PSEUDOCOUNT / usual)
+        return rates.log()
+
     def blocks(self, state: State) -> Sequence[slice]:
         return [slice(0, len(state.mean))]  # divided counts do not depend on one another
 
@@ -71,8 +84,8 @@ class PositiveCounts:
         l2 = rate
         if self.normals is not None:  # the slope in v, of the draws
             l2 = rate - (counts * self.normals).mean(0) / state.variance.sqrt()
-        l2 = l2.clamp(LEAST_PRECISION, MOST_PRECISION)
-        return (own - rate + l2 * state.mean)[which], l2[which]
+        l1, l2 = sites_at(state.mean, own - rate, l2)
+        return l1[which], l2[which]
 
     def _with_loadings(self, state: State, *, prune: bool) -> State:
         """Multiplicative steps on the loadings.

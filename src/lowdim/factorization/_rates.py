@@ -16,19 +16,14 @@ expectation itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from lowdim.factorization._counts import TINY, Counts
 from lowdim.factorization._dispersion import constant, likelihood_of, shape_slopes
-
-#: Values of counts that are worked on at once.
-CHUNK_VALUES = 2**18
-#: Rates are not smaller.
-TINY = 1e-10
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,7 @@ class Rates:
 
     Attributes
     ----------
-    counts : (N, J)
+    counts : Counts, (N, J)
         Zero where not observed.
     sizes : (N,)
         s.
@@ -45,27 +40,21 @@ class Rates:
         One where a count is known, else zero; None is everywhere.
     """
 
-    counts: Tensor
+    counts: Counts
     sizes: Tensor
     observed: Tensor | None = None
-
-    def chunks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Rows, and their counts."""
-        step = max(1, CHUNK_VALUES // self.counts.shape[1])
-        for start in range(0, len(self.counts), step):
-            rows = slice(start, min(start + step, len(self.counts)))
-            yield rows, self.counts[rows]
 
     @cached_property
     def log_factorials(self) -> Tensor:
         """Sums of log y! over the rows, (J,)."""
-        return torch.stack([torch.lgamma(y + 1).sum(0) for _, y in self.chunks()]).double().sum(0)
+        return self.counts.log_factorials()
 
     @cached_property
     def n_observed(self) -> Tensor:
         """Known counts of every column, (J,)."""
         if self.observed is None:
-            return self.counts.new_full((self.counts.shape[1],), len(self.counts)).double()
+            n, columns = self.counts.shape
+            return torch.full_like(self.sizes[:1], n, dtype=torch.float64).expand(columns)
         return self.observed.double().sum(0)
 
     def bound(
@@ -84,16 +73,10 @@ class Rates:
         shapes : (J,), optional
             r; None is Poisson.
         """
-        total = -self.log_factorials
-        simple = shapes is None and self.observed is None
-        if simple:
-            total = total - loadings @ (self.sizes @ mean)
-        for rows, y in self.chunks():
-            for draw in factors:
-                log_rate = (self.sizes[rows, None] * (draw[rows] @ loadings.T) + TINY).log()
-                total = total + (y * log_rate).sum(0) / len(factors)
-            if simple:
-                continue
+        total = self.counts.weighted_logs(self.sizes, factors, loadings) - self.log_factorials
+        if shapes is None and self.observed is None:
+            return total - loadings @ (self.sizes @ mean)
+        for rows, y in self.counts.chunks():
             rate = self._rate(rows, loadings, mean)
             own = -rate if shapes is None else likelihood_of(y, rate, shapes)
             total = total + self._known(rows, own).sum(0)
@@ -109,7 +92,7 @@ class Rates:
                 self._rate(rows, loadings, mean),
                 None if self.observed is None else self.observed[rows],
             )
-            for rows, y in self.chunks()
+            for rows, y in self.counts.chunks()
         )
         return shape_slopes(parts, self.n_observed, shapes)
 
@@ -117,33 +100,25 @@ class Rates:
         self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
     ) -> Tensor:
         """The ratio by which loadings grow in one multiplicative step, (J, L)."""
-        above = torch.zeros_like(loadings, dtype=torch.float64)
+        above = self.counts.loading_shares(factors, loadings)
+        if shapes is None and self.observed is None:
+            return above / ((self.sizes @ mean).double() + TINY)
         below = torch.zeros_like(above)
-        for rows, y in self.chunks():
-            for draw in factors:
-                ratio = y / (draw[rows] @ loadings.T + TINY)
-                above += ratio.T @ draw[rows] / len(factors)
-            if shapes is None and self.observed is None:
-                below += self.sizes[rows] @ mean[rows]
-            else:
-                below += self._exposures(rows, y, loadings, mean, shapes).T @ mean[rows]
+        for rows, y in self.counts.chunks():
+            below += self._exposures(rows, y, loadings, mean, shapes).T @ mean[rows]
         return above / (below + TINY)
 
     def shares(
         self, loadings: Tensor, factors: Tensor, mean: Tensor, shapes: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Counts that fall to every factor, (S, L, N), and its exposure, (L, N)."""
-        counts = torch.empty_like(factors.mT, dtype=torch.float64)
+        counts = self.counts.factor_shares(factors, loadings)
+        if shapes is None and self.observed is None:
+            return counts, torch.outer(loadings.sum(0), self.sizes).double()
         exposures = torch.empty_like(counts[0])
-        for rows, y in self.chunks():
-            for s, draw in enumerate(factors):
-                ratio = y / (draw[rows] @ loadings.T + TINY)
-                counts[s, :, rows] = (draw[rows] * (ratio @ loadings)).T
-            if shapes is None and self.observed is None:
-                exposures[:, rows] = loadings.sum(0)[:, None] * self.sizes[rows]
-            else:
-                own = self._exposures(rows, y, loadings, mean, shapes)
-                exposures[:, rows] = (own @ loadings).T
+        for rows, y in self.counts.chunks():
+            own = self._exposures(rows, y, loadings, mean, shapes)
+            exposures[:, rows] = (own @ loadings).T
         return counts, exposures
 
     def _known(self, rows: slice, values: Tensor) -> Tensor:

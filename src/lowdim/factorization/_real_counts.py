@@ -24,10 +24,14 @@ from lowdim.factorization._dispersion import (
 )
 from lowdim.factorization._expansion import scaled
 from lowdim.factorization._rates import Rates
-from lowdim.factorization._state import LEAST_PRECISION, MOST_PRECISION, State, with_bound
+from lowdim.factorization._state import State, sites_at, with_bound
 
 #: Precision of the loadings' and intercepts' normal prior, which keeps columns of zeros finite.
 LOADING_PRECISION = 0.01
+#: Logarithms of rates are not larger, so that a step too far has a bound, if a low one.
+LARGEST_LOG = 80.0
+#: Added to counts before their logarithm is taken.
+PSEUDOCOUNT = 0.5
 #: Lengths of a Newton step that are tried.
 LENGTHS = (1.0, 0.5, 0.1)
 
@@ -43,21 +47,26 @@ class RealCounts:
     @cached_property
     def _log_means(self) -> Tensor:
         """Where intercepts are drawn to, (J,)."""
-        exposure = self.rates.sizes @ self._all_known
-        return ((self.rates.counts.sum(0) + 0.5) / exposure).log().double()
+        sizes, observed = self.rates.sizes, self.rates.observed
+        exposure = sizes.sum() if observed is None else sizes @ observed
+        return ((self._totals + 0.5) / exposure).log().double()
 
     @cached_property
-    def _all_known(self) -> Tensor:
-        counts = self.rates.counts
-        return torch.ones_like(counts) if self.rates.observed is None else self.rates.observed
+    def _totals(self) -> Tensor:
+        """Sums of counts over the rows, (J,)."""
+        return self.rates.counts.products(torch.ones_like(self.rates.sizes[:, None]))[:, 0]
+
+    @cached_property
+    def _log_sizes(self) -> Tensor:
+        """Sums of ``y log s`` over the rows, (J,)."""
+        return self.rates.counts.products(self.rates.sizes.log()[:, None])[:, 0]
 
     def bound(self, state: State) -> Tensor:
         b, w, r = _intercepts(state), state.loadings, state.shapes
         seen = state.rounded(self.rates.counts.dtype)
         total = -self.rates.log_factorials + self._log_prior(b, w)
-        total = total + self.rates.counts.T @ self.rates.sizes.log()
-        total = total + ((self.rates.counts.T @ seen.mean.T).double() * w).sum(1)
-        total = total + self.rates.counts.sum(0) * b
+        total = total + self._log_sizes + self._totals * b
+        total = total + (self.rates.counts.products(seen.mean.T) * w).sum(1)
         for _, y, rate, known in self._expected(seen):
             own = -rate if seen.shapes is None else likelihood_of(y, rate, seen.shapes)
             total = total + (own if known is None or r is None else own * known).sum(0)
@@ -72,9 +81,10 @@ class RealCounts:
         state = state.rounded(self.rates.counts.dtype)
         w = state.loadings
         half = 0.5 * w.square()
-        for rows, y in self.rates.chunks():
+        for rows, y in self.rates.counts.chunks():
             log_rate = state.mean.T[rows] @ w.T + state.variance.T[rows] @ half.T
-            rate = (log_rate + _intercepts(state)).exp_() * self.rates.sizes[rows, None]
+            log_rate = (log_rate + _intercepts(state)).clamp_(max=LARGEST_LOG)
+            rate = log_rate.exp_() * self.rates.sizes[rows, None]
             known = None if self.rates.observed is None else self.rates.observed[rows]
             yield rows, y, rate if known is None else rate * known, known
 
@@ -129,7 +139,7 @@ class RealCounts:
         ones = torch.ones_like(seen.mean[:1])
         m = torch.cat([ones, seen.mean]).T
         v = torch.cat([torch.zeros_like(ones), seen.variance]).T
-        slope = (self.rates.counts.T @ m).double()
+        slope = self.rates.counts.products(m)
         squares = [w.new_zeros((J, (L + 1) ** 2)) for _ in range(3)]
         spread = w.new_zeros((J, L + 1))
         for rows, _, own in self._weighted(state):
@@ -145,6 +155,21 @@ class RealCounts:
         slope = slope - spread * w - LOADING_PRECISION * (w - centre)
         return torch.linalg.solve(bend, slope[..., None])[..., 0]
 
+    def guess(self, state: State) -> Tensor:
+        """Least squares of the logarithms, weighted by the counts, under the standard normal."""
+        w, b = state.loadings, _intercepts(state)
+        pairs = (w[:, :, None] * w[:, None]).flatten(1)
+        mean = torch.empty_like(state.mean)
+        for rows, y in self.rates.counts.chunks():
+            above = y.double() + PSEUDOCOUNT
+            weight = above if self.rates.observed is None else above * self.rates.observed[rows]
+            wanted = (above / self.rates.sizes[rows, None]).log() - b
+            precision = (weight @ pairs).view(-1, *mean.shape[:1] * 2)
+            precision.diagonal(dim1=1, dim2=2).add_(1.0)
+            slope = (weight * wanted) @ w
+            mean[:, rows] = torch.linalg.solve(precision, slope[..., None])[..., 0].T
+        return mean
+
     def blocks(self, state: State) -> Sequence[slice]:
         return [slice(j, j + 1) for j in range(len(state.mean))]
 
@@ -154,8 +179,7 @@ class RealCounts:
         for rows, y, own in self._weighted(state):
             slope[:, rows] = ((y - own) @ w).T
             l2[:, rows] = (own @ w.square()).T
-        l2 = l2.clamp(LEAST_PRECISION, MOST_PRECISION)
-        return slope + l2 * state.mean[which], l2
+        return sites_at(state.mean[which], slope, l2)
 
 
 def _intercepts(state: State) -> Tensor:

@@ -38,11 +38,15 @@ class Slides:
     def exact(self) -> bool:
         return all(part.exact for part in self.parts)
 
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
     def with_nugget(self, nugget: float) -> Slides:
         return Slides([part.with_nugget(nugget) for part in self.parts], self.rows)
 
     def given(self, l2: Tensor) -> SlidesConditional:
-        parts = [part.given(l2[rows]) for part, rows in zip(self.parts, self.rows, strict=True)]
+        parts = [part.given(l2[:, rows]) for part, rows in zip(self.parts, self.rows, strict=True)]
         return SlidesConditional(parts, self.rows)
 
 
@@ -53,20 +57,27 @@ class SlidesConditional:
     parts: Sequence[Conditional]
     rows: Sequence[Tensor]
 
+    @property
+    def jitter(self) -> float:
+        return max(part.jitter for part in self.parts)
+
     def posterior(self, l1: Tensor) -> Posterior:
-        found = [part.posterior(l1[own]) for part, own in zip(self.parts, self.rows, strict=True)]
+        found = [
+            part.posterior(l1[:, own]) for part, own in zip(self.parts, self.rows, strict=True)
+        ]
         mean, variance = torch.empty_like(l1), torch.empty_like(l1)
         for own, posterior in zip(self.rows, found, strict=True):
-            mean[own], variance[own] = posterior.mean, posterior.variance
-        divergence = torch.stack([posterior.divergence for posterior in found]).sum()
-        evidence = torch.stack([posterior.evidence for posterior in found]).sum()
+            mean[:, own], variance[:, own] = posterior.mean, posterior.variance
+        divergence = torch.stack([posterior.divergence for posterior in found]).sum(0)
+        evidence = torch.stack([posterior.evidence for posterior in found]).sum(0)
         return Posterior(mean, variance, divergence, evidence)
 
     def predict(self, places: Tensor, l1: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError("Places alone do not say which slide they are on.")
 
     def project(self, trend: Tensor) -> Tensor:
-        out = torch.empty_like(trend)
-        for part, own in zip(self.parts, self.rows, strict=True):
-            out[own] = part.project(trend[own])
+        found = [part.project(trend[own]) for part, own in zip(self.parts, self.rows, strict=True)]
+        out = trend.new_empty((len(found[0]), *trend.shape))
+        for own, part in zip(self.rows, found, strict=True):
+            out[:, own] = part
         return out

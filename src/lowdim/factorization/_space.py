@@ -15,7 +15,7 @@ from lowdim._validation import check_positive_int
 from lowdim.factorization._choice import Basis, basis_of, process_over, resolution
 from lowdim.factorization._length_scales import Candidates
 from lowdim.factorization._places import BOX, Places, scale_of
-from lowdim.factorization._processes import Process
+from lowdim.factorization._processes import Process, grouped
 from lowdim.factorization._slides import Slides
 from lowdim.kernels import Kernel
 
@@ -188,18 +188,18 @@ class Space:
         for code, slide in enumerate(self.slides):
             points[codes == code] = slide.moved(coordinates[codes == code])
         trend, offsets = self._design(points, codes) @ state.trend.T, self.design() @ state.trend.T
-        for j, process in enumerate(state.processes):
-            l1 = state.l1[j] - state.l2[j] * offsets[:, j]
+        for process, own in grouped(state.processes, range(T)):
+            l2 = state.l2[own]
+            l1 = state.l1[own] - l2 * offsets.T[own]
             parts = process.parts if isinstance(process, Slides) else [process]
             for code, (part, rows) in enumerate(zip(parts, self._rows(), strict=True)):
-                new = torch.from_numpy(np.flatnonzero(codes == code)).to(self.like.device)
+                new = np.flatnonzero(codes == code)
                 if not len(new):
                     continue
-                conditional = part.given(state.l2[j][torch.from_numpy(rows)])
-                found = conditional.predict(
-                    self._tensor(points[codes == code]), l1[torch.from_numpy(rows)]
-                )
-                mean[j, new], variance[j, new] = found
+                conditional = part.given(l2[:, rows])
+                found = conditional.predict(self._tensor(points[new]), l1[:, rows])
+                where = np.ix_(np.array(own), new)
+                mean[where], variance[where] = found
         return mean + trend.T, variance
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor
 
+from lowdim.factorization._counts import DenseCounts, StoredCounts
 from lowdim.factorization._engine import Model, swept
 from lowdim.factorization._moran import moran
 from lowdim.factorization._nmf import factorize
 from lowdim.factorization._positive_counts import PositiveCounts
 from lowdim.factorization._processes import Process
-from lowdim.factorization._real_counts import RealCounts
+from lowdim.factorization._rates import Rates
+from lowdim.factorization._real_counts import PSEUDOCOUNT, RealCounts
 from lowdim.factorization._state import LEAST_PRECISION, State
 from lowdim.factorization._values import Values
 
@@ -23,8 +26,6 @@ SHRINKAGE = 0.2
 OFFSET = 1e-2
 #: Variance of the factors, and shape of the negative binomial, to begin with.
 VARIANCE, SHAPE = 0.05, 20.0
-#: Added to counts before their logarithm is taken.
-PSEUDOCOUNT = 0.5
 #: Steps of all starts, and of the best one.
 NMF_ITER, NMF_POLISH = 60, 100
 
@@ -43,7 +44,7 @@ def first_state(
     seen = model.observation
     intercepts = None
     if isinstance(seen, RealCounts):
-        F, W, intercepts = _singular_vectors(_logarithms(seen), n_factors)
+        F, W, intercepts = _of_logarithms(seen.rates, n_factors)
     elif isinstance(seen, Values) and not seen.positive:
         F, W, intercepts = _singular_vectors(_filled(seen.values, seen.observed), n_factors)
     else:
@@ -87,10 +88,36 @@ def _filled(values: Tensor, observed: Tensor | None) -> Tensor:
     return torch.where(observed > 0, values, means)
 
 
-def _logarithms(seen: RealCounts) -> Tensor:
-    """Of counts by size, around their columns' means."""
-    rates = seen.rates
-    return _filled(((rates.counts + PSEUDOCOUNT) / rates.sizes[:, None]).log(), rates.observed)
+def _of_logarithms(rates: Rates, n_factors: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Singular vectors of logarithms of counts by size."""
+    counts, sizes = rates.counts, rates.sizes
+    if isinstance(counts, StoredCounts) and n_factors < min(counts.shape):
+        return _of_stored_logarithms(counts, sizes, n_factors)
+    values = counts.dense(slice(0, counts.shape[0]))
+    logs = ((values + PSEUDOCOUNT) / sizes[:, None]).log()
+    return _singular_vectors(_filled(logs, rates.observed), n_factors)
+
+
+def _of_stored_logarithms(
+    counts: StoredCounts, sizes: Tensor, n_factors: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same of stored counts: zeros' logarithms differ between rows only."""
+    n, j = counts.shape
+    stored = counts.matrix()
+    stored.data = np.log1p(stored.data / PSEUDOCOUNT)
+    rows = np.log(PSEUDOCOUNT) - np.log(sizes.cpu().double().numpy())
+    columns = stored.mean(0)
+    around = rows - rows.mean()
+    centred = LinearOperator(
+        (n, j),
+        matvec=lambda v: stored @ v.ravel() + around * v.sum() - columns @ v.ravel(),
+        rmatvec=lambda u: stored.T @ u.ravel() + around @ u.ravel() - columns * u.sum(),
+        dtype=np.float64,
+    )
+    U, S, Vt = svds(centred, n_factors, v0=np.ones(min(n, j)))
+    found = (U[:, ::-1] * np.sqrt(n), Vt[::-1].T * S[::-1] / np.sqrt(n), columns + rows.mean())
+    F, W, centre = (torch.from_numpy(np.ascontiguousarray(part)).to(sizes) for part in found)
+    return F, W, centre
 
 
 def _singular_vectors(values: Tensor, n_factors: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -110,16 +137,17 @@ def _nonnegative(
 ) -> tuple[Tensor, Tensor]:
     """Logarithms of factors and loadings of a nonnegative factorization."""
     if isinstance(seen, PositiveCounts):
-        values, observed, sizes = seen.rates.counts, seen.rates.observed, seen.rates.sizes
+        counts, observed, sizes = seen.rates.counts, seen.rates.observed, seen.rates.sizes
     else:
         assert isinstance(seen, Values)
-        values, observed = seen.values.clamp(min=0), seen.observed
-        sizes = torch.ones_like(values[:, 0])
-    counts = _filled(values, observed)
+        counts, observed = DenseCounts(seen.values.clamp(min=0)), seen.observed
+        sizes = torch.ones_like(seen.values[:, 0])
+    if isinstance(counts, DenseCounts):
+        counts = DenseCounts(_filled(counts.values, observed))
     factors, loadings = factorize(
-        counts.float(), n_factors, rng, n_init=n_init, n_iter=NMF_ITER, polish=NMF_POLISH
+        counts, n_factors, rng, n_init=n_init, n_iter=NMF_ITER, polish=NMF_POLISH
     )
-    return _shrunk(factors.to(counts), loadings.to(counts), sizes)
+    return _shrunk(factors.to(sizes), loadings.to(sizes), sizes)
 
 
 def _shrunk(factors: Tensor, loadings: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:

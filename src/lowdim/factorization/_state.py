@@ -43,6 +43,8 @@ class State:
         What every column adds to the bound.
     bound : float
         Total, in nats.
+    jitter : float
+        The largest share of the variance that a covariance's diagonal has grown by.
     """
 
     loadings: Tensor
@@ -60,6 +62,7 @@ class State:
     shapes: Tensor | None = None
     intercepts: Tensor | None = None
     noise: Tensor | None = None
+    jitter: float = 0.0
 
     @property
     def log_mean(self) -> Tensor:
@@ -122,6 +125,13 @@ class Observation(Protocol):
         """
         ...
 
+    def guess(self, state: State) -> Tensor:
+        """Means of the factors, (L, N), that the rows and the state's loadings ask for.
+
+        A start for rows that may be far from those of the fit.
+        """
+        ...
+
     def blocks(self, state: State) -> Sequence[slice]:
         """Factors whose sites are found at once."""
         ...
@@ -129,6 +139,13 @@ class Observation(Protocol):
     def sites(self, state: State, which: slice) -> tuple[Tensor, Tensor]:
         """l1 and l2 of some factors, where a natural gradient's step of length one ends."""
         ...
+
+
+def sites_at(mean: Tensor, slope: Tensor, precision: Tensor) -> tuple[Tensor, Tensor]:
+    """l1 and l2 with this slope at the mean; precisions in their range, and steps as they were."""
+    l2 = precision.clamp(LEAST_PRECISION, MOST_PRECISION)
+    shrunk = torch.where(precision > MOST_PRECISION, slope * (MOST_PRECISION / precision), slope)
+    return shrunk + l2 * mean, l2
 
 
 def with_bound(observation: Observation, state: State) -> State:

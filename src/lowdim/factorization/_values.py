@@ -156,6 +156,9 @@ class Values:
             bound=-np.inf,
         )
 
+    def guess(self, state: State) -> Tensor:
+        return state.mean  # sites do not depend on it, or little
+
     def blocks(self, state: State) -> Sequence[slice]:
         if self._at_once(state):
             return [slice(0, len(state.mean))]

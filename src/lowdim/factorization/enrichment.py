@@ -68,7 +68,8 @@ def enrichment(
         See `read_gmt`.
     test : {"rank", "hypergeometric"}, default="rank"
         "rank": Mann-Whitney test of the set's scores against those of all other genes.
-        "hypergeometric": genes of the set among the `n_top` of largest score.
+        "hypergeometric": genes of the set among the `n_top` of largest score, where that is above
+        zero: a factor with fewer such genes has fewer that count.
     n_top : int, default=100
     min_size, max_size : int, default=5 and 500
         Sets with fewer or more genes in the fit are left out.
@@ -101,7 +102,10 @@ def enrichment(
         raise ValueError(
             "genes has repeated names; make them unique (adata.var_names_make_unique)."
         )
-    top = np.argsort(-scores, axis=0, kind="stable")[:n_top]
+    if not np.isfinite(scores).all():
+        raise ValueError("scores has values that are not finite; pass numbers for all genes.")
+    rank = np.argsort(np.argsort(-scores, axis=0, kind="stable"), axis=0)
+    top = (rank < n_top) & (scores > 0)
     tables = []
     for name, own in _members(gene_sets, names, min_size, max_size):
         found = _rank(scores, own) if test == "rank" else _hypergeometric(top, own)
@@ -128,6 +132,10 @@ def _members(
             "what read_gmt returns."
         )
     for name, members in gene_sets.items():
+        if isinstance(members, str):
+            raise TypeError(
+                f"gene_sets[{name!r}] is the string {members!r}; pass a list of names of genes."
+            )
         own = names.isin(list(members))
         if min_size <= own.sum() <= max_size and not own.all():
             yield str(name), own
@@ -143,7 +151,9 @@ def _rank(scores: np.ndarray, own: np.ndarray) -> dict[str, np.ndarray]:
 def _hypergeometric(top: np.ndarray, own: np.ndarray) -> dict[str, np.ndarray]:
     from scipy.stats import hypergeom
 
-    overlap = own[top].sum(0)
-    expected = len(top) * own.mean()
-    p_value = hypergeom.sf(overlap - 1, len(own), own.sum(), len(top))
-    return {"n_overlap": overlap, "fold": overlap / expected, "p_value": p_value}
+    drawn = top.sum(0)
+    overlap = top[own].sum(0)
+    expected = drawn * own.mean()
+    p_value = hypergeom.sf(overlap - 1, len(own), own.sum(), drawn)
+    fold = np.divide(overlap, expected, out=np.ones(len(drawn)), where=expected > 0)
+    return {"n_overlap": overlap, "fold": fold, "p_value": p_value}

@@ -115,6 +115,9 @@ class PoissonNMF(_Nonspatial):
         Of the Gaussian.
     size_factors_ : ndarray of shape (N,)
     n_iter_ : int
+    n_refused_ : int
+        Steps of factors that were refused, since they lowered the bound, after the first rounds. At
+        the end of a fit that is normal.
     converged_ : bool
     n_features_in_ : int
 
@@ -218,6 +221,9 @@ class FactorAnalysis(_Nonspatial):
         After every round.
     size_factors_ : ndarray of shape (N,)
     n_iter_ : int
+    n_refused_ : int
+        Steps of factors that were refused, since they lowered the bound, after the first rounds. At
+        the end of a fit that is normal.
     converged_ : bool
     n_features_in_ : int
 

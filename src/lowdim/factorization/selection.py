@@ -116,7 +116,8 @@ def select_factors(
         often has a factor or two too many. "auto" is the elbow, and one standard error where there
         are fewer than three sizes or pairs of them.
     held_out : float, default=0.05
-        Share of the places held out in a split.
+        Share of the places held out in a split: of every slide, rounded up, but one place at least
+        is fitted.
     n_splits : int, default=3
     held_out_size_factors : {"own", "one"}, default="own"
         A row held out has the size factor of its own total over the mean (or median) total of the

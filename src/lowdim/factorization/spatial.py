@@ -100,10 +100,17 @@ class SpatialFactorization(SpatialFactors):
     length_scales_ : ndarray of shape (T, 1) or (T, D)
         Of the spatial factors, in the units of the coordinates.
     nuggets_ : ndarray of shape (T,)
+    jitter_ : float
+        The largest share of the variance that was added to the diagonal of a covariance, so that
+        rounding did not make it indefinite: 1e-6 with inducing points, else 0. Beyond 1e-6, a
+        RuntimeWarning tells of it.
     samples_ : ndarray
         Names of the slides.
     size_factors_ : ndarray of shape (N,)
     n_iter_ : int
+    n_refused_ : int
+        Steps of factors that were refused, since they lowered the bound, after the first rounds. At
+        the end of a fit that is normal.
     converged_ : bool
     n_features_in_ : int
 

@@ -60,7 +60,12 @@ class Kernel:
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Covariances between points, (n, D) and (m, D)."""
-        distances = torch.cdist(first / self.length_scale, second / self.length_scale)
+        # Products would round squared distances, and give a point a distance from itself.
+        distances = torch.cdist(
+            first / self.length_scale,
+            second / self.length_scale,
+            compute_mode="donot_use_mm_for_euclid_dist",
+        )
         return self.amplitude**2 * KERNELS[self.name](distances)
 
     def spectral_density(self, frequencies: Tensor) -> Tensor:

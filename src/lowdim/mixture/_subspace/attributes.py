@@ -196,5 +196,5 @@ def write_model(model: SubspaceMixture, path: str | Path) -> None:
 def read_model(model: M, path: str | Path) -> M:
     """Fill a fresh estimator from a file."""
     header, arrays = _storage.read(path, expected=type(model).__name__)
-    model.set_params(**header["params"])
+    model.set_params(**_storage.params_of(header))
     return restore_state(model, {**header["fitted"], **arrays})
