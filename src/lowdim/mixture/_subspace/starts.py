@@ -53,12 +53,11 @@ def first_parameters(
     if shares is None:
         assert arguments.labels is not None
         shares = (arguments.labels == np.arange(len(arguments.dims))[:, None]).astype(float).T
-    dims = np.array([arguments.dims])
     if starter.exact:
-        free = starter.blank(dims)
+        free = starter.blank(np.array([arguments.dims]))
     else:
-        labels = shares[index].argmax(1)
-        free = starter.from_labels(labels, torch.from_numpy(dims).to(data.device))
+        requested = torch.tensor([arguments.dims], device=data.device)
+        free = starter.from_labels(shares[index].argmax(1), requested)
     return from_responsibilities(family, data, shares, free)
 
 
