@@ -229,6 +229,7 @@ def test_factors_are_selected_from_either_form() -> None:
     [np.zeros((40, 6)), np.tile(np.arange(6.0), (40, 1)), np.tile(np.eye(8), (30, 1))],
     ids=["none", "rows alike", "one a row"],
 )
+@pytest.mark.filterwarnings("ignore:Every step of the factors was refused")
 def test_logarithms_may_have_rows_of_equal_sums(y: np.ndarray) -> None:
     dense, stored = (
         [_of_logarithms(Rates(counts, torch.ones(len(y)).double()), 3) for _ in range(2)]
