@@ -277,7 +277,13 @@ def _add_grid(commands: Any) -> ArgumentParser:
         metavar="X",
         help="share of the places held out, at random (default: 0.05)",
     )
-    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
+    command.add_argument(
+        "--random-state",
+        type=natural_number,
+        default=0,
+        metavar="SEED",
+        help="of the rows held out, and of fits that name none (default: 0)",
+    )
     return _runs(command, "grid")
 
 

@@ -106,7 +106,6 @@ def find_selection(adata: AnnData, key: str) -> SelectionRecord:
 
 def _find(adata: AnnData, name: str, marks: tuple[str, ...], command: str) -> Mapping[str, Any]:
     """An entry of `uns` that has one of the marks."""
-
     if not hasattr(adata, "uns"):
         raise TypeError(f"adata is a {type(adata).__name__}, not an AnnData.")
     record = adata.uns.get(name)
@@ -114,13 +113,10 @@ def _find(adata: AnnData, name: str, marks: tuple[str, ...], command: str) -> Ma
         return record
     present = [k for k, v in adata.uns.items() if _has_any(v, marks)]
     others = [k for k, v in adata.uns.items() if _has_any(v, _FITS) and k not in present]
+    hint = f" Fits of other tools are there, name one with key=: {sorted(others)}."
     raise ValueError(
         f"adata.uns has no {name!r} from lowdim (it has {sorted(present)}); run {command} first."
-        + (
-            f" Fits of other tools are there, name one with key=: {sorted(others)}."
-            if others
-            else ""
-        )
+        + (hint if others else "")
     )
 
 
