@@ -1,7 +1,8 @@
 """All eigenvalues of symmetric matrices of moderate order, compiled.
 
-Reduction to tridiagonal form and implicit QL steps (Golub and Van Loan, Matrix Computations, section
-8.3). Without eigenvectors this takes half the time of a call of LAPACK at orders of ten to fifty.
+Reduction to tridiagonal form and implicit QL steps (Golub and Van Loan, Matrix Computations,
+section 8.3). Without eigenvectors this takes half the time of a call of LAPACK at orders of ten to
+fifty.
 Import on first use only: numba is slow to load.
 """
 

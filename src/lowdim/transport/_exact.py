@@ -2,8 +2,8 @@
 
 The basis is a spanning tree over rows, columns and a root, kept strongly feasible, so that no step
 can cycle (Ahuja, Magnanti and Orlin 1993, Network Flows, chapter 11). When costs change, the last
-tree is still feasible, and a plan is mended in few steps. Import on first use only: numba is slow to
-load.
+tree is still feasible, and a plan is mended in few steps. Import on first use only: numba is slow
+to load.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _leave(tree, v):
 
 @compiled_exact
 def _pivot(tree, row, column, reduced):
-    """Bring the arc from a row to a column into the tree, and take out the one that blocks first."""
+    """Bring the arc from a row to a column into the tree in place of the one that blocks first."""
     join, a, b = -1, row, column
     while a != b:
         if tree.depth[a] >= tree.depth[b]:

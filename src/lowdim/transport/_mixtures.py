@@ -35,7 +35,7 @@ def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
         1 or 2.
     out : (n,)
     """
-    K, d = weights.shape[1], means.shape[2]
+    d = means.shape[2]
     product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
     for p in range(len(pairs)):
         i, j = pairs[p]
@@ -45,9 +45,9 @@ def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
         for a in range(n):
             for b in range(m):
                 apart, bound = 0.0, 0.0
-                for l in range(d):
-                    apart += (means[i, a, l] - means[j, b, l]) ** 2
-                    bound += (roots[i, a, l] - roots[j, b, l]) ** 2
+                for axis in range(d):
+                    apart += (means[i, a, axis] - means[j, b, axis]) ** 2
+                    bound += (roots[i, a, axis] - roots[j, b, axis]) ** 2
                 between[a, b] = apart if mean_power == 2 else math.sqrt(apart)
                 cost[a, b] = between[a, b] + bound
         tree = first_tree(weights[i, :n], weights[j, :m])

@@ -82,5 +82,5 @@ def spectral_factors(covariances: np.ndarray, name: str) -> tuple[np.ndarray, np
             f"{lowest.reshape(-1)[worst]:.3g}."
         )
     roots = np.sqrt(values.clip(min=0))
-    upper = np.linalg.qr((vectors * roots[..., None, :]).swapaxes(-1, -2), mode="r")
+    _, upper = np.linalg.qr((vectors * roots[..., None, :]).swapaxes(-1, -2))
     return np.ascontiguousarray(upper.swapaxes(-1, -2)), roots

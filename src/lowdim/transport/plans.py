@@ -79,7 +79,8 @@ def entropic_plan(
             break
     else:
         warnings.warn(
-            f"The entropic plan did not converge within max_iter={max_iter}; raise it, or strength.",
+            f"The entropic plan did not converge within max_iter={max_iter}; raise it, or "
+            "strength.",
             ConvergenceWarning,
             stacklevel=2,
         )
