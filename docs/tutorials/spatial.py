@@ -138,6 +138,8 @@ print(f"bound per spot {model.lower_bound_:.1f}; of the Poisson {poisson:.1f}")
 # ## Elsewhere
 #
 # Factors have a value, with its uncertainty, at any place: at spots held out, or on a fine grid.
+# Half of the genes follow factors without a place, which cannot be predicted elsewhere: the share
+# explained is of all genes, and thus far below that of the spatial ones above.
 
 # %%
 rates = model.predict(test.obsm["spatial"])
@@ -177,7 +179,7 @@ print(ld.metrics.factor_correlations(whole.factors_, gaps.factors_).round(3))
 #
 # | model | | |
 # |---|---|---|
-# | RSF | `model="rsf"` | real-valued factors of values, such as logarithms |
+# | RSF | `model="rsf"`, `layer=` | real-valued factors of values, such as logarithms |
 # | MEFISTO-like | `model="mefisto"` | the same, with length scales that are learned |
 # | PNMF, FA | `model="pnmf"`, `"fa"` | without places |
 #

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         select_mixture,
         select_subspaces,
     )
+    from lowdim.samples import SampleGaussianMixtures
 
 __all__ = [
     "FactorAnalysis",
@@ -42,6 +43,7 @@ __all__ = [
     "KMeans",
     "NegativeBinomialMixture",
     "PoissonNMF",
+    "SampleGaussianMixtures",
     "SoftKMeans",
     "SpatialFactorization",
     "SubspaceMixture",
@@ -71,6 +73,7 @@ _HOMES = {
     "KMeans": "lowdim.cluster",
     "NegativeBinomialMixture": "lowdim.mixture",
     "PoissonNMF": "lowdim.factorization",
+    "SampleGaussianMixtures": "lowdim.samples",
     "SoftKMeans": "lowdim.cluster",
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",

@@ -61,6 +61,22 @@ def test_the_command_tells_of_the_best_fit(
     assert "3, 1 of them failed" in capsys.readouterr().out
 
 
+def test_counts_are_the_layer_by_default_and_a_failure_says_why(
+    stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configurations = tmp_path / "fits.json"
+    configurations.write_text(json.dumps({"model": "pnmf", "n_factors": 1, "n_init": 1}))
+    command = ["grid", str(stored), str(configurations), "--quiet"]
+    assert main([*command, "-o", str(tmp_path / "layer.csv")]) == 0
+    assert "error" not in capsys.readouterr().out
+    adata = ad.read_h5ad(stored)
+    del adata.layers["counts"]
+    adata.write_h5ad(stored)
+    assert main([*command, "-o", str(tmp_path / "values.csv")]) == 0
+    assert "first error" in (told := capsys.readouterr().out)
+    assert "X must hold counts" in told
+
+
 def test_a_column_may_be_the_coordinate(stored: Path, tmp_path: Path) -> None:
     adata = ad.read_h5ad(stored)
     adata.obs["time"] = np.linspace(0, 1, adata.n_obs)

@@ -25,6 +25,8 @@ from lowdim import (
 )
 from lowdim.factorization import _counts
 from lowdim.factorization._counts import Counts, DenseCounts, StoredCounts
+from lowdim.factorization._rates import Rates
+from lowdim.factorization._start import _of_logarithms
 
 
 def planted(n: int = 240, columns: int = 30) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +82,29 @@ def test_sums_are_what_they_say(
         for got, want in zip(sums(counts, sizes, F, W), expected, strict=True):
             assert got.dtype == torch.float64
             np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
+
+
+def test_single_precision_holds_sums_over_millions_of_rows() -> None:
+    n = 2**21
+    y = np.tile([[30.0, 0.0, 17.0]], (n, 1))
+    sizes = torch.ones(n)
+    mean = torch.full((n, 1), 3.7)
+    loadings = torch.ones((3, 1))
+    for counts in forms(y, torch.float32):
+        totals = counts.products(sizes[:, None])[:, 0]
+        np.testing.assert_array_equal(totals, [30 * n, 0, 17 * n])
+        rates = Rates(counts, sizes)
+        ratio = rates.scaled_loadings(loadings, mean[None], mean, None)[:, 0]
+        np.testing.assert_allclose(ratio, y[0] / 3.7, rtol=1e-6)
+        rate = np.float64(np.float32(3.7))
+        expected = n * (y[0] * np.log(rate) - rate - gammaln(y[0] + 1))
+        np.testing.assert_allclose(rates.bound(loadings, mean[None], mean, None), expected, 1e-6)
+
+
+def test_no_count_at_all() -> None:
+    for counts in forms(np.zeros((5, 3))):
+        assert counts.log_factorials().dtype == torch.float64
+        np.testing.assert_array_equal(counts.log_factorials(), np.zeros(3))
 
 
 def test_rows_of_stored_counts() -> None:
@@ -197,6 +222,28 @@ def test_factors_are_selected_from_either_form() -> None:
         select_factors(X, places, model, n_factors=[1, 2], n_splits=1) for X in (y, sp.csr_array(y))
     )
     compare(stored.table["deviance"].to_numpy(), dense.table["deviance"].to_numpy())
+
+
+@pytest.mark.parametrize(
+    "y",
+    [np.zeros((40, 6)), np.tile(np.arange(6.0), (40, 1)), np.tile(np.eye(8), (30, 1))],
+    ids=["none", "rows alike", "one a row"],
+)
+@pytest.mark.filterwarnings("ignore:Every step of the factors was refused")
+def test_logarithms_may_have_rows_of_equal_sums(y: np.ndarray) -> None:
+    dense, stored = (
+        [_of_logarithms(Rates(counts, torch.ones(len(y)).double()), 3) for _ in range(2)]
+        for counts in forms(y)
+    )
+    for one, again in zip(*stored, strict=True):
+        np.testing.assert_array_equal(one, again)
+    for (F, W, centre), (other, loadings, middle) in zip(stored, dense, strict=True):
+        np.testing.assert_allclose(centre, middle, atol=1e-12)
+        # Equal singular values leave the vectors open, but not how much they explain.
+        assert float((F @ W.T).norm()) == pytest.approx(float((other @ loadings.T).norm()))
+    model = FactorAnalysis(3, likelihood="poisson", max_iter=3)
+    with pytest.warns(ConvergenceWarning):
+        assert np.isfinite(model.fit(sp.csr_array(y)).lower_bound_)
 
 
 def test_gaps_may_be_stored() -> None:

@@ -31,6 +31,14 @@ def test_a_row_for_every_factor(factorized: ad.AnnData) -> None:
     np.testing.assert_allclose(table["relative_sd"], relative)
 
 
+def test_a_wrong_key_is_told_which_fits_there_are(factorized: ad.AnnData) -> None:
+    for ask in (ld.get.top_genes, ld.get.loadings, ld.get.components):
+        with pytest.raises(ValueError, match=rf"no 'subspaces' .* with key=: \['{KEY}'\]"):
+            ask(factorized)
+    with pytest.raises(ValueError, match=rf"\['{KEY}'\]\); run .* first\.$"):
+        ld.get.factors(factorized, "own")
+
+
 def test_shares_and_importance(factorized: ad.AnnData) -> None:
     F, W = arrays(factorized)
     rows = ld.get.factor_shares(factorized)

@@ -170,6 +170,8 @@ def test_goodness_of_fit(factorized: ad.AnnData) -> None:
     identity = counts.lines[0]
     np.testing.assert_array_equal(identity.get_xdata(), identity.get_ydata())
     assert len(genes.lines[0].get_xdata()) == 30
+    highest = genes.lines[0].get_ydata().max()
+    assert genes.get_ylim()[1] > 1.05 * highest  # a name above it stays inside
     assert len(spots(rows).get_offsets()) == 144
     assert ld.pl.goodness_of_fit(factorized, panel="genes").get_ylabel() == "mean deviance"
     with pytest.raises(ValueError, match="panel='cells'"):

@@ -12,6 +12,7 @@ from scipy.stats import binom, poisson
 
 import lowdim as ld
 from lowdim.pp._deviance import BLOCK_BYTES, column_deviances
+from lowdim.report._data import preprocessing
 
 
 def brute_force(counts: np.ndarray, model: str) -> np.ndarray:
@@ -39,6 +40,15 @@ def test_deviances_are_twice_the_likelihood_lost(awkward: ad.AnnData, model: str
         .all()
     )
     assert awkward.var["highly_deviant"].iloc[0]
+
+
+def test_settings_are_kept_for_the_report(awkward: ad.AnnData, tmp_path: Path) -> None:
+    ld.pp.deviance_selection(awkward, 2, sample_key="slide")
+    awkward.write_h5ad(tmp_path / "selected.h5ad")
+    ((name, words),) = preprocessing(ad.read_h5ad(tmp_path / "selected.h5ad"))
+    assert name == 'uns["deviance_selection"]'
+    assert "n_top: 2" in words
+    assert "sample_key: slide" in words
 
 
 @pytest.mark.parametrize("model", ["poisson", "binomial"])

@@ -72,8 +72,11 @@ def test_what_limits_conclusions_is_said(factorized: ad.AnnData, tmp_path: Path)
     record["moran"] = np.array([0.9, 0.05, 0.0])
     factorized.layers["counts"] = 5 * factorized.layers["counts"]
     factorized.varm[f"{KEY}_loadings"] *= 5
+    sizes = np.r_[0.009, 0.011, np.ones(factorized.n_obs - 2)]
+    factorized.obs[f"{KEY}_size_factor"] = sizes
     text = page_of(factorized, tmp_path).text
     assert "did not converge within" in text
+    assert "1 row with next to no counts" in text
     assert "Factor 2 carries next to nothing" in text
     assert "Factor 1 is spatial by assumption, but hardly smooth" in text
     assert "times as much around their expected values as Poisson" in text

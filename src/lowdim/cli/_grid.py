@@ -34,6 +34,9 @@ def run(arguments: Namespace) -> None:
     failed = table["error"].notna()
     facts = {"table": arguments.output, "n_fits": len(table), "n_failed": int(failed.sum())}
     rows = [("table", arguments.output), ("fits", f"{len(table)}, {failed.sum()} of them failed")]
+    if failed.any():
+        facts["first_error"] = str(table["error"][failed].iloc[0])
+        rows.append(("first error", facts["first_error"]))
     if "deviance_held_out" in table and table["deviance_held_out"].notna().any():
         best = table.loc[table["deviance_held_out"].idxmin()]
         facts["best"] = {name: best[name] for name in ("configuration", *SHOWN)}
@@ -66,7 +69,7 @@ def run_grid(
     output
         The CSV file; fits that it has already are not done again.
     layer
-        Where the counts are; by default `X`.
+        Where the counts are; by default "counts" if there is such a layer, else `X`.
     spatial_key
         Where the coordinates are, in `obsm`, or a column of `obs`.
     sample_key
@@ -95,7 +98,7 @@ def run_grid(
     adata = _h5ad.read(path)
     samples, train = samples_of(adata, sample_key), _column(adata, train_key)
     return compare_factorizations(
-        as_rows(adata, layer=layer),
+        as_rows(adata, layer=_h5ad.counts_layer(adata, layer)),
         coordinates_of(adata, spatial_key),
         configurations,
         output,

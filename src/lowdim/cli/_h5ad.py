@@ -33,6 +33,11 @@ def check_input(path: str) -> Path:
     return file
 
 
+def counts_layer(adata: AnnData, layer: str | None) -> str | None:
+    """The layer that was asked for; by default "counts" if there is one, else None for `X`."""
+    return "counts" if layer is None and "counts" in adata.layers else layer
+
+
 def read(path: str) -> AnnData:
     """Read a .h5ad file into memory."""
     from anndata import read_h5ad

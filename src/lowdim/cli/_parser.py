@@ -259,7 +259,9 @@ def _add_grid(commands: Any) -> ArgumentParser:
     command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
     command.add_argument("configurations", metavar="JSON", help="a file with the configurations")
     command.add_argument("--output", "-o", required=True, metavar="CSV", help="the table to write")
-    command.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
+    command.add_argument(
+        "--layer", metavar="KEY", help="fit this layer (default: counts if there is one, else X)"
+    )
     command.add_argument(
         "--spatial-key", default="spatial", metavar="KEY", help="of obsm (default: spatial)"
     )
@@ -275,7 +277,13 @@ def _add_grid(commands: Any) -> ArgumentParser:
         metavar="X",
         help="share of the places held out, at random (default: 0.05)",
     )
-    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
+    command.add_argument(
+        "--random-state",
+        type=natural_number,
+        default=0,
+        metavar="SEED",
+        help="of the rows held out, and of fits that name none (default: 0)",
+    )
     return _runs(command, "grid")
 
 

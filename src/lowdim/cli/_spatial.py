@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowdim.cli._fit_file import Facts, Lines, fit_file
+from lowdim.cli._h5ad import counts_layer
 from lowdim.cli._output import print_step
 from lowdim.cli._usage import UsageError
 
@@ -45,9 +46,7 @@ def _fit(adata: AnnData, *, arguments: Namespace) -> AnnData:
     """An AnnData with the factors, of the genes that were asked for."""
     from lowdim import tl
 
-    layer = arguments.layer
-    if layer is None and "counts" in adata.layers:
-        layer = "counts"
+    layer = counts_layer(adata, arguments.layer)
     if arguments.top_genes is not None:
         from lowdim.pp import deviance_selection
 

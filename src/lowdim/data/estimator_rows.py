@@ -75,3 +75,9 @@ def _check_columns(model: Any, source: RowSource) -> None:
             "The feature names should match those that were passed during fit: select the "
             "same columns in the same order."
         )
+
+
+def dense_rows(source: RowSource, index: np.ndarray) -> np.ndarray:
+    """Some rows as an array, float64."""
+    rows = source.take(index)
+    return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray(), dtype=np.float64)

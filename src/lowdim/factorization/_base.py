@@ -78,7 +78,7 @@ class Factors(BaseEstimator):
         # A fit that ran out of rounds may go on with more.
         params = {**self.get_params(), "checkpoint": None, "verbose": 0, "max_iter": None}
         checkpoint = None if path is None else Checkpoint.of(path, data, params)
-        with threads_for(values.size):
+        with threads_for(source.n_rows * source.n_cols):
             fit = fit_factors(data, settings, generator(self.random_state), checkpoint)
         self._size_rule, self.samples_ = rule, names
         self._set(fit, data.sizes)
@@ -263,7 +263,7 @@ class Factors(BaseEstimator):
                 given_scale=old.scale,
             )  # fmt: skip
         data = Data(values, sizes, places, codes)
-        with threads_for(values.size):
+        with threads_for(source.n_rows * source.n_cols):
             state = factors_of_new_rows(data, self._fit, settings, space)
         return as_numpy(state.mean.T), as_numpy(state.variance.T)
 

@@ -67,8 +67,10 @@ class Counts:
 
     def products(self, matrix: Tensor) -> Tensor:
         """``Y.T @ matrix``, (J, k)."""
-        parts = [y.T @ matrix[rows] for rows, y in self.chunks()]
-        return torch.stack(parts).double().sum(0)
+        total = matrix.new_zeros((self.shape[1], matrix.shape[1]), dtype=torch.float64)
+        for rows, y in self.chunks():
+            total += y.T @ matrix[rows]
+        return total
 
     def weighted_logs(self, sizes: Tensor, factors: Tensor, loadings: Tensor) -> Tensor:
         """``sum_i y_ij log(s_i rate_ij)``, (J,)."""
@@ -119,9 +121,6 @@ class DenseCounts(Counts):
     @property
     def mostly_zero(self) -> bool:
         return _few(self.values, self.shape)
-
-    def products(self, matrix: Tensor) -> Tensor:
-        return (self.values.T @ matrix).double()
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ class StoredCounts(Counts):
     def products(self, matrix: Tensor) -> Tensor:
         if not self._on_host:
             return super().products(matrix)
-        return torch.from_numpy(self.matrix().T @ matrix.numpy()).double()
+        return torch.from_numpy(self.matrix().T @ matrix.double().numpy())
 
     def matrix(self) -> sp.csr_array:
         """On the host, its numbers shared where they are there already, float64 or float32."""
@@ -184,8 +183,10 @@ class StoredCounts(Counts):
         return sp.csr_array(tuple(part.cpu().numpy() for part in parts), shape=self.shape)
 
     def log_factorials(self) -> Tensor:
-        logs = torch.lgamma(self.data.double() + 1)
-        return torch.bincount(self.indices, weights=logs, minlength=self.n_columns)
+        # On the host: elsewhere the order of the sums would change from run to run.
+        logs = torch.lgamma(self.data.cpu().double() + 1)
+        sums = torch.bincount(self.indices.cpu(), weights=logs, minlength=self.n_columns)
+        return sums.to(self.data.device, torch.float64)  # without counts, they are integers
 
     def weighted_logs(self, sizes: Tensor, factors: Tensor, loadings: Tensor) -> Tensor:
         if not self._on_host:

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupShuffleSplit
 
 from lowdim._validation import check_in
+from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource
 from lowdim.data.subset import SubsetRows
 from lowdim.factorization._size_factors import rule_of, size_factors_of
@@ -152,12 +153,6 @@ def fit_split(
         cpu_seconds=cpu,
         wall_seconds=wall,
     )
-
-
-def dense_rows(source: RowSource, index: np.ndarray) -> np.ndarray:
-    """Some rows as an array, float64."""
-    rows = source.take(index)
-    return np.asarray(rows if isinstance(rows, np.ndarray) else rows.toarray(), dtype=np.float64)
 
 
 def check_held_out_sizes(value: Any) -> str:

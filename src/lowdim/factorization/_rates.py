@@ -75,7 +75,7 @@ class Rates:
         """
         total = self.counts.weighted_logs(self.sizes, factors, loadings) - self.log_factorials
         if shapes is None and self.observed is None:
-            return total - loadings @ (self.sizes @ mean)
+            return total - loadings.double() @ self._exposed(mean)
         for rows, y in self.counts.chunks():
             rate = self._rate(rows, loadings, mean)
             own = -rate if shapes is None else likelihood_of(y, rate, shapes)
@@ -102,7 +102,7 @@ class Rates:
         """The ratio by which loadings grow in one multiplicative step, (J, L)."""
         above = self.counts.loading_shares(factors, loadings)
         if shapes is None and self.observed is None:
-            return above / ((self.sizes @ mean).double() + TINY)
+            return above / (self._exposed(mean) + TINY)
         below = torch.zeros_like(above)
         for rows, y in self.counts.chunks():
             below += self._exposures(rows, y, loadings, mean, shapes).T @ mean[rows]
@@ -120,6 +120,10 @@ class Rates:
             own = self._exposures(rows, y, loadings, mean, shapes)
             exposures[:, rows] = (own @ loadings).T
         return counts, exposures
+
+    def _exposed(self, mean: Tensor) -> Tensor:
+        """``sum_i s_i mean_il``, (L,); single precision would lose digits over many rows."""
+        return self.sizes.double() @ mean.double()
 
     def _known(self, rows: slice, values: Tensor) -> Tensor:
         """Zero where the count is not known."""

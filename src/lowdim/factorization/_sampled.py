@@ -9,10 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_fast
+from lowdim.factorization._counts import TINY
 from lowdim.mixture._counts.special import log
-
-#: Rates are not smaller.
-TINY = 1e-30
 
 
 @compiled_fast

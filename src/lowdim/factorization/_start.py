@@ -9,6 +9,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor
 
+from lowdim._random import generator
 from lowdim.factorization._counts import DenseCounts, StoredCounts
 from lowdim.factorization._engine import Model, swept
 from lowdim.factorization._moran import moran
@@ -114,7 +115,12 @@ def _of_stored_logarithms(
         rmatvec=lambda u: stored.T @ u.ravel() + around @ u.ravel() - columns * u.sum(),
         dtype=np.float64,
     )
-    U, S, Vt = svds(centred, n_factors, v0=np.ones(min(n, j)))
+    # Not ones: rows of equal sums are at right angles to these.
+    first = generator(0).normal(size=min(n, j))
+    if (centred @ first if n >= j else centred.T @ first).any():
+        U, S, Vt = svds(centred, n_factors, v0=first)
+    else:  # rows that are all alike
+        U, S, Vt = np.zeros((n, n_factors)), np.zeros(n_factors), np.zeros((n_factors, j))
     found = (U[:, ::-1] * np.sqrt(n), Vt[::-1].T * S[::-1] / np.sqrt(n), columns + rows.mean())
     F, W, centre = (torch.from_numpy(np.ascontiguousarray(part)).to(sizes) for part in found)
     return F, W, centre

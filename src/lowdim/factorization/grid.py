@@ -20,12 +20,12 @@ from lowdim._files import replacing
 from lowdim._progress import progress
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_source
+from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.factorization._held_out import (
     Places,
     Split,
     check_held_out_sizes,
-    dense_rows,
     fit_split,
     seeded,
     splits_by_place,

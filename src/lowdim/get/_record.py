@@ -20,6 +20,10 @@ from lowdim._keys import (
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_SUBSPACES, _MIXTURE, _FACTORS = "bases", "family", "n_spatial"
+_FITS = (_SUBSPACES, _MIXTURE, _FACTORS)
+"""Entries by which the fits of the tools are known."""
+
 
 def find_record(adata: AnnData, key: str) -> SubspaceRecord:
     """The fit in ``uns[key]``.
@@ -32,7 +36,7 @@ def find_record(adata: AnnData, key: str) -> SubspaceRecord:
         There is no such fit.
     """
     command = f"ld.tl.subspaces(adata, key_added={key!r})"
-    return cast(SubspaceRecord, _find(adata, SubspaceKeys(key).record, ("bases",), command))
+    return cast(SubspaceRecord, _find(adata, SubspaceKeys(key).record, (_SUBSPACES,), command))
 
 
 def find_mixture(adata: AnnData, key: str) -> MixtureRecord:
@@ -46,7 +50,7 @@ def find_mixture(adata: AnnData, key: str) -> MixtureRecord:
         There is no such fit.
     """
     command = f"ld.tl.mixture(adata, key_added={key!r})"
-    return cast(MixtureRecord, _find(adata, MixtureKeys(key).record, ("family",), command))
+    return cast(MixtureRecord, _find(adata, MixtureKeys(key).record, (_MIXTURE,), command))
 
 
 def find_fit(adata: AnnData, key: str) -> SubspaceRecord | MixtureRecord:
@@ -61,7 +65,7 @@ def find_fit(adata: AnnData, key: str) -> SubspaceRecord | MixtureRecord:
     """
     tool = "mixture" if key == MixtureKeys().key else "subspaces"
     command = f"ld.tl.{tool}(adata, key_added={key!r})"
-    record = _find(adata, MixtureKeys(key).record, ("bases", "family"), command)
+    record = _find(adata, MixtureKeys(key).record, (_SUBSPACES, _MIXTURE), command)
     return cast(SubspaceRecord | MixtureRecord, record)
 
 
@@ -76,14 +80,13 @@ def find_factors(adata: AnnData, key: str) -> FactorRecord:
         There is no such fit.
     """
     command = f"ld.tl.spatial_factors(adata, key_added={key!r})"
-    record = _find(adata, SpatialFactorKeys(key).record, ("n_spatial",), command)
+    record = _find(adata, SpatialFactorKeys(key).record, (_FACTORS,), command)
     return cast(FactorRecord, record)
 
 
 def has_factors(adata: AnnData, key: str) -> bool:
     """Whether ``uns[key]`` is a fit of `ld.tl.spatial_factors`."""
-    record = getattr(adata, "uns", {}).get(key)
-    return isinstance(record, Mapping) and "n_spatial" in record
+    return _has_any(getattr(adata, "uns", {}).get(key), (_FACTORS,))
 
 
 def find_selection(adata: AnnData, key: str) -> SelectionRecord:
@@ -103,19 +106,22 @@ def find_selection(adata: AnnData, key: str) -> SelectionRecord:
 
 def _find(adata: AnnData, name: str, marks: tuple[str, ...], command: str) -> Mapping[str, Any]:
     """An entry of `uns` that has one of the marks."""
-
-    def is_ours(value: Any) -> bool:
-        return isinstance(value, Mapping) and any(mark in value for mark in marks)
-
     if not hasattr(adata, "uns"):
         raise TypeError(f"adata is a {type(adata).__name__}, not an AnnData.")
     record = adata.uns.get(name)
-    if isinstance(record, Mapping) and is_ours(record):
+    if isinstance(record, Mapping) and _has_any(record, marks):
         return record
-    present = [k for k, v in adata.uns.items() if is_ours(v)]
+    present = [k for k, v in adata.uns.items() if _has_any(v, marks)]
+    others = [k for k, v in adata.uns.items() if _has_any(v, _FITS) and k not in present]
+    hint = f" Fits of other tools are there, name one with key=: {sorted(others)}."
     raise ValueError(
         f"adata.uns has no {name!r} from lowdim (it has {sorted(present)}); run {command} first."
+        + (hint if others else "")
     )
+
+
+def _has_any(value: Any, marks: tuple[str, ...]) -> bool:
+    return isinstance(value, Mapping) and any(mark in value for mark in marks)
 
 
 def component_names(record: SubspaceRecord | MixtureRecord) -> list[str]:

@@ -123,7 +123,7 @@ def _draw_genes(ax: Axes, quality: FitQuality, genes: list[str], *, counted: boo
     ax.plot(means[known], deviances[known], ".", color=PALETTE[0], markersize=4, alpha=0.7)
     if counted:
         ax.set_xscale("log")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.1 * deviances[known].max(initial=0.0) or 1.0)  # room for the highest name
     outstanding = known & (deviances > _OUTSTANDING * np.median(deviances[known]))
     _name(ax, genes, means, deviances, outstanding)
     ax.set_xlabel(f"mean {'count' if counted else 'value'} of the gene")

@@ -60,6 +60,8 @@ def deviance_selection(
         Zero for a gene without a count.
     ``var["highly_deviant"]``
         Whether the gene is one of the chosen.
+    ``uns["deviance_selection"]``
+        The settings, which a report quotes.
 
     Raises
     ------
@@ -75,6 +77,8 @@ def deviance_selection(
     target = target_of(adata, copy=copy)
     target.var["deviance"] = values
     target.var["highly_deviant"] = chosen & (values > 0)
+    settings = {"n_top": n_top, "model": model, "layer": layer, "sample_key": sample_key}
+    target.uns["deviance_selection"] = {k: v for k, v in settings.items() if v is not None}
     return target if copy else None
 
 

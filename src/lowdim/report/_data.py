@@ -26,6 +26,7 @@ GAUSSIAN_NOISE = (
 _KNOWN_STEPS = {
     "log1p": "logarithm, log(1 + x)",
     "hvg": "highly variable genes",
+    "deviance_selection": "genes of largest deviance from a constant rate",
     "pca": "principal components",
     "neighbors": "neighbour graph",
 }

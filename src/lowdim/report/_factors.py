@@ -48,6 +48,9 @@ _NEGLIGIBLE = 0.005
 _ROUGH = 0.1
 """Moran's I below which a spatial factor is hardly smooth."""
 
+_THIN = 0.01
+"""Size factor below which a row says next to nothing, as a share of the median."""
+
 _OVERDISPERSED = 2.0
 """Variance over that of the model from which another likelihood is called for."""
 
@@ -159,6 +162,13 @@ def _cautions(fit: FittedSpatialFactors, quality: FitQuality) -> list[str]:
         said.append(
             f"The fit did not converge within {len(fit.lower_bounds)} rounds. Raise max_iter, or "
             "tol if the curve of the bound is already flat."
+        )
+    thin = int((fit.size_factors < _THIN * np.median(fit.size_factors)).sum())
+    if thin:
+        said.append(
+            f"{_text.count(thin, 'row')} with next to no counts (size factors below {_THIN:.0%} of "
+            "the median): factors there come from the places around, or from nothing, and say "
+            "little. Consider fitting without."
         )
     weak = np.flatnonzero(fit.shares < _NEGLIGIBLE)
     if len(weak):

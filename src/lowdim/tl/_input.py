@@ -89,8 +89,8 @@ def warn_of_counts(source: RowSource, *, layer: str | None, use_rep: str | None)
         _logger.warning(
             "adata.%s looks like raw counts (whole numbers up to %g or more), but the model has "
             "Gaussian noise. Normalise and take logarithms first (with scanpy: "
-            "sc.pp.normalize_total, sc.pp.log1p), or name a matrix that has been, with layer= or "
-            "use_rep='X_pca'.",
+            "sc.pp.normalize_total, sc.pp.log1p), or name a matrix that has been, with layer=, or "
+            "where the tool takes one with use_rep='X_pca'.",
             "X" if layer is None else f"layers[{layer!r}]",
             values.max(),
         )

@@ -1,0 +1,113 @@
+"""Which rows belong to which sample, and how many of them a mixture needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+#: So many samples are named in an error.
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class SampleRows:
+    """Rows grouped by sample, in whatever order they come.
+
+    Attributes
+    ----------
+    names : (S,)
+        Of the samples, sorted, as strings.
+    codes : (N,)
+        Number of every row's sample.
+    """
+
+    names: np.ndarray
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, samples: Any, n_rows: int, *, name: str = "samples") -> SampleRows:
+        """From one name per row.
+
+        Raises
+        ------
+        ValueError
+            There is not one name per row, or some are missing.
+        """
+        array = np.asarray(samples, dtype=object)
+        if array.shape != (n_rows,):
+            raise ValueError(f"{name} has shape {array.shape}, expected ({n_rows},).")
+        unknown = pd.isna(array)
+        if unknown.any():
+            raise ValueError(
+                f"{name} is missing in {int(unknown.sum())} row(s), the first {unknown.argmax()}; "
+                "drop them, or name their sample."
+            )
+        names, codes = np.unique(array.astype(str), return_inverse=True)
+        return cls(names.astype(object), codes)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of every sample, (S,)."""
+        return np.bincount(self.codes, minlength=len(self.names))
+
+    def rows(self, code: int) -> np.ndarray:
+        """Indices of a sample's rows."""
+        return np.flatnonzero(self.codes == code)
+
+    def known(self, names: np.ndarray) -> np.ndarray:
+        """Every row's number among other names, (N,).
+
+        Raises
+        ------
+        ValueError
+            A sample is not among them.
+        """
+        position = {name: code for code, name in enumerate(names)}
+        strange = [name for name in self.names if name not in position]
+        if strange:
+            raise ValueError(
+                f"samples has {listed(strange)}, not fitted before; the fit has {listed(names)}."
+            )
+        return np.array([position[name] for name in self.names])[self.codes]
+
+    def labels(self, values: Any, *, name: str = "labels") -> np.ndarray:
+        """The label of every sample, (S,) strings, from one per row or a mapping from names.
+
+        Raises
+        ------
+        ValueError
+            A sample has no label, or rows of one sample have different ones.
+        """
+        if isinstance(values, dict | pd.Series) and len(values) != len(self.codes):
+            missing = [own for own in self.names if own not in values]
+            if missing:
+                raise ValueError(f"{name} has no entry for {listed(missing)}.")
+            return np.array([str(values[own]) for own in self.names], dtype=object)
+        array = np.asarray(values, dtype=object)
+        if array.shape != self.codes.shape:
+            raise ValueError(f"{name} has shape {array.shape}, expected {self.codes.shape}.")
+        if pd.isna(array).any():
+            bad = self.names[np.unique(self.codes[pd.isna(array)])]
+            raise ValueError(f"{name} is missing in rows of {listed(bad)}.")
+        pairs = pd.DataFrame({"code": self.codes, "label": array.astype(str)}).drop_duplicates()
+        several = pairs["code"][pairs["code"].duplicated()]
+        if len(several):
+            own = pairs["label"][pairs["code"] == several.iloc[0]].tolist()
+            raise ValueError(
+                f"{name} differs within {listed(self.names[np.unique(several)])}: the first has "
+                f"{listed(own)}; a sample has one label."
+            )
+        return pairs.sort_values("code")["label"].to_numpy(dtype=object)
+
+
+def listed(names: Any) -> str:
+    """The first few names, and how many more there are."""
+    names = list(names)
+    shown = ", ".join(repr(str(own)) for own in names[:NAMED])
+    return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"

@@ -1,0 +1,106 @@
+"""Optimal transport between discrete measures: exact, and with an entropic penalty."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.exceptions import ConvergenceWarning
+
+from lowdim._validation import check_interval, check_positive_int
+
+
+def transport_plan(cost: Any, supply: Any = None, demand: Any = None) -> np.ndarray:
+    """The plan of least cost, (n, m).
+
+    Parameters
+    ----------
+    cost : (n, m)
+    supply : (n,), optional
+        Mass of the rows, by default the same for all; sums are brought to one.
+    demand : (m,), optional
+        Of the columns.
+
+    Raises
+    ------
+    ValueError
+        A cost is not finite, or masses are negative or none.
+    """
+    from lowdim.transport._exact import first_tree, optimize
+
+    cost, supply, demand = _checked(cost, supply, demand)
+    rows, columns = np.flatnonzero(supply), np.flatnonzero(demand)
+    part = np.empty((len(rows), len(columns)))
+    tree = first_tree(supply[rows], demand[columns])
+    optimize(np.ascontiguousarray(cost[np.ix_(rows, columns)]), tree, part)
+    plan = np.zeros(cost.shape)
+    plan[np.ix_(rows, columns)] = part
+    return plan
+
+
+def entropic_plan(
+    cost: Any,
+    supply: Any = None,
+    demand: Any = None,
+    *,
+    strength: float = 0.05,
+    max_iter: int = 1000,
+    tol: float = 1e-9,
+) -> np.ndarray:
+    """The plan of least cost plus ``strength * mean cost * sum P (log P - 1)``, (n, m).
+
+    Sinkhorn's steps on logarithms (Peyré and Cuturi 2019, Computational Optimal Transport, section
+    4.4).
+
+    Parameters
+    ----------
+    cost, supply, demand
+        As of `transport_plan`.
+    strength : float, default=0.05
+        Of the penalty, relative to the mean of the costs.
+    max_iter : int, default=1000
+    tol : float, default=1e-9
+        Stop when no row's mass is off by more.
+    """
+    cost, supply, demand = _checked(cost, supply, demand)
+    check_interval(strength, "strength", low=0.0, closed="neither")
+    check_positive_int(max_iter, "max_iter")
+    scaled = cost / max(strength * float(cost.mean()), 1e-300)
+    with np.errstate(divide="ignore"):
+        log_rows, log_columns = np.log(supply), np.log(demand)
+    columns = np.zeros(len(demand))
+    for _ in range(max_iter):
+        rows = log_rows - logsumexp(columns - scaled, axis=1)
+        columns = log_columns - logsumexp(rows[:, None] - scaled, axis=0)
+        plan = np.exp(rows[:, None] + columns - scaled)
+        if np.abs(plan.sum(1) - supply).max() <= tol:
+            break
+    else:
+        warnings.warn(
+            f"The entropic plan did not converge within max_iter={max_iter}; raise it, or "
+            "strength.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return np.asarray(plan)
+
+
+def _checked(cost: Any, supply: Any, demand: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    cost = np.asarray(cost, dtype=np.float64)
+    if cost.ndim != 2 or not cost.size or not np.isfinite(cost).all():
+        raise ValueError(f"cost must be finite numbers, (n, m), and has shape {cost.shape}.")
+    n, m = cost.shape
+    return cost, _masses(supply, n, "supply"), _masses(demand, m, "demand")
+
+
+def _masses(values: Any, n: int, name: str) -> np.ndarray:
+    if values is None:
+        return np.full(n, 1.0 / n)
+    masses = np.asarray(values, dtype=np.float64)
+    if masses.shape != (n,):
+        raise ValueError(f"{name} has shape {masses.shape}, expected ({n},).")
+    if not (np.isfinite(masses).all() and (masses >= 0).all() and masses.sum() > 0):
+        raise ValueError(f"{name} must be finite, not negative, and not all zero.")
+    return masses / masses.sum()

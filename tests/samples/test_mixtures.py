@@ -1,0 +1,205 @@
+"""A mixture per sample: parity with single fits, order of rows, sizes, and bad input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.mixture import GaussianMixture as Peer
+
+from lowdim import SampleGaussianMixtures
+from lowdim.transport import mixture_distances
+
+
+def cohort(S: int = 6, n: int = 120, d: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of S samples of two components each, in no order; sample s lies around 20 s."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(S), n)
+    X = rng.normal(size=(S * n, d)) + 20.0 * codes[:, None]
+    X[:, 0] += 8.0 * (rng.random(S * n) < 0.4)
+    order = rng.permutation(S * n)
+    return X[order], np.array([f"p{s:02d}" for s in codes])[order]
+
+
+def test_every_sample_has_its_own_mixture_whatever_the_order_of_rows() -> None:
+    X, samples = cohort()
+    model = SampleGaussianMixtures(2, random_state=0).fit(X, samples)
+    assert model.names_.tolist() == [f"p{s:02d}" for s in range(6)]
+    centres = (model.weights_[:, :, None] * model.means_).sum(1)[:, 1]
+    np.testing.assert_allclose(centres, 20 * np.arange(6), atol=0.5)
+    again = clone(model).fit(X, samples)
+    np.testing.assert_array_equal(again.means_, model.means_)
+    order = np.argsort(samples, kind="stable")
+    sorted_ = clone(model).fit(X[order], samples[order])
+    np.testing.assert_array_equal(sorted_.means_, model.means_)
+    jobs = clone(model).set_params(n_jobs=2).fit(X, samples)
+    np.testing.assert_array_equal(jobs.covariances_, model.covariances_)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_no_sample_is_fitted_worse_than_by_a_loop_over_scikit_learn(kind: str) -> None:
+    X, samples = cohort()
+    model = SampleGaussianMixtures(2, covariance_type=kind, tol=1e-8, max_iter=500, random_state=0)
+    model.fit(X, samples)
+    for s, name in enumerate(model.names_):
+        rows = X[samples == name]
+        peer = Peer(2, covariance_type=kind, tol=1e-8, max_iter=500, random_state=0).fit(rows)
+        assert model.log_likelihoods_[s] >= peer.score(rows) - 1e-4
+        assert model.log_likelihoods_[s] == pytest.approx(
+            model.score_samples(rows, [name] * len(rows)).mean()
+        )
+
+
+def test_answers_are_those_of_the_rows_own_sample() -> None:
+    X, samples = cohort()
+    model = SampleGaussianMixtures(2, random_state=0).fit(X, samples)
+    some = np.random.default_rng(1).choice(len(X), 50, replace=False)
+    density, R = (
+        model.score_samples(X[some], samples[some]),
+        model.predict_proba(X[some], samples[some]),
+    )
+    for i, row in enumerate(some):
+        own = model.mixture(samples[row])
+        joint = np.log(own["weights"]) + [
+            multivariate_normal(m, C).logpdf(X[row])
+            for m, C in zip(own["means"], own["covariances"], strict=True)
+        ]
+        assert density[i] == pytest.approx(logsumexp(joint), abs=1e-8)
+        np.testing.assert_allclose(R[i], np.exp(joint - logsumexp(joint)), atol=1e-9)
+    np.testing.assert_array_equal(model.predict(X[some], samples[some]), R.argmax(1))
+
+
+def test_units_do_not_matter() -> None:
+    X, samples = cohort()
+    plain = SampleGaussianMixtures(2, random_state=0).fit(X, samples)
+    distances = mixture_distances(plain.mixtures())
+    for s in (1e-3, 1e3):
+        scaled = clone(plain).fit(s * X, samples)
+        np.testing.assert_allclose(scaled.means_, s * plain.means_, rtol=1e-8)
+        np.testing.assert_allclose(mixture_distances(scaled.mixtures()), s * distances, rtol=1e-7)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "heldout_nll"])
+def test_every_sample_gets_a_number_of_its_own(criterion: str) -> None:
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(size=(300, 2)), rng.normal(size=(300, 2))
+    two[:150] += 12.0
+    X, samples = np.concatenate([one, two]), np.repeat(["one", "two"], 300)
+    model = SampleGaussianMixtures([1, 2, 3], criterion=criterion, random_state=0).fit(X, samples)
+    if criterion != "aic":  # which often takes one too many
+        assert model.n_components_.tolist() == [1, 2]
+    assert (model.weights_[0, model.n_components_[0] :] == 0).all()
+    table = model.selection_
+    assert table.groupby("sample").size().tolist() == [3, 3]
+    for s, name in enumerate(model.names_):
+        own = table[table["sample"] == name].set_index("n_components")
+        assert own["score"].idxmin() == model.n_components_[s]
+        held = criterion == "heldout_nll"
+        assert (own["n_train"] == (150 if held else 300)).all()
+        assert own["validation_nll"].isna().all() != held
+    # A number found on some rows is fitted again to all, unless that is not wanted.
+    rows = X[samples == "two"]
+    whole = model.score_samples(rows, ["two"] * 300).mean()
+    half = clone(model).set_params(refit=False).fit(X, samples)
+    assert whole >= half.score_samples(rows, ["two"] * 300).mean() - 1e-9
+
+
+def test_shared_components_differ_in_weights_only() -> None:
+    rng = np.random.default_rng(0)
+    samples = np.repeat(["a", "b"], 200)
+    second = rng.random(400) < np.where(samples == "a", 0.2, 0.7)
+    X = rng.normal(size=(400, 2)) + 10.0 * second[:, None]
+    model = SampleGaussianMixtures(2, sharing="global", random_state=0).fit(X, samples)
+    np.testing.assert_array_equal(model.means_[0], model.means_[1])
+    far = int(model.means_[0, :, 0].argmax())
+    np.testing.assert_allclose(
+        model.weights_[:, far], [second[:200].mean(), second[200:].mean()], atol=1e-6
+    )
+    assert len(model.estimators_) == 1
+    distances = mixture_distances(model.mixtures())
+    moved = abs(model.weights_[0, far] - model.weights_[1, far])
+    apart = np.linalg.norm(model.means_[0, 0] - model.means_[0, 1])
+    assert distances[0, 1] == pytest.approx(np.sqrt(moved) * apart, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, s: (X, np.where(np.arange(720) == 7, "lonely", s)), r"too few have 'lonely \(1"),
+        (lambda X, s: (np.where((s == "p01")[:, None], 3.0, X), s), "Rows of 'p01' are all the"),
+        (lambda X, s: (np.where(np.arange(720)[:, None] == 3, np.nan, X), s), "NaN"),
+        (lambda X, s: (X, s[:5]), r"samples has shape \(5,\), expected \(720,\)"),
+        (
+            lambda X, s: (X, np.where(np.arange(720) == 7, None, s)),
+            r"missing in 1 row\(s\), the first 7",
+        ),
+    ],
+)
+def test_bad_data_are_named(change: Any, message: str) -> None:
+    X, samples = cohort()
+    with pytest.raises(ValueError, match=message):
+        SampleGaussianMixtures(2, random_state=0).fit(*change(X, samples))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_components": 0}, "n_components"),
+        ({"n_components": []}, "n_components is empty"),
+        ({"n_components": 500}, r"n_components=500 needs 500 rows .* and 1 more"),
+        ({"sharing": "both"}, "sharing"),
+        ({"criterion": "icl"}, "criterion"),
+        ({"covariance_type": "tied"}, "covariance_type"),
+        ({"train_size": 1.0}, "train_size"),
+        ({"refit": "full"}, "refit"),
+    ],
+)
+def test_bad_arguments_are_named(options: dict[str, Any], message: str) -> None:
+    X, samples = cohort()
+    with pytest.raises((ValueError, TypeError), match=message):
+        SampleGaussianMixtures(**{"n_components": 2, **options}).fit(X, samples)
+
+
+def test_what_was_not_fitted_is_named() -> None:
+    X, samples = cohort()
+    model = SampleGaussianMixtures(2, max_iter=1, tol=0.0, random_state=0)
+    with pytest.raises(NotFittedError):
+        model.predict(X, samples)
+    with pytest.warns(ConvergenceWarning, match="The mixture of 'p00', .* and 1 more did not conv"):
+        model.fit(X, samples)
+    with pytest.raises(ValueError, match="samples has 'p99', not fitted before"):
+        model.predict(X[:2], ["p00", "p99"])
+    with pytest.raises(ValueError, match="'p99' is not a sample"):
+        model.mixture("p99")
+
+
+def test_by_default_numbers_are_tried_as_far_as_rows_go() -> None:
+    X, samples = cohort(S=2, n=100)
+    model = SampleGaussianMixtures(random_state=0).fit(X, samples)
+    assert model.selection_["n_components"].unique().tolist() == [1, 2, 3, 4, 5, 6, 8, 10, 12]
+    assert model.n_components_.tolist() == [2, 2]
+    few = clone(model).fit(X[:70], np.repeat(["a", "b"], [40, 30]))
+    assert few.selection_["n_components"].max() == 3
+
+
+def test_components_that_have_shrunk_onto_a_row_do_not_win() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    model = SampleGaussianMixtures([1, 12], random_state=0).fit(X, ["a"] * 40)
+    table = model.selection_.set_index("n_components")
+    assert table["score"].idxmin() == 12  # likelihood without bound
+    assert table["degenerate"].tolist() == [False, True]
+    assert model.n_components_.tolist() == [1]
+
+
+def test_sparse_rows_are_read() -> None:
+    X, samples = cohort(S=2)
+    dense = SampleGaussianMixtures(2, random_state=0).fit(X, samples)
+    sparse = clone(dense).fit(sp.csr_matrix(X), samples)
+    np.testing.assert_array_equal(sparse.means_, dense.means_)
