@@ -30,6 +30,9 @@ def check_matrix(X: Any, *, name: str = "X") -> Any:
     ValueError
         `X` is not 2-D, has no rows or no columns, is complex or cannot be read as numbers.
     """
+    if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "biuf":  # all else is right
+        check_shape(X.shape, name=name)
+        return X
     from sklearn.utils import check_array
 
     if X is None:

@@ -71,6 +71,9 @@ class CentroidFamily:
     ) -> tuple[Statistics, Tensor]:
         return block_expectation(self, block, parameters, assignment, beta)
 
+    def fused_step(self, data: Rows, parameters: Centroids, assignment: str, beta: float) -> None:
+        return None
+
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: Centroids
     ) -> Statistics:
@@ -109,7 +112,7 @@ class CentroidFamily:
             means[r, empty] = places[self.empty](parameters, r, len(empty)).to(means)
         return replace(parameters, means=means)
 
-    def pack(self, parameters: Centroids, reference: Centroids | None = None) -> np.ndarray:
+    def pack(self, parameters: Centroids, reference: np.ndarray | None = None) -> np.ndarray:
         return parameters.means.flatten(1).cpu().numpy().copy()
 
     def unpack(self, vectors: np.ndarray, like: Centroids) -> Centroids:

@@ -157,10 +157,10 @@ class DenseBlock:
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         if self.values.device.type == "cpu":
-            from lowdim.data.dense import second_moments
+            from lowdim.data.dense import moments_of
 
             weights = np.ascontiguousarray(coefficients.double().numpy())
-            return torch.from_numpy(second_moments(self.host_rows, weights))
+            return torch.from_numpy(moments_of(self.host_rows, weights)[1])
         x = self.values
         out = torch.empty(
             (len(coefficients), x.shape[1], x.shape[1]), dtype=torch.float64, device=x.device

@@ -128,10 +128,10 @@ def add_along(block, rows, share, sketch, spare, numbers, out):
 
 
 @compiled_fast
-def second_moments(x, coefficients):
-    """Sum c x x' for every row of coefficients, (C, D, D), float64."""
+def moments_of(x, coefficients):
+    """Sums c x, (C, D), and c x x', (C, D, D), of every row of coefficients, float64."""
     n, n_columns = x.shape
-    sums = np.zeros(n_columns)
+    sums = np.zeros((len(coefficients), n_columns))
     out = np.zeros((len(coefficients), n_columns, n_columns))
     columns = np.empty((n_columns, CHUNK + PADDING))
     scratch = np.empty((n_columns + 2, CHUNK + PADDING))
@@ -145,14 +145,14 @@ def second_moments(x, coefficients):
         for c in range(len(coefficients)):
             share = coefficients[c, start : start + size]
             if n_columns > LOOP_COLUMNS:
-                add_products(rows, share, size, scaled, sums, out[c])
+                add_products(rows, share, size, scaled, sums[c], out[c])
             else:
-                add_moments(columns, share, size, scratch, sums, out[c])
+                add_moments(columns, share, size, scratch, sums[c], out[c])
     for c in range(len(coefficients)):
         for a in range(n_columns):
             for b in range(a):
                 out[c, b, a] = out[c, a, b]
-    return out
+    return sums, out
 
 
 @compiled_fast

@@ -110,6 +110,8 @@ def as_rows(
 
 def _matrix_rows(X: Any, feature_names: np.ndarray | None, name: str) -> RowSource:
     """The row source of one matrix, whose kind decides."""
+    if type(X) is np.ndarray:  # asked first, since what follows takes longer
+        return ArrayRows(check_matrix(X, name=name), feature_names)
     if isinstance(X, RowSource):
         return X
     if _is_a(X, "torch", "Tensor"):

@@ -87,6 +87,8 @@ class StandardizedRows:
 
     def subset(self, index: np.ndarray) -> Block:
         """The rows at ``index`` (sorted, unique) as one block."""
+        if self._keep and len(index) == self.n_rows <= self.block_rows:
+            return next(iter(self))
         return self._block(self.source.take(index), 0, index)
 
     def _make(self) -> Iterator[Block]:
@@ -181,9 +183,9 @@ def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
 def default_block_rows(source: RowSource, device: torch.device) -> int:
     """Rows per block: so many that a block's cost per call is small, in bounded memory."""
     if not source.is_sparse and device.type == "cpu":
-        return int(np.clip(2**22 // source.n_cols, 512, 2**16))
+        return min(max(2**22 // source.n_cols, 512), 2**16)
     if not source.is_sparse:
-        return int(np.clip(2**20 // source.n_cols, 512, 8192))
+        return min(max(2**20 // source.n_cols, 512), 8192)
     if source.in_memory and device.type == "cpu":
         return 16384  # such blocks are views, and nothing of their size is made dense
-    return int(np.clip(2**25 // source.n_cols, 1024, 16384))
+    return min(max(2**25 // source.n_cols, 1024), 16384)

@@ -23,14 +23,23 @@ def descending_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values.flip(-1), vectors.mT.flip(-2)
 
 
+def by_rotations(n: int, q: int) -> bool:
+    """Whether Jacobi rotations are the fastest way to the q leading eigenpairs of order n."""
+    return n <= FEW and not _leading_only(n, q)
+
+
+def _leading_only(n: int, q: int) -> bool:
+    """Whether so few eigenpairs are asked for that the others are better left out."""
+    return n >= SOME and 2 * q <= n
+
+
 def leading_eigh(matrices: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
     """The q largest eigenvalues, descending, (..., q), and eigenvectors as rows, (..., q, n).
 
     Of each symmetric matrix of a stack, on the host; nan where a matrix is not finite.
     """
     n = matrices.shape[-1]
-    part = n >= SOME and 2 * q <= n
-    if n <= FEW and not part:
+    if by_rotations(n, q):
         from lowdim.math.small import jacobi
 
         values, vectors = jacobi(matrices.reshape(-1, n, n).copy())
@@ -39,7 +48,7 @@ def leading_eigh(matrices: np.ndarray, q: int) -> tuple[np.ndarray, np.ndarray]:
     sound = np.isfinite(matrices).all((-1, -2))
     if not sound.all():
         matrices = np.where(sound[..., None, None], matrices, np.eye(n))
-    if part:
+    if _leading_only(n, q):
         values, vectors = _leading_part(matrices.reshape(-1, n, n), q)
         values = values.reshape(*matrices.shape[:-2], q)
         vectors = vectors.reshape(*matrices.shape[:-2], q, n)

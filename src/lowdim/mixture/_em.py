@@ -124,6 +124,20 @@ def expectation(
     return total, objective / data.total_weight
 
 
+def em_step(
+    family: Family[P], data: Rows, parameters: P, assignment: str, beta: float
+) -> tuple[np.ndarray, P, np.ndarray]:
+    """Mean objective of every restart, (R,), its next parameters, and what starved, (R, K)."""
+    fused = family.fused_step(data, parameters, assignment, beta)
+    if fused is not None:
+        return fused
+    statistics, value = expectation(family, data, parameters, assignment, beta)
+    objective = value.cpu().numpy()
+    statistics = without_broken(statistics, ~np.isfinite(objective))
+    updated = family.maximize(statistics, parameters, closest=assignment == "closest")
+    return objective, updated, family.starved(statistics, parameters).numpy()
+
+
 def log_likelihood(family: Family[P], data: Rows, parameters: P) -> Tensor:
     """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
     total = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
@@ -180,7 +194,7 @@ class _Loop(Generic[P]):
         self._begin_cycle()
 
     def best_objective(self) -> float:
-        return float(np.nanmax(self.objective)) if np.isfinite(self.objective).any() else np.nan
+        return float(np.fmax.reduce(self.objective))  # nan only where all are
 
     def step(self) -> None:
         """One pass: evaluate the active restarts, then update, extrapolate or retire them."""
@@ -188,29 +202,28 @@ class _Loop(Generic[P]):
         self.n_iter[self.active] += 1
         # Annealing is soft; what was asked for goes on from there.
         assignment = self.options.assignment if self.beta == 1.0 else "soft"
-        statistics, value = expectation(self.family, self.data, self.now, assignment, self.beta)
-        objective = value.cpu().numpy()
+        objective, updated, starved = em_step(
+            self.family, self.data, self.now, assignment, self.beta
+        )
         rejected = self._rejected(objective)
-        failed = ~np.isfinite(objective) & ~rejected
-        statistics = without_broken(statistics, rejected | failed)
+        failed = ~(np.isfinite(objective) | rejected)
         gain = objective - self.settled[self.active]
-        updated = self.family.maximize(statistics, self.now, closest=assignment == "closest")
-        reseeded = np.zeros(len(self.active), dtype=bool)
-        starved = self.family.starved(statistics, self.now)
-        if starved.any():
-            updated, reseeded = self._reseed(updated, starved, ~(failed | rejected))
-        del statistics  # of the size of the parameters, and not needed any more
-        self._record(objective, ~(failed | rejected | reseeded))
-        for restart in self.active[reseeded]:  # a new start, so a new trace
-            self.settled[restart] = -np.inf
-            self.traces[restart].clear()
+        accepted = ~(failed | rejected)
+        reseeded = np.zeros(len(accepted), dtype=bool)
+        if np.count_nonzero(starved):  # of few numbers, faster than any()
+            updated, reseeded = self._reseed(updated, starved, accepted)
+            accepted &= ~reseeded
+            for restart in self.active[reseeded]:  # a new start, so a new trace
+                self.settled[restart] = -np.inf
+                self.traces[restart].clear()
+        self._record(objective, accepted)
         if self.beta < 1.0:
             self._anneal(updated, gain, failed)
             return
-        done = ~rejected & ~reseeded & (np.abs(gain) < self.options.tol)
-        self._retire(done & ~failed, StopReason.CONVERGED)
+        done = accepted & (np.abs(gain) < self.options.tol)
+        self._retire(done, StopReason.CONVERGED)
         self._retire(failed, StopReason.FAILED)
-        hopeless = self._hopeless(objective, gain) & ~(done | failed | rejected | reseeded)
+        hopeless = accepted & ~done & self._hopeless(objective, gain)
         self._retire(hopeless, StopReason.OUTPACED)
         self._advance(updated, gain, rejected, reseeded, keep=~(done | failed | hopeless))
 
@@ -244,7 +257,9 @@ class _Loop(Generic[P]):
         keep: np.ndarray,
     ) -> None:
         """Choose the parameters that each remaining restart evaluates next."""
-        if self.phase == 2 and rejected.any():
+        if self.phase == 2 and rejected.all():
+            updated = self.fallback
+        elif self.phase == 2 and rejected.any():
             index = self._index(rejected)
             updated = updated.assign(index, self.fallback.select(index))
         before = self.now
@@ -279,23 +294,25 @@ class _Loop(Generic[P]):
         return torch.from_numpy(np.flatnonzero(mask)).to(self.data.device)
 
     def _record(self, objective: np.ndarray, accepted: np.ndarray) -> None:
-        for position in np.flatnonzero(accepted):
+        for position in accepted.nonzero()[0]:
             restart = self.active[position]
             self.settled[restart] = objective[position]
             if self.beta == 1.0:
                 self.objective[restart] = objective[position]
                 self.traces[restart].append(float(objective[position]))
 
-    def _reseed(self, updated: P, starved: Tensor, eligible: np.ndarray) -> tuple[P, np.ndarray]:
+    def _reseed(
+        self, updated: P, starved: np.ndarray, eligible: np.ndarray
+    ) -> tuple[P, np.ndarray]:
         """Re-seed dying components of restarts that have not had their share of it."""
-        dying = starved.any(1).cpu().numpy() & eligible
+        dying = starved.any(1) & eligible
         chance = self.reseeds[self.active] < MAX_RESEEDS
         self.starved[self.active] = dying & ~chance
         dying &= chance
         if not dying.any():
             return updated, dying
         self.reseeds[self.active[dying]] += 1
-        return self.family.reseed(updated, starved & torch.from_numpy(dying)[:, None]), dying
+        return self.family.reseed(updated, torch.from_numpy(starved & dying[:, None])), dying
 
     def _anneal(self, updated: P, gain: np.ndarray, failed: np.ndarray) -> None:
         """Raise beta once the slowest restart has settled at the present one."""
@@ -309,7 +326,7 @@ class _Loop(Generic[P]):
             self.settled[:] = -np.inf
 
     def _retire(self, mask: np.ndarray, reason: StopReason) -> None:
-        if not mask.any():
+        if not np.count_nonzero(mask):
             return
         for position in np.flatnonzero(mask):
             restart = int(self.active[position])

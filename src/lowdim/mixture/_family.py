@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block
+from lowdim.data.blocks import Block, Rows
 
 Statistics = dict[str, Tensor]
 """Additive sufficient statistics, float64, each with a leading restart axis."""
@@ -127,6 +127,12 @@ class Family(Protocol[P]):
         """
         ...
 
+    def fused_step(
+        self, data: Rows, parameters: P, assignment: str, beta: float
+    ) -> tuple[np.ndarray, P, np.ndarray] | None:
+        """What `em_step` returns, where the family has a faster way to it; else None."""
+        ...
+
     def statistics(self, block: Block, responsibilities: Tensor, parameters: P) -> Statistics:
         """Additive statistics of the block given responsibilities, (R, K, n)."""
         ...
@@ -147,8 +153,8 @@ class Family(Protocol[P]):
         """Restart the components marked in ``dead``, (R, K), at badly explained rows."""
         ...
 
-    def pack(self, parameters: P, reference: P | None = None) -> np.ndarray:
-        """Parameters as unconstrained vectors, (R, n), aligned with the reference's.
+    def pack(self, parameters: P, reference: np.ndarray | None = None) -> np.ndarray:
+        """Parameters as unconstrained vectors, (R, n), aligned with those of others.
 
         A new array, which is then written to.
         """

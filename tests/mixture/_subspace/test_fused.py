@@ -74,6 +74,15 @@ def family(block: DenseBlock, q: int) -> SubspaceFamily:
     return SubspaceFamily(starter, block.n_rows, float(block.n_rows), 1e-6)
 
 
+class Single(list[DenseBlock]):
+    """All rows in one block, as `fused_step` takes them."""
+
+    total_weight = 600.0
+
+    def __init__(self, block: DenseBlock) -> None:
+        super().__init__([block])
+
+
 def check_same(
     block: DenseBlock,
     parameters: SubspaceParameters,
@@ -101,6 +110,43 @@ def test_it_agrees_with_the_general_expectation(n: int, n_columns: int, assignme
     for far in (0.5, 20.0):  # components that share rows, and that do not
         check_same(rows_block(n, n_columns, torch.float64), hand_made(n_columns, dims, far=far),
                    assignment)  # fmt: skip
+
+
+@pytest.mark.parametrize("reassign", [True, False])
+@pytest.mark.parametrize(("assignment", "beta"), [("soft", 1.0), ("soft", 0.3), ("hard", 1.0)])
+@pytest.mark.parametrize("n_columns", [1, 2, 5, 12])
+def test_a_step_in_one_call_is_the_step_in_two(
+    n_columns: int, assignment: str, beta: float, reassign: bool
+) -> None:
+    q = n_columns if n_columns == 12 else min(3, n_columns)  # as many as rotations are best for
+    parameters = hand_made(n_columns, [[0, 1, q], [1, q, 0], [1, 1, 1]])
+    parameters.means[1, 2] = 50.0  # without rows
+    block = rows_block(700, n_columns, torch.float64, weighted=True)
+    own = replace(family(block, q), reassign=reassign)
+    objective, updated, starved = own.fused_step(Single(block), parameters, assignment, beta)
+    statistics, expected = fused_expectation(block, parameters, assignment, beta)
+    np.testing.assert_allclose(objective, expected.numpy() / 600, rtol=1e-12)
+    np.testing.assert_array_equal(starved, own.starved(statistics, parameters))
+    assert starved[1, 2]
+    other = own.maximize(statistics, parameters)
+    for name in ("weights", "means", "latent", "noise", "dims"):
+        value = getattr(other, name)
+        np.testing.assert_allclose(getattr(updated, name), value, rtol=1e-12, atol=1e-12)
+    # Axes of nearly equal variance are known by what they span only.
+    spanned = [p.bases.mT @ (p.latent[..., None] * p.bases) for p in (updated, other)]
+    np.testing.assert_allclose(*spanned, rtol=1e-12, atol=1e-12 * float(other.latent.max()))
+
+
+def test_a_step_is_not_made_in_one_call_where_it_would_be_another() -> None:
+    parameters = hand_made(3, [[0, 1, 2]])
+    block = rows_block(300, 3, torch.float64)
+    own = family(block, 2)
+    assert own.fused_step(Single(block), parameters, "soft", 1.0) is not None
+    assert own.fused_step(Single(block), parameters, "closest", 1.0) is None
+    assert (
+        replace(own, shared_noise=True).fused_step(Single(block), parameters, "soft", 1.0) is None
+    )
+    assert replace(own, n_rows=400).fused_step(Single(block), parameters, "soft", 1.0) is None
 
 
 @pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])

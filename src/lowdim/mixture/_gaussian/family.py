@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block, DenseBlock
+from lowdim.data.blocks import Block, DenseBlock, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 from lowdim.mixture._gaussian.covariance import SHAPES, Covariance
 from lowdim.mixture._gaussian.fused import fused_expectation
@@ -105,6 +105,11 @@ class GaussianFamily:
             return fused_expectation(block, parameters, assignment, beta)
         return block_expectation(self, block, parameters, assignment, beta)
 
+    def fused_step(
+        self, data: Rows, parameters: GaussianParameters, assignment: str, beta: float
+    ) -> None:
+        return None
+
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: GaussianParameters
     ) -> Statistics:
@@ -159,7 +164,7 @@ class GaussianFamily:
         return self.starter.reseed(self, parameters, dead)
 
     def pack(
-        self, parameters: GaussianParameters, reference: GaussianParameters | None = None
+        self, parameters: GaussianParameters, reference: np.ndarray | None = None
     ) -> np.ndarray:
         """Log weights, means, and covariances in the shape's own unconstrained numbers."""
         parts = [

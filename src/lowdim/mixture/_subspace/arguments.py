@@ -167,8 +167,8 @@ def _check_init(
             raise ValueError("init as responsibilities must be nonnegative with positive row sums.")
         return [], None, shares / shares.sum(1, keepdims=True)
     if start.shape == (n_rows,) and start.dtype.kind in "iu":
-        missing = set(range(k)) - set(np.unique(start).tolist())
-        if missing or start.min() < 0 or start.max() >= k:
+        valid = start.min() >= 0 and start.max() < k
+        if not valid or not np.bincount(start, minlength=k).all():
             raise ValueError(f"init as labels must use every one of 0..{k - 1} and no other.")
         return [], start, None
     raise ValueError(

@@ -9,12 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block, DenseBlock
+from lowdim.data.blocks import Block, DenseBlock, Rows
 from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
 from lowdim.mixture._subspace import density
 from lowdim.mixture._subspace.constraints import Constraints
-from lowdim.mixture._subspace.fused import fused_expectation
+from lowdim.mixture._subspace.fused import (
+    fused_expectation,
+    fused_spectrum,
+    in_one_call,
+    whole_statistics,
+)
 from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.maximize import (
     Spectrum,
@@ -24,7 +29,7 @@ from lowdim.mixture._subspace.maximize import (
     spectrum,
     with_dims,
 )
-from lowdim.mixture._subspace.parameters import TINY_WEIGHT, SubspaceParameters
+from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,27 @@ class SubspaceFamily:
             return fused_expectation(block, parameters, assignment, beta)
         return block_expectation(self, block, parameters, assignment, beta)
 
+    def fused_step(
+        self, data: Rows, parameters: SubspaceParameters, assignment: str, beta: float
+    ) -> tuple[np.ndarray, SubspaceParameters, np.ndarray] | None:
+        plain = self.constraints is None and not self.shared_noise and assignment != "closest"
+        if not plain or not in_one_call(self.n_rows, parameters):
+            return None
+        block = next(iter(data))
+        if not isinstance(block, DenseBlock) or block.n_rows < self.n_rows:
+            return None
+        objective, squares, eigen = fused_spectrum(block, parameters, assignment, beta, self.floor)
+        dims = self._dims(eigen, parameters, closest=False)
+        updated = with_dims(parameters, eigen, dims, self.total_weight)
+        starved = self._starved(eigen.counts, squares, parameters.host("dims"))
+        return objective / data.total_weight, updated, starved
+
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: SubspaceParameters
     ) -> Statistics:
         """counts, squares, sums, energy = sum r ||x||^2, second = sum r (W x) x'."""
+        if isinstance(block, DenseBlock) and parameters.on_host and parameters.sketch is None:
+            return whole_statistics(block, responsibilities)
         r, k, d = parameters.shape
         flat = responsibilities.reshape(r * k, -1)
         squares = flat.square().sum(1).view(r, k)
@@ -176,14 +198,16 @@ class SubspaceFamily:
         )
 
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
-        counts, squares = statistics["counts"].cpu().numpy(), statistics["squares"].cpu().numpy()
-        dims = parameters.host("dims")
-        n_owned = counts * (self.n_rows / self.total_weight)
-        # The effective number of rows is counts^2 / squares.
-        starved = (counts * counts < (dims + 2) * squares) | (n_owned < dims + 1)
+        counts, squares = (statistics[name].cpu().numpy() for name in ("counts", "squares"))
+        return torch.from_numpy(self._starved(counts, squares, parameters.host("dims")))
+
+    def _starved(self, counts: np.ndarray, squares: np.ndarray, dims: np.ndarray) -> np.ndarray:
+        from lowdim.mixture._subspace.mstep import too_few
+
+        starved: np.ndarray = too_few(counts, squares, dims, self.n_rows / self.total_weight)
         free = starved.shape[1] - self.n_held
         starved[:, free if free > 1 else 0 :] = False
-        return torch.from_numpy(starved)
+        return starved
 
     def collapsed(self, parameters: SubspaceParameters) -> Tensor:
         free = parameters.dims.shape[1] - self.n_held
@@ -200,56 +224,41 @@ class SubspaceFamily:
         return replace(reseeded, noise=parameters.noise, latent=latent)
 
     def pack(
-        self, parameters: SubspaceParameters, reference: SubspaceParameters | None = None
+        self, parameters: SubspaceParameters, reference: np.ndarray | None = None
     ) -> np.ndarray:
         """Log weights, means, log noise and loadings V diag(lambda - sigma^2)^(1/2)."""
-        rows = self._loadings(parameters)
-        if reference is not None and rows.any():
-            rows = procrustes_align(rows, self._loadings(reference))
-        noise = parameters.host("noise")
-        parts = (
-            np.log(np.maximum(parameters.host("weights"), TINY_WEIGHT)),
-            parameters.host("means"),
-            np.log(np.where(np.isinf(noise), 1.0, noise)),
-            rows,
-        )
-        return np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
+        from lowdim.mixture._subspace.vectors import pack
 
-    def _loadings(self, parameters: SubspaceParameters) -> np.ndarray:
-        """Loadings V diag(lambda - sigma^2)^(1/2), (R, K, largest d, D), on the host."""
-        largest = max(1, self.starter.max_dim)
-        excess = np.maximum(parameters.host("latent") - parameters.host("noise")[..., None], 0.0)
-        scale = np.sqrt(excess * parameters.inside)[..., :largest]
-        rows: np.ndarray = parameters.host("bases")[..., :largest, :] * scale[..., None]
-        return rows
+        fields = parameters.hosts("weights", "means", "noise", "bases", "latent", "dims")
+        vectors: np.ndarray = pack(*fields, self._n_loadings)
+        if reference is not None:
+            r, k, d = parameters.shape
+            start, shape = k * (2 + d), (r, k, self._n_loadings, d)
+            rows, target = (part[:, start:].reshape(shape) for part in (vectors, reference))
+            vectors[:, start:] = procrustes_align(rows, target).reshape(r, -1)
+        return vectors
+
+    @property
+    def _n_loadings(self) -> int:
+        """Loadings per component in a vector; zero beyond the dimension."""
+        return max(1, self.starter.max_dim)
 
     @np.errstate(over="ignore", invalid="ignore")  # a step too far is seen by its objective
     def unpack(self, vectors: np.ndarray, like: SubspaceParameters) -> SubspaceParameters:
+        from lowdim.mixture._subspace.vectors import unpack
+
         r, k, d = like.shape
-        q, free, device = like.bases.shape[2], k - self.n_held, like.weights.device
-        first, second = k + k * d, 2 * k + k * d
-        log_weights, means = vectors[:, :k], vectors[:, k:first]
-        log_noise, rows = vectors[:, first:second], vectors[:, second:]
-        weights = np.exp(log_weights - log_weights.max(1, keepdims=True))
-        weights /= weights.sum(1, keepdims=True)
-        noise = np.maximum(np.exp(log_noise), self.floor)
-        noise = np.where(self._learned(k)[0], noise, like.host("noise"))
-        rows = rows.reshape(r, k, -1, d)
-        n_rows = rows.shape[2]
-        squares, rotation = leading_eigh(rows @ rows.swapaxes(-1, -2), n_rows)
-        latent = np.repeat(noise[..., None], q, -1)
-        latent[..., :n_rows] = np.maximum(
-            np.maximum(squares, 0.0) + latent[..., :n_rows], self.floor
-        )
+        q, free, device = like.retained, k - self.n_held, like.device
+        before = like.host("bases")
+        means = vectors[:, k : k + k * d].reshape(r, k, d)
+        rows = vectors[:, k * (2 + d) :].reshape(r, k, -1, d)
+        eigenpairs = leading_eigh(rows @ rows.swapaxes(-1, -2), rows.shape[2])
+        given = self._learned(k)[0], *like.hosts("noise", "dims"), before, self.floor
+        weights, noise, latent, axes = unpack(vectors, *eigenpairs, *given)
         if free < k:
             latent[:, free:] = like.host("latent")[:, free:]
             if self.shared_noise:
                 latent = self._raised(torch.from_numpy(latent), torch.from_numpy(noise)).numpy()
-        # Rows that carry nothing keep their former direction.
-        before = like.host("bases")
-        inside = like.inside[..., :n_rows, None]
-        axes = np.where(inside, rotation @ rows, before[..., :n_rows, :])
-        axes = np.concatenate([axes, before[..., n_rows:, :]], 2)
 
         def unless_held(name: str, new: np.ndarray) -> np.ndarray:
             return (
@@ -260,7 +269,7 @@ class SubspaceFamily:
         if like.sketch is None:
             from lowdim.math.small import orthonormalise
 
-            orthonormalise(axes, np.ascontiguousarray(before))
+            orthonormalise(axes, before)
             bases, sketch = unless_held("bases", axes), None
         else:
             turned = torch.cat([torch.from_numpy(axes).to(device), like.sketch[..., q:, :]], -2)

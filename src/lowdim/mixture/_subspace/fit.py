@@ -240,6 +240,6 @@ def requested_order(dims: Tensor, requested: Tensor) -> list[int]:
 
 def reorder(parameters: SubspaceParameters, order: list[int]) -> SubspaceParameters:
     """Components in another order."""
-    index = torch.tensor(order, device=parameters.weights.device)
+    index = torch.tensor(order, device=parameters.device)
     changes: dict[str, Any] = {name: value[:, index] for name, value in parameters._tensors()}
     return replace(parameters, **changes)

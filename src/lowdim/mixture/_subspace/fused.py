@@ -11,7 +11,9 @@ from torch import Tensor
 
 from lowdim._threads import in_threads, row_parts
 from lowdim.data.blocks import DenseBlock
+from lowdim.math.linalg import by_rotations
 from lowdim.mixture._family import Statistics
+from lowdim.mixture._subspace.maximize import Spectrum
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Rows times components (times columns, where there are many) that are worth a thread.
@@ -28,14 +30,59 @@ def fused_expectation(
     return kernel(block, parameters, assignment, beta)
 
 
+def in_one_call(n_rows: int, parameters: SubspaceParameters) -> bool:
+    """Whether there is so little to do that an EM step is best made by one compiled function."""
+    r, k, d = parameters.shape
+    few = parameters.sketch is None and by_rotations(d, parameters.retained)
+    return few and parameters.on_host and n_rows * r * k < 2 * THREAD_WORK
+
+
+def fused_spectrum(
+    block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float, floor: float
+) -> tuple[np.ndarray, np.ndarray, Spectrum]:
+    """Summed objective (R,), squares (R, K) as in the statistics, and what the M-step needs."""
+    from lowdim.mixture._subspace.step import step
+
+    fields = parameters.hosts("weights", "means", "bases", "latent", "noise", "dims")
+    rows, n_columns = (
+        (block.host_rows, block.host_outside, block.host_weights),
+        parameters.n_columns,
+    )
+    objective, counts, squares, (means, values, vectors, tables) = step(
+        *rows, *fields, n_columns, assignment == "soft", beta, floor
+    )
+    residual, noise, cost = tables
+    eigen = Spectrum(counts, values, means, vectors, residual, noise, cost, n_columns)
+    return objective, squares, eigen
+
+
+def whole_statistics(block: DenseBlock, responsibilities: Tensor) -> Statistics:
+    """Statistics of given responsibilities, (R, K, n), with the second moments themselves."""
+    from lowdim.data.dense import moments_of
+
+    r, k, n = responsibilities.shape
+    shares = np.ascontiguousarray(responsibilities.numpy()).reshape(r * k, n)
+    sums, second = moments_of(block.host_rows, shares)
+    statistics = {
+        "counts": shares.sum(1),
+        "squares": np.square(shares).sum(1),
+        "sums": sums,
+        "energy": shares @ block.squared_norms.numpy(),
+        "second": second,
+    }
+    return {
+        name: torch.from_numpy(value.reshape(r, k, *value.shape[1:]))
+        for name, value in statistics.items()
+    }
+
+
 def _whole(
     block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float
 ) -> tuple[Statistics, Tensor]:
     """Few columns: with the second moments themselves."""
     from lowdim.mixture._subspace.estep import accumulate
 
-    fields = ("means", "bases", "dims")
-    means, bases, dims = (np.ascontiguousarray(parameters.host(name)) for name in fields)
+    means, bases, dims = parameters.hosts("means", "bases", "dims")
     terms = (means, bases, dims, *_score_terms(parameters, assignment), assignment == "soft", beta)
     rows, outside, weights = block.host_rows, block.host_outside, block.host_weights
     work = block.n_rows * means.shape[0] * means.shape[1] // THREAD_WORK

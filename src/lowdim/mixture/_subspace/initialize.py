@@ -113,7 +113,7 @@ class Starter:
             seed = int(worst[self.rng.integers(n_worst)])
             sets.append(self._neighbours(seed, self._few()))
         means, values, vectors, trace = self._local_components(sets)
-        device = parameters.weights.device
+        device = parameters.device
         index = tuple(torch.tensor(axis, device=device) for axis in zip(*where, strict=True))
         dims = parameters.dims[index][:, None]
         fresh = self._assemble(dims, means, values, vectors, trace)
@@ -138,18 +138,17 @@ class Starter:
             sets.append(own)
         return self._assemble(dims, *self._local_components(sets))
 
-    def blank(self, dims: Tensor) -> SubspaceParameters:
+    def blank(self, dims: np.ndarray) -> SubspaceParameters:
         """Parameters of the right shapes, for an M-step that needs nothing else of them."""
         (r, k), d, q = dims.shape, self.n_columns, self.retained
-        zeros = torch.zeros((r, k, q, d), dtype=torch.float64, device=dims.device)
-        ones = torch.ones((r, k, q), dtype=torch.float64, device=dims.device)
-        return SubspaceParameters(
-            ones[..., 0],
-            zeros[..., 0, :],
-            zeros,
-            ones,
-            ones[..., 0],
-            dims=dims.clone(),
+        return SubspaceParameters.from_arrays(
+            self.sample.squared_norms.device,
+            weights=np.ones((r, k)),
+            means=np.zeros((r, k, d)),
+            bases=np.zeros((r, k, q, d)),
+            latent=np.ones((r, k, q)),
+            noise=np.ones((r, k)),
+            dims=dims,
             n_outside=self.n_outside,
         )
 
@@ -288,7 +287,7 @@ class Starter:
 
 def sample_index(data: StandardizedRows, rng: np.random.Generator) -> np.ndarray:
     """Sorted indices of the rows that starts are made from."""
-    size = min(data.n_rows, int(np.clip(2**25 // data.n_columns, 500, 4000)))
+    size = min(data.n_rows, max(500, min(2**25 // data.n_columns, 4000)))
     weight = data.sample_weight
     if weight is None:
         if size == data.n_rows:

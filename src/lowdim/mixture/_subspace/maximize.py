@@ -10,7 +10,6 @@ W (Rayleigh-Ritz) contains the current axes, so the likelihood still cannot fall
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from lowdim._threads import in_threads
-from lowdim.math.linalg import leading_eigh, leading_pairs, orthonormal_rows
+from lowdim.math.linalg import by_rotations, leading_eigh, leading_pairs, orthonormal_rows
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
@@ -37,34 +36,14 @@ class Spectrum:
     """
 
     counts: np.ndarray  # (R, K)
-    trace: np.ndarray  # (R, K)
     values: np.ndarray  # (R, K, q), descending, at least the floor
     means: np.ndarray | Tensor  # (R, K, D)
     vectors: np.ndarray | Tensor  # (R, K, q, D)
-    sketch: Tensor | None  # (R, K, w, D): for the next M-step
-    floor: float
+    residual: np.ndarray  # (R, K, q + 1): variance outside the leading d axes for d = 0, ..., q
+    noise: np.ndarray  # (R, K, q + 1): sigma^2 for these d; at d = D the smallest eigenvalue
+    cost: np.ndarray  # (R, K, q + 1): minus the maximal expected log-likelihood, up to a constant
     n_columns: int  # D, and columns outside those of the means
-
-    @cached_property
-    def _tables(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        from lowdim.mixture._subspace.mstep import noise_and_cost
-
-        return noise_and_cost(self.counts, self.trace, self.values, self.n_columns, self.floor)
-
-    @property
-    def residual(self) -> np.ndarray:
-        """Variance outside the leading d axes for d = 0, ..., q, (R, K, q + 1)."""
-        return self._tables[0]
-
-    @property
-    def noise(self) -> np.ndarray:
-        """sigma^2 for d = 0, ..., q, (R, K, q + 1); at d = D the smallest eigenvalue."""
-        return self._tables[1]
-
-    @property
-    def cost(self) -> np.ndarray:
-        """Minus the maximal expected log-likelihood, up to a constant, for d = 0..q."""
-        return self._tables[2]
+    sketch: Tensor | None = None  # (R, K, w, D): for the next M-step
 
     def residual_at(self, dims: np.ndarray) -> np.ndarray:
         """Variance outside the leading axes for given dimensions, (R, K)."""
@@ -85,31 +64,29 @@ def spectrum(statistics: Statistics, parameters: SubspaceParameters, floor: floa
     """Eigenpairs from second moments (no sketch) or by Rayleigh-Ritz within the sketch."""
     if parameters.sketch is None:
         return _whole_spectrum(statistics, parameters, floor)
-    return _sketched_spectrum(statistics, parameters.sketch, parameters.latent.shape[-1], floor)
+    return _sketched_spectrum(statistics, parameters.sketch, parameters.retained, floor)
 
 
 def _whole_spectrum(
     statistics: Statistics, parameters: SubspaceParameters, floor: float
 ) -> Spectrum:
     """The q leading eigenpairs of S, on the host."""
-    from lowdim.mixture._subspace.mstep import covariances
+    from lowdim.mixture._subspace import mstep
 
     counts, *moments = (
         np.ascontiguousarray(statistics[name].cpu().numpy())
         for name in ("counts", "sums", "energy", "second")
     )
-    means, trace, covariance = covariances(counts, *moments)
-    values, vectors = leading_eigh(covariance, parameters.latent.shape[-1])
-    return Spectrum(
-        counts=counts,
-        trace=trace,
-        values=np.maximum(values, floor),
-        means=means,
-        vectors=vectors,
-        sketch=None,
-        floor=floor,
-        n_columns=parameters.n_columns,
-    )
+    q, n_columns = parameters.retained, parameters.n_columns
+    if by_rotations(parameters.shape[2], q):
+        means, values, vectors, tables = mstep.spectrum(counts, *moments, q, n_columns, floor)
+    else:
+        means, trace, covariance = mstep.covariances(counts, *moments)
+        values, vectors = leading_eigh(covariance, q)
+        values = np.maximum(values, floor)
+        tables = mstep.noise_and_cost(counts, trace, values, n_columns, floor)
+    residual, noise, cost = tables
+    return Spectrum(counts, values, means, vectors, residual, noise, cost, n_columns)
 
 
 def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: float) -> Spectrum:
@@ -117,6 +94,8 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
 
     The next sketch holds the axes and the residuals of ``S V'``: where S says to look next.
     """
+    from lowdim.mixture._subspace.mstep import noise_and_cost
+
     r, k, width, d = sketch.shape
     counts = statistics["counts"]
     n = counts.clamp(min=1e-300)[..., None]
@@ -133,16 +112,11 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
         turned,
     )
     turned = turned.view(sketch.shape)
-    return Spectrum(
-        counts=np.ascontiguousarray(counts.cpu().numpy()),
-        trace=np.ascontiguousarray(trace.cpu().numpy()),
-        values=values.clamp_(min=floor).view(r, k, q).cpu().numpy(),
-        means=means,
-        vectors=turned[..., :q, :],
-        sketch=turned,
-        floor=floor,
-        n_columns=d,
-    )
+    host = (counts, trace, values.clamp_(min=floor).view(r, k, q))
+    numbers = [np.ascontiguousarray(part.cpu().numpy()) for part in host]
+    residual, noise, cost = noise_and_cost(*numbers, d, floor)
+    vectors = turned[..., :q, :]
+    return Spectrum(numbers[0], numbers[2], means, vectors, residual, noise, cost, d, sketch=turned)
 
 
 def _host_ritz(
@@ -211,7 +185,7 @@ def with_dims(
     table = spectrum.noise.reshape(dims.size, -1)
     noise = table[np.arange(dims.size), dims.ravel()].reshape(dims.shape)
     return SubspaceParameters.from_arrays(
-        parameters.weights.device,
+        parameters.device,
         weights=spectrum.counts / total_weight,
         means=spectrum.means,
         bases=spectrum.vectors,

@@ -96,7 +96,7 @@ def closest_pairs(
 
 
 def _take(parameters: SubspaceParameters, order: list[int]) -> SubspaceParameters:
-    index = torch.tensor(order, device=parameters.weights.device)
+    index = torch.tensor(order, device=parameters.device)
     changes: dict[str, Any] = {name: value[:, index] for name, value in parameters._tensors()}
     return replace(parameters, **changes)
 

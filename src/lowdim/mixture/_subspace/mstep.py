@@ -11,6 +11,35 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled
+from lowdim.math.small import jacobi
+
+
+@compiled
+def spectrum(counts, sums, energy, second, q, n_columns, floor):
+    """The whole of the M-step but for the choice of dimensions, where `jacobi` is best.
+
+    Returns
+    -------
+    means : (R, K, D)
+    values, vectors : (R, K, q), (R, K, q, D)
+        Leading eigenpairs of every component's covariance, values at least the floor.
+    residual, noise, cost : (R, K, q + 1)
+        See `noise_and_cost`.
+    """
+    means, trace, covariance = covariances(counts, sums, energy, second)
+    n_restarts, n_components, d = sums.shape
+    every, axes = jacobi(covariance.reshape(n_restarts * n_components, d, d))
+    values = np.empty((n_restarts, n_components, q))
+    vectors = np.empty((n_restarts, n_components, q, d))
+    for r in range(n_restarts):
+        for k in range(n_components):
+            c = r * n_components + k
+            for j in range(q):
+                value = every[c, j]
+                values[r, k, j] = floor if value < floor else value  # nan stays nan
+                for a in range(d):
+                    vectors[r, k, j, a] = axes[c, j, a]
+    return means, values, vectors, noise_and_cost(counts, trace, values, n_columns, floor)
 
 
 @compiled
@@ -71,6 +100,20 @@ def noise_and_cost(counts, trace, values, n_columns, floor):
                 squares = d + (residual[r, k, d] / noise[r, k, d] if left > 0 else 0.0)
                 cost[r, k, d] = counts[r, k] * (log_det + squares) / 2
     return residual, noise, cost
+
+
+@compiled
+def too_few(counts, squares, dims, rows_per_weight):
+    """Whether a component owns too few rows for its dimension, (R, K).
+
+    The effective number of rows is counts^2 / squares.
+    """
+    out = np.empty(counts.shape, np.bool_)
+    for r in range(counts.shape[0]):
+        for k in range(counts.shape[1]):
+            n, d = counts[r, k], dims[r, k]
+            out[r, k] = n * n < (d + 2) * squares[r, k] or n * rows_per_weight < d + 1
+    return out
 
 
 @compiled

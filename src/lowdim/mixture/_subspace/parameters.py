@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -63,33 +64,58 @@ class SubspaceParameters(Parameters):
         n_outside: int = 0,
         **values: np.ndarray | Tensor,
     ) -> SubspaceParameters:
-        """Parameters from tensors, and from arrays on the host, which `host` then gives back."""
-        tensors = {
-            name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        """Parameters from tensors, and from arrays on the host, which `host` then gives back.
+
+        On the host the arrays become tensors when first asked for: passes over few rows, which
+        never ask, would spend much of their time on it.
+        """
+        arrays = {
+            name: np.ascontiguousarray(value)
             for name, value in values.items()
+            if isinstance(value, np.ndarray)
         }
+        tensors = {name: value for name, value in values.items() if name not in arrays}
+        given = {"log_volume": log_volume, "sketch": sketch, "n_outside": n_outside}
+        made = cls.__new__(cls)  # frozen, and not all of it there yet: no call of __init__
+        made.__dict__.update(given, **tensors, _arrays=arrays, device=device)
         if device.type != "cpu":
-            tensors = {name: value.to(device) for name, value in tensors.items()}
-        made = cls(**tensors, log_volume=log_volume, sketch=sketch, n_outside=n_outside)
-        made._arrays.update((n, v) for n, v in values.items() if isinstance(v, np.ndarray))
+            made.__dict__.update((name, getattr(made, name).to(device)) for name in values)
         return made
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A field of which there is only an array so far."""
+            array = self.__dict__.get("_arrays", {}).get(name)
+            if array is None:
+                raise AttributeError(name, name=name, obj=self)
+            value = self.__dict__[name] = torch.from_numpy(array)
+            return value
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """R, K, D."""
-        r, k, d = self.means.shape
+        r, k, d = self._either("means").shape
         return r, k, d
+
+    @property
+    def n_restarts(self) -> int:
+        return len(self._either("weights"))
+
+    @property
+    def retained(self) -> int:
+        """q: directions kept per component."""
+        return int(self._either("latent").shape[-1])
 
     @property
     def n_columns(self) -> int:
         """Columns of the rows that the densities are over."""
-        return self.means.shape[-1] + self.n_outside
+        return int(self._either("means").shape[-1]) + self.n_outside
 
     @cached_property
     def in_subspace(self) -> Tensor:
         """Which retained directions belong to the subspace, (R, K, q), bool."""
-        q = self.latent.shape[-1]
-        return torch.arange(q, device=self.latent.device) < self.dims[..., None]
+        return torch.arange(self.retained, device=self.latent.device) < self.dims[..., None]
 
     @cached_property
     def axes(self) -> Tensor:
@@ -118,9 +144,18 @@ class SubspaceParameters(Parameters):
         return torch.from_numpy(self.score_terms[2][self.inside]).to(self.weights.device)
 
     @cached_property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.weights.device
+
+    @property
     def on_host(self) -> bool:
         """Whether the parameters live in the processor's memory."""
-        return self.weights.device.type == "cpu"
+        return self.device.type == "cpu"
+
+    def _either(self, name: str) -> Tensor | np.ndarray:
+        """A field as a tensor if there is one already, else as an array."""
+        return self.__dict__[name] if name in self.__dict__ else self._arrays[name]
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -132,16 +167,20 @@ class SubspaceParameters(Parameters):
         return {}
 
     def host(self, name: str) -> np.ndarray:
-        """A field as an array on the host."""
+        """A field as a contiguous array on the host."""
         if name not in self._arrays:
             value: Tensor = getattr(self, name)
-            self._arrays[name] = value.numpy() if self.on_host else value.cpu().numpy()
+            self._arrays[name] = np.ascontiguousarray(value.cpu().numpy())
         return self._arrays[name]
+
+    def hosts(self, *names: str) -> list[np.ndarray]:
+        """Fields as `host` has them."""
+        return [self.host(name) for name in names]
 
     @cached_property
     def inside(self) -> np.ndarray:
         """`in_subspace` on the host."""
-        return np.arange(self.latent.shape[-1]) < self.host("dims")[..., None]
+        return np.arange(self.retained) < self.host("dims")[..., None]
 
     @cached_property
     def score_terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -151,9 +190,7 @@ class SubspaceParameters(Parameters):
         """
         from lowdim.mixture._subspace.shares import score_terms
 
-        weights, latent, noise, dims = (
-            np.ascontiguousarray(self.host(name)) for name in ("weights", "latent", "noise", "dims")
-        )
+        weights, latent, noise, dims = self.hosts("weights", "latent", "noise", "dims")
         constant, precision, gain = score_terms(weights, latent, noise, dims, self.n_columns)
         if self.log_volume is not None:
             uniform = np.isinf(self.host("noise"))

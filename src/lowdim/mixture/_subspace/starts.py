@@ -45,19 +45,20 @@ def first_parameters(
     ``index`` says which rows the starter's sample holds.
     """
     starter = family.starter
-    requested = torch.tensor(arguments.dims, device=data.device)
     if arguments.strategies:
+        requested = torch.tensor(arguments.dims, device=data.device)
         dims = requested.expand(len(arguments.strategies), -1).clone()
         return family.with_held(starter.start(arguments.strategies, dims))
     shares = arguments.responsibilities
     if shares is None:
         assert arguments.labels is not None
-        shares = np.eye(len(arguments.dims))[arguments.labels]
+        shares = (arguments.labels == np.arange(len(arguments.dims))[:, None]).astype(float).T
     if starter.exact:
-        free = starter.blank(requested[None])
+        free = starter.blank(np.array([arguments.dims]))
     else:
-        free = starter.from_labels(shares[index].argmax(1), requested[None])
-    return from_responsibilities(replace(family, reassign=False), data, shares, free)
+        requested = torch.tensor([arguments.dims], device=data.device)
+        free = starter.from_labels(shares[index].argmax(1), requested)
+    return from_responsibilities(family, data, shares, free)
 
 
 def from_responsibilities(
@@ -67,7 +68,7 @@ def from_responsibilities(
     free: SubspaceParameters,
 ) -> SubspaceParameters:
     """The M-step of given responsibilities, (N, K); `free` is where a sketch looks for axes."""
-    learned = replace(family, constraints=None)
+    learned = replace(family, constraints=None, reassign=False)
     total: Statistics | None = None
     for block in data:
         own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T)[None]
