@@ -20,6 +20,7 @@ from lowdim import HybridSpatialFactorization, SpatialFactorization
 from lowdim.factorization import _choice
 from lowdim.factorization._hilbert import HilbertProcess
 from lowdim.factorization._inducing import InducingProcess
+from lowdim.factorization._places import Places, grid_points
 
 SIDE = 14
 
@@ -186,6 +187,28 @@ def test_fewer_inducing_points_come_close() -> None:
     given.fit(counts, p["places"])
     assert given.lower_bound_ > whole.lower_bound_ - 2
     assert matched(whole.factors_, few.factors_).min() > 0.97
+    grid = SpatialFactorization(2, inducing="grid", **settings).fit(counts, p["places"])
+    assert whole.lower_bound_ - 0.5 < grid.lower_bound_ < whole.lower_bound_ + 1e-3
+
+
+@pytest.mark.parametrize("n_axes", [1, 2, 3])
+def test_a_grid_is_regular_and_stays_near_the_places(n_axes: int) -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(size=(4000, n_axes)) * [4.0, 2.0, 1.0][:n_axes]
+    ring = points[np.abs(points[:, 0] - 2.0) > 1.5]  # a hole in the middle
+    grid = grid_points(Places.of(points), 600)
+    assert len(grid) == pytest.approx(600, rel=0.1)
+    for axis in grid.T:
+        steps = np.diff(np.unique(axis.round(9)))
+        assert np.ptp(steps) < 1e-6
+    holed = grid_points(Places.of(ring), 600)
+    assert len(holed) < 0.7 * len(grid)
+    away = np.linalg.norm(holed[:, None] - Places.of(ring).points, axis=2).min(1)
+    assert away.max() < 2 * Places.of(ring).spacing(600)
+    one = grid_points(Places.of(np.ones((5, n_axes))), 600)
+    np.testing.assert_array_equal(one, np.zeros((1, n_axes)))
+    with pytest.raises(ValueError, match="would have 4096 cells over these 12 coordinates"):
+        grid_points(Places.of(rng.uniform(size=(50, 12))), 600)
 
 
 @pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial"])
@@ -289,7 +312,10 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         ({"length_scale": [1.0, 2.0, 3.0]}, r"length_scale has shape \(3,\)"),
         ({"amplitude": 0.0}, "amplitude"),
         ({"inducing": 0}, "inducing"),
-        ({"inducing": "some"}, "inducing"),
+        (
+            {"inducing": "some"},
+            "inducing='some' is not a choice; pass one of 'auto', 'all', 'grid'",
+        ),
         ({"inducing": np.zeros((5, 3))}, "inducing has shape"),
         ({"inducing": np.zeros((0, 2))}, "inducing holds no points"),
         ({"size_factors": "total"}, "size_factors"),

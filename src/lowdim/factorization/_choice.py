@@ -12,7 +12,7 @@ from lowdim._validation import check_in
 from lowdim.factorization._exact import ExactProcess
 from lowdim.factorization._hilbert import MOST_AXES, HilbertProcess
 from lowdim.factorization._inducing import InducingProcess
-from lowdim.factorization._places import Places, inducing_points
+from lowdim.factorization._places import Places, grid_points, inducing_points
 from lowdim.factorization._processes import Process
 from lowdim.kernels import Kernel
 
@@ -31,16 +31,18 @@ def basis_of(wanted: Any, places: Places, rng: np.random.Generator) -> Basis:
     Raises
     ------
     TypeError, ValueError
-        `wanted` is none of "auto", "all", "hilbert", a number, or points.
+        `wanted` is none of "auto", "all", "grid", "hilbert", a number, or points.
     """
     if isinstance(wanted, str):
-        wanted = check_in(wanted, "inducing", ("auto", "all", "hilbert"))
+        wanted = check_in(wanted, "inducing", ("auto", "all", "grid", "hilbert"))
         few_axes = places.points.shape[1] <= MOST_AXES
         if wanted == "hilbert" and not few_axes:
             raise ValueError(
                 f"inducing='hilbert' is for up to {MOST_AXES} coordinates, not "
                 f"{places.points.shape[1]}; pass a number of inducing points."
             )
+        if wanted == "grid":
+            return grid_points(places, INDUCING)
         if wanted == "auto" and places.n_unique > MOST_EXACT:
             wanted = "hilbert" if few_axes else INDUCING
         elif wanted != "hilbert":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from lowdim._validation import check_positive_int
 
@@ -111,6 +112,32 @@ def inducing_points(wanted: Any, places: Places, rng: np.random.Generator) -> np
     if not len(wanted):
         raise ValueError("inducing holds no points; pass at least one, their number, or 'auto'.")
     return places.moved(check_coordinates(wanted, len(wanted), n_axes, name="inducing"))
+
+
+def grid_points(places: Places, count: int) -> np.ndarray:
+    """Centres (M, D) of cells of a regular grid of about so many, where places are near.
+
+    Raises
+    ------
+    ValueError
+        Coordinates have too many axes, or too unequal ones, for a grid of this size.
+    """
+    extent = np.ptp(places.points, axis=0)
+    spacing = places.spacing(count)
+    numbers = np.rint(extent / spacing).clip(min=1).astype(int)
+    if numbers.prod() > 2 * count:
+        raise ValueError(
+            f"inducing='grid' would have {numbers.prod()} cells over these {len(extent)} "
+            f"coordinates, far more than {count}; pass a number of points."
+        )
+    cells = extent / numbers
+    axes = [
+        low + cell * (np.arange(number) + 0.5)
+        for low, cell, number in zip(places.points.min(0), cells, numbers, strict=True)
+    ]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(extent))
+    far, _ = cKDTree(places.points).query(grid)
+    return np.asarray(grid[far <= 0.5 * np.linalg.norm(cells) + 1e-9])
 
 
 def _centroids(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -44,8 +44,9 @@ class SpatialFactorization(SpatialFactors):
         Standard deviation of a factor, or of its logarithm where it is nonnegative.
     nugget : float, default=1e-3
         Variance of what differs between rows at the same place.
-    inducing : "auto", "all", "hilbert", int or array-like of shape (M, D), default="auto"
-        Places through which a process is known: all; or so many centroids of k-means; or these.
+    inducing : "auto", "all", "grid", "hilbert", int or array-like of shape (M, D), default="auto"
+        Places through which a process is known: all; those of a regular grid with 600 points that
+        have rows near; so many centroids of k-means; or these.
         With "hilbert" it is a sum of up to 1,024 sines over a box instead, for any number of rows
         and up to three coordinates. "auto" is all of up to 2,500 places, and "hilbert" beyond.
     size_factors : "mean", "median", "median_ratio", array-like of shape (N,) or None, default=None
