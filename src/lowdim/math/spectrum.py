@@ -1,9 +1,7 @@
 """All eigenvalues of symmetric matrices of moderate order, compiled.
 
 Reduction to tridiagonal form and implicit QL steps (Golub and Van Loan, Matrix Computations,
-section 8.3). Without eigenvectors this takes half the time of a call of LAPACK at orders of ten to
-fifty.
-Import on first use only: numba is slow to load.
+section 8.3). Import on first use only: numba is slow to load.
 """
 
 from __future__ import annotations
