@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         select_mixture,
         select_subspaces,
     )
-    from lowdim.samples import SampleGaussianMixtures
+    from lowdim.samples import SampleDataset, SampleGaussianMixtures
 
 __all__ = [
     "FactorAnalysis",
@@ -43,6 +43,7 @@ __all__ = [
     "KMeans",
     "NegativeBinomialMixture",
     "PoissonNMF",
+    "SampleDataset",
     "SampleGaussianMixtures",
     "SoftKMeans",
     "SpatialFactorization",
@@ -73,6 +74,7 @@ _HOMES = {
     "KMeans": "lowdim.cluster",
     "NegativeBinomialMixture": "lowdim.mixture",
     "PoissonNMF": "lowdim.factorization",
+    "SampleDataset": "lowdim.samples",
     "SampleGaussianMixtures": "lowdim.samples",
     "SoftKMeans": "lowdim.cluster",
     "SpatialFactorization": "lowdim.factorization",

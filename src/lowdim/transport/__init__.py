@@ -1,10 +1,12 @@
 """Optimal transport between Gaussians, their mixtures, and discrete measures."""
 
+from lowdim.transport.clouds import Clouds
 from lowdim.transport.gaussians import bures_squared, gaussian_wasserstein
 from lowdim.transport.mixtures import Mixtures, mixture_distances
 from lowdim.transport.plans import entropic_plan, transport_plan
 
 __all__ = [
+    "Clouds",
     "Mixtures",
     "bures_squared",
     "entropic_plan",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -85,6 +86,16 @@ class Mixtures:
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    def take(self, samples: Any) -> Mixtures:
+        """Some samples, in the order given."""
+        return Mixtures(self.weights[samples], self.means[samples], self.covariances[samples])
+
+    def mapped(self, W: np.ndarray) -> Mixtures:
+        """The mixtures of ``W x``, for a map W, (r, d)."""
+        W = np.asarray(W, dtype=np.float64)
+        spread = W @ self.covariances if self.full else W * self.covariances[..., None, :]
+        return Mixtures(self.weights, self.means @ W.T, spread @ W.T)
 
 
 def mixture_distances(
