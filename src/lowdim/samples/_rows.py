@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lowdim._validation import check_source
+from lowdim.data.sources import RowSource
+
 #: So many samples are named in an error.
 NAMED = 5
+#: Values that are looked at together.
+BLOCK_VALUES = 2**22
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,22 @@ class SampleRows:
         """Indices of a sample's rows."""
         return np.flatnonzero(self.codes == code)
 
+    def check(self, source: RowSource) -> None:
+        """`check_source`, with the samples of the rows that cannot be used.
+
+        Raises
+        ------
+        ValueError
+            Rows have NaN or infinity.
+        """
+        try:
+            check_source(source)
+        except ValueError as error:
+            bad = self.names[np.unique(self.codes[~_finite(source)])]
+            if not len(bad):
+                raise
+            raise ValueError(f"{error} They are of {listed(bad)}.") from None
+
     def known(self, names: np.ndarray) -> np.ndarray:
         """Every row's number among other names, (N,).
 
@@ -104,6 +125,16 @@ class SampleRows:
                 f"{listed(own)}; a sample has one label."
             )
         return pairs.sort_values("code")["label"].to_numpy(dtype=object)
+
+
+def _finite(source: RowSource) -> np.ndarray:
+    """Rows without NaN and infinity, (N,)."""
+    step = max(1, BLOCK_VALUES // source.n_cols)
+    parts = []
+    for start in range(0, source.n_rows, step):
+        rows = source.rows(start, min(start + step, source.n_rows))
+        parts.append(np.isfinite(np.asarray(rows.sum(1)).ravel()))
+    return np.concatenate(parts)
 
 
 def listed(names: Any) -> str:
