@@ -129,6 +129,7 @@ class SampleAnswers:
     @property
     def _shared(self) -> GaussianMixture:
         """The mixture of all rows."""
+        assert self.shared_weights_ is not None
         return gaussian_mixture(
             self.shared_weights_, self.means_[0], self.covariances_[0], self.device
         )

@@ -34,13 +34,15 @@ class SampleRows:
 
     @classmethod
     def of(cls, samples: Any, n_rows: int, *, name: str = "samples") -> SampleRows:
-        """From one name per row.
+        """From one name per row, or as they are.
 
         Raises
         ------
         ValueError
             There is not one name per row, or some are missing.
         """
+        if isinstance(samples, cls) and len(samples.codes) == n_rows:
+            return samples
         array = np.asarray(samples, dtype=object)
         if array.shape != (n_rows,):
             raise ValueError(f"{name} has shape {array.shape}, expected ({n_rows},).")
@@ -64,6 +66,12 @@ class SampleRows:
     def rows(self, code: int) -> np.ndarray:
         """Indices of a sample's rows."""
         return np.flatnonzero(self.codes == code)
+
+    def select(self, names: Any) -> tuple[SampleRows, np.ndarray]:
+        """Some samples, and the numbers of their rows among all."""
+        kept = np.isin(self.names, np.asarray(names, dtype=object))
+        rows = np.flatnonzero(kept[self.codes])
+        return SampleRows(self.names[kept], (np.cumsum(kept) - 1)[self.codes[rows]]), rows
 
     def check(self, source: RowSource) -> None:
         """`check_source`, with the samples of the rows that cannot be used.

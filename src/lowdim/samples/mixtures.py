@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
 from lowdim._saving import Saved
@@ -100,6 +101,8 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
     ((2, 2), (2, 2, 2))
     """
 
+    selection_: pd.DataFrame | None
+
     def __init__(
         self,
         n_components: Any = None,
@@ -172,15 +175,39 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
             sharing="sample_specific" if shared_weights is None else "global",
             covariance_type="full" if checked.full else "diag",
         )
-        order = np.argsort(names)
+        order = np.argsort(names.astype(str))
         parts = checked if shared_weights is None else Mixtures(weights, means, covariances)
         model.names_, model.n_features_in_ = names[order], checked.means.shape[2]
         model.weights_, model.means_ = parts.weights[order], parts.means[order]
         model.covariances_, model.shared_weights_ = parts.covariances[order], shared_weights
-        model.n_components_ = checked.sizes[order]
+        model.n_components_, model.selection_ = checked.sizes[order], None
         if shared_weights is not None:
             model.n_components_ = np.full(len(names), len(shared_weights))
         return model
+
+    def select(self, names: Any) -> Self:
+        """The mixtures of some of the samples, from their parameters."""
+        check_is_fitted(self)
+        strange = sorted(set(names) - set(self.names_))
+        if strange:
+            raise ValueError(f"names has {listed(strange)}; the fit has {listed(self.names_)}.")
+        kept = np.isin(self.names_, np.asarray(names, dtype=object))
+        model = self.from_parameters(
+            self.names_[kept],
+            self.weights_[kept],
+            self.means_[kept],
+            self.covariances_[kept],
+            shared_weights=self.shared_weights_,
+        )
+        if self.selection_ is not None:
+            own = self.selection_["sample"].isin([*model.names_, "all"])
+            model.selection_ = self.selection_[own].reset_index(drop=True)
+        return model
+
+    @property
+    def min_rows(self) -> int:
+        """Fewest rows of a sample that these settings can be fitted to; of all rows, if shared."""
+        return self._plan().least_rows
 
     def fit(self, X: Any, samples: Any) -> Self:
         """Fit every sample.
@@ -281,14 +308,13 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         self.converged_ = np.array([fits[number].model.converged_ for number in order])
         self.singular_ = np.array([len(fits[number].singular) for number in order])
         self.added_variances_ = np.array([fits[number].added for number in order])
-        self.selection_ = None
-        if fits[0].table is not None:
-            named = ["all"] if shared else groups.names
-            tables = zip(fits, named, strict=True)
-            self.selection_ = pd.concat(
-                [one.table.assign(sample=name) for one, name in tables],  # type: ignore[union-attr]
-                ignore_index=True,
-            )
+        named = ["all"] if shared else groups.names
+        tables = [
+            one.table.assign(sample=name)
+            for one, name in zip(fits, named, strict=True)
+            if one.table is not None
+        ]
+        self.selection_ = pd.concat(tables, ignore_index=True) if tables else None
 
     def _set_shared(self, source: Any, groups: SampleRows) -> None:
         """Weights of every sample, and how likely its rows are under them."""
