@@ -14,7 +14,7 @@ from lowdim.factorization import (
     SpatialFactorization,
 )
 from lowdim.mixture import GaussianMixture, NegativeBinomialMixture, SubspaceMixture
-from lowdim.samples import GroundMetric
+from lowdim.samples import GroundMetric, SampleGaussianMixtures
 
 _CLASSES: dict[str, Any] = {
     kind.__name__: kind
@@ -26,6 +26,7 @@ _CLASSES: dict[str, Any] = {
         KMeans,
         NegativeBinomialMixture,
         PoissonNMF,
+        SampleGaussianMixtures,
         SoftKMeans,
         SpatialFactorization,
         SubspaceMixture,
