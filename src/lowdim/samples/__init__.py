@@ -1,6 +1,16 @@
 """Samples as distributions: a mixture for every patient, and distances between them."""
 
+from lowdim.samples.clustering import SampleClusters, cluster_samples, clustering_agreement
 from lowdim.samples.dataset import SampleDataset
+from lowdim.samples.embedding import classical_mds, embed_samples
 from lowdim.samples.mixtures import SampleGaussianMixtures
 
-__all__ = ["SampleDataset", "SampleGaussianMixtures"]
+__all__ = [
+    "SampleClusters",
+    "SampleDataset",
+    "SampleGaussianMixtures",
+    "classical_mds",
+    "cluster_samples",
+    "clustering_agreement",
+    "embed_samples",
+]
