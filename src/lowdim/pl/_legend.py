@@ -62,3 +62,8 @@ def square_handle(color: Any, label: str) -> Line2D:
         linestyle="none",
         label=label,
     )
+
+
+def line_handle(color: Any, label: str) -> Line2D:
+    """A line, for outlines and curves."""
+    return Line2D([], [], color=color, linewidth=1.4, label=label)
