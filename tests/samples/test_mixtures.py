@@ -121,7 +121,7 @@ def test_shared_components_differ_in_weights_only() -> None:
     np.testing.assert_allclose(
         model.weights_[:, far], [second[:200].mean(), second[200:].mean()], atol=1e-6
     )
-    assert len(model.estimators_) == 1
+    np.testing.assert_allclose(model.shared_weights_, model.weights_.mean(0), atol=1e-3)
     distances = mixture_distances(model.mixtures())
     moved = abs(model.weights_[0, far] - model.weights_[1, far])
     apart = np.linalg.norm(model.means_[0, 0] - model.means_[0, 1])
@@ -185,7 +185,7 @@ def test_by_default_numbers_are_tried_as_far_as_rows_go() -> None:
     assert model.selection_["n_components"].unique().tolist() == [1, 2, 3, 4, 5, 6, 8, 10, 12]
     assert model.n_components_.tolist() == [2, 2]
     few = clone(model).fit(X[:70], np.repeat(["a", "b"], [40, 30]))
-    assert few.selection_["n_components"].max() == 3
+    assert few.selection_.groupby("sample")["n_components"].max().tolist() == [5, 3]
 
 
 def test_components_that_have_shrunk_onto_a_row_do_not_win() -> None:

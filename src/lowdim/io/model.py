@@ -14,6 +14,7 @@ from lowdim.factorization import (
     SpatialFactorization,
 )
 from lowdim.mixture import GaussianMixture, NegativeBinomialMixture, SubspaceMixture
+from lowdim.samples import SampleGaussianMixtures
 
 _CLASSES: dict[str, Any] = {
     kind.__name__: kind
@@ -24,6 +25,7 @@ _CLASSES: dict[str, Any] = {
         KMeans,
         NegativeBinomialMixture,
         PoissonNMF,
+        SampleGaussianMixtures,
         SoftKMeans,
         SpatialFactorization,
         SubspaceMixture,
