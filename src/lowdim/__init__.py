@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         select_subspaces,
     )
     from lowdim.samples import (
+        GroundMetric,
         SampleDataset,
         SampleGaussianMixtures,
         classical_mds,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FactorAnalysis",
     "GaussianMixture",
+    "GroundMetric",
     "HybridSpatialFactorization",
     "KMeans",
     "NegativeBinomialMixture",
@@ -81,6 +83,7 @@ _MODULES = frozenset({"data", "get", "kspaces", "metrics", "pl", "pp", "report",
 _HOMES = {
     "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
+    "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
     "KMeans": "lowdim.cluster",
     "NegativeBinomialMixture": "lowdim.mixture",
