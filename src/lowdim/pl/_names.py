@@ -43,18 +43,21 @@ def draw_names(
     points: Float64Array,
     names: Sequence[str],
     *,
+    others: Float64Array | None = None,
     gap: float = 5.0,
     fontsize: Any = "x-small",
 ) -> None:
     """Write the name of every point (n, 2) beside it, `gap` points away.
 
-    Where a point is surrounded, its name stands where it covers least.
+    Where a point is surrounded, its name stands where it covers least, of these points and of
+    `others`, (m, 2).
     """
     size = FontProperties(size=fontsize).get_size_in_points()
     # In points of the page, as the text is.
     places = ax.transData.transform(points) * 72.0 / ax.figure.dpi
     frame = ax.get_window_extent().get_points() * 72.0 / ax.figure.dpi
-    boxes = [(x - gap / 2, y - gap / 2, x + gap / 2, y + gap / 2) for x, y in places]
+    dots = places if others is None else ax.transData.transform(others) * 72.0 / ax.figure.dpi
+    boxes = [(x - gap / 2, y - gap / 2, x + gap / 2, y + gap / 2) for x, y in dots]
     for (x, y), name in zip(places, names, strict=True):
         width, height = _LETTER * size * len(name), 1.1 * size
         candidates = []

@@ -84,7 +84,8 @@ def sample_composition(
     order = np.concatenate([rows for _, rows in groups])
     shown = len(order) <= _MOST_NAMES if names is None else names
     width = float(np.clip(2.6 + 0.22 * places[-1], 4.5, 14.0))
-    ax = one_axes(ax, figsize=(width, 3.6))
+    letters = max(len(brief(name)) for name in table.index) if shown else 0
+    ax = one_axes(ax, figsize=(width, 3.3 + 0.07 * letters))
     low = np.zeros(len(order))
     edge = {"edgecolor": "white", "linewidth": 0.3} if len(order) <= _MOST_NAMES else {}
     for name, color in zip(table.columns, colors, strict=True):

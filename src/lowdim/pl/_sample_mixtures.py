@@ -12,16 +12,18 @@ from matplotlib.collections import LineCollection
 from lowdim._validation import check_in, check_positive_int
 from lowdim.pl._colors import INK, MISSING, PALETTE, chosen_colors, darker, plain_coloring
 from lowdim.pl._figure import several_axes
+from lowdim.pl._fitted import is_anndata
 from lowdim.pl._legend import line_handle
 from lowdim.pl._names import brief
 from lowdim.pl._points import draw_points
+from lowdim.pl._sample_input import find_gmm_key
+from lowdim.samples import SampleDataset
 from lowdim.samples._rows import listed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lowdim._typing import Float64Array, IntArray
-    from lowdim.samples import SampleDataset
 
 SD = (1.0, 2.0)
 """Outlines of a component, in standard deviations."""
@@ -67,9 +69,12 @@ class _Picture:
 
 
 def sample_mixtures(
-    dataset: SampleDataset,
+    dataset_or_adata: Any,
     axes: tuple[int, int] = (0, 1),
     *,
+    gmm_key: str | None = None,
+    sample_key: str | None = None,
+    labels: str | None = None,
     projection: Any = None,
     by: str | None = None,
     samples: Sequence[str] | None = None,
@@ -86,10 +91,13 @@ def sample_mixtures(
 
     Parameters
     ----------
-    dataset
-        Samples with their mixtures, such as `lowdim.tl.fit_gmm` returns.
+    dataset_or_adata
+        Samples with their mixtures, such as `lowdim.tl.fit_gmm` returns, or an AnnData after it.
     axes
         Two columns of the data, or with a `projection` two of its rows.
+    gmm_key, sample_key, labels
+        With an AnnData: the key of `uns` of the mixtures, if there are several, and the columns of
+        `obs` with the samples and, if they have some, their labels.
     projection
         The plane to draw in: a fitted `GroundMetric`, or a matrix (r, D) of which each row gives
         an axis; by default columns as they are.
@@ -118,11 +126,7 @@ def sample_mixtures(
     TypeError, ValueError
         An argument cannot be used, or the samples have no mixtures.
     """
-    if not hasattr(dataset, "mixtures") or not hasattr(dataset, "groups"):
-        raise TypeError(
-            f"dataset is a {type(dataset).__name__}; pass the SampleDataset that lowdim.tl.fit_gmm "
-            "returns."
-        )
+    dataset = _dataset(dataset_or_adata, gmm_key, sample_key, labels)
     picture, axis_names = _read(dataset, axes, projection, palette)
     chosen = _chosen(picture.names, samples)
     panels = _panels(picture, chosen, by)
@@ -142,6 +146,28 @@ def sample_mixtures(
         panel.tick_params(labelsize="small")
     _describe(drawn[0], picture, panels[0][1], alone=len(panels) == 1)
     return drawn[0] if len(panels) == 1 and panels[0][0] == "" else drawn
+
+
+def _dataset(
+    source: Any, gmm_key: str | None, sample_key: str | None, labels: str | None
+) -> SampleDataset:
+    """Samples with mixtures, whatever holds them."""
+    if isinstance(source, SampleDataset):
+        given = {"gmm_key": gmm_key, "sample_key": sample_key, "labels": labels}
+        for name, value in given.items():
+            if value is not None:
+                raise TypeError(f"{name}={value!r} is for an AnnData; a SampleDataset has its own.")
+        return source
+    if not is_anndata(source):
+        raise TypeError(
+            f"Expected the SampleDataset that lowdim.tl.fit_gmm returns, or an AnnData after it; "
+            f"got {type(source).__name__}."
+        )
+    if sample_key is None:
+        raise TypeError("sample_key is None; name the column of obs that has the samples.")
+    return SampleDataset.from_anndata(
+        source, sample_key=sample_key, label_key=labels, gmm_key=find_gmm_key(source, gmm_key)
+    )
 
 
 def _read(
