@@ -29,7 +29,7 @@ def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
     means : (S, K, d)
     roots : (S, K, d)
         Square roots of the eigenvalues, ascending, or of the diagonal.
-    factors : (S, K, d, d) or (0, 0, 0, 0)
+    factors : (S, K, d, d) or (S, 0, d, d)
         Lower triangular factors of the covariances; none where these are diagonal.
     mean_power : int
         1 or 2.
@@ -41,7 +41,7 @@ def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
         i, j = pairs[p]
         n, m = sizes[i], sizes[j]
         cost, between = np.empty((n, m)), np.empty((n, m))
-        plan, known = np.empty((n, m)), np.full((n, m), factors.shape[0] == 0)
+        plan, known = np.empty((n, m)), np.full((n, m), factors.shape[1] == 0)
         for a in range(n):
             for b in range(m):
                 apart, bound = 0.0, 0.0
