@@ -279,8 +279,7 @@ def test_a_step_of_few_rows_is_one_call_and_the_same(
 ) -> None:
     X, labels = blobs(400, d, 3)
     weight = np.random.default_rng(0).uniform(0, 2, 400)
-    options = {"init_params": labels, "max_iter": 1, "tol": 0.0, "reg_covar": 1e-3}
-    model = GaussianMixture(3, **options).fit(X, sample_weight=weight)
+    model = GaussianMixture(3, init_params=labels, reg_covar=1e-3)
     data = StandardizedRows(
         as_rows(X), device=torch.device("cpu"), dtype=torch.float64, sample_weight=weight
     )

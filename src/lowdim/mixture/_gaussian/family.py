@@ -112,8 +112,9 @@ class GaussianFamily:
         if self.kind != "full" or not on_host or not in_one_call(self.starter.n_rows, parameters):
             return None
         block = next(iter(data))
-        whole = isinstance(block, DenseBlock) and block.n_rows == self.starter.n_rows
-        if not whole or block.values.dtype != torch.float64:
+        if not isinstance(block, DenseBlock) or block.n_rows < self.starter.n_rows:
+            return None
+        if block.values.dtype != torch.float64:
             return None
         objective, counts, means, covariances = whole_step(
             block, parameters, assignment, beta, self.reg
