@@ -15,10 +15,7 @@ from lowdim.transport._exact import first_tree, optimize
 def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
     """Write the transport cost of every pair of mixtures, (n,).
 
-    The cost of a pair of components is ``|m_a - m_b|^mean_power + B^2(A, B)``. It is at least what
-    it would be if A and B had the same eigenvectors, which is cheap. A plan that is optimal for
-    these bounds, with the right cost where it moves mass, is optimal: so the distance of a pair of
-    covariances is found only once a plan wants it.
+    The cost of a pair of components is ``|m_a - m_b|^mean_power + B^2(A, B)``.
 
     Parameters
     ----------
@@ -29,37 +26,57 @@ def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
     means : (S, K, d)
     roots : (S, K, d)
         Square roots of the eigenvalues, ascending, or of the diagonal.
-    factors : (S, K, d, d) or (0, 0, 0, 0)
+    factors : (S, K, d, d) or (S, 0, d, d)
         Lower triangular factors of the covariances; none where these are diagonal.
     mean_power : int
         1 or 2.
     out : (n,)
     """
-    d = means.shape[2]
-    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
     for p in range(len(pairs)):
         i, j = pairs[p]
         n, m = sizes[i], sizes[j]
-        cost, between = np.empty((n, m)), np.empty((n, m))
-        plan, known = np.empty((n, m)), np.full((n, m), factors.shape[0] == 0)
+        out[p] = transport(
+            first_tree(weights[i, :n], weights[j, :m]),
+            means[i, :n],
+            means[j, :m],
+            roots[i, :n],
+            roots[j, :m],
+            factors[i, :n],
+            factors[j, :m],
+            mean_power,
+        )
+
+
+@compiled_exact
+def transport(tree, m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power):
+    """Bring the tree of a pair to its best plan, and return the cost.
+
+    The cost of two components is at least what it would be if A and B had the same eigenvectors,
+    which is cheap. A plan that is optimal for these bounds, with the right cost where it moves
+    mass, is optimal: so the distance of a pair of covariances is found only once a plan wants it.
+    """
+    n, m, d, axes = len(m_a), len(m_b), m_a.shape[1], roots_a.shape[1]
+    cost, between, plan = np.empty((n, m)), np.empty((n, m)), np.empty((n, m))
+    known = np.full((n, m), len(factors_a) == 0)
+    for a in range(n):
+        for b in range(m):
+            apart, bound = 0.0, 0.0
+            for axis in range(d):
+                apart += (m_a[a, axis] - m_b[b, axis]) ** 2
+            for axis in range(axes):
+                bound += (roots_a[a, axis] - roots_b[b, axis]) ** 2
+            between[a, b] = apart if mean_power == 2 else math.sqrt(apart)
+            cost[a, b] = between[a, b] + bound
+    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
+    while True:
+        total = optimize(cost, tree, plan)
+        risen = False
         for a in range(n):
             for b in range(m):
-                apart, bound = 0.0, 0.0
-                for axis in range(d):
-                    apart += (means[i, a, axis] - means[j, b, axis]) ** 2
-                    bound += (roots[i, a, axis] - roots[j, b, axis]) ** 2
-                between[a, b] = apart if mean_power == 2 else math.sqrt(apart)
-                cost[a, b] = between[a, b] + bound
-        tree = first_tree(weights[i, :n], weights[j, :m])
-        while True:
-            out[p] = optimize(cost, tree, plan)
-            risen = False
-            for a in range(n):
-                for b in range(m):
-                    if plan[a, b] > 0.0 and not known[a, b]:
-                        own = bures(factors[i, a], factors[j, b], product, square, values)
-                        right = max(between[a, b] + own, cost[a, b])
-                        risen = risen or right > cost[a, b]
-                        cost[a, b], known[a, b] = right, True
-            if not risen:
-                break
+                if plan[a, b] > 0.0 and not known[a, b]:
+                    own = bures(factors_a[a], factors_b[b], product, square, values)
+                    right = max(between[a, b] + own, cost[a, b])
+                    risen = risen or right > cost[a, b]
+                    cost[a, b], known[a, b] = right, True
+        if not risen:
+            return total

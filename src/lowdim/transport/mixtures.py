@@ -121,7 +121,7 @@ def mixture_distances(
     wanted = np.array(np.triu_indices(len(mixtures), 1)).T if pairs is None else np.asarray(pairs)
     wanted = np.ascontiguousarray(wanted, dtype=np.int64)
     S, K, d = mixtures.means.shape
-    factors = np.empty((0, 0, 0, 0))
+    factors = np.empty((S, 0, d, d))
     if mixtures.full and d > 1:
         factors, roots = spectral_factors(mixtures.covariances, "covariances")
     else:
