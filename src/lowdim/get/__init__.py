@@ -1,5 +1,6 @@
 """Results in an AnnData as tables and models."""
 
+from lowdim.get._component_genes import component_genes
 from lowdim.get._components import components
 from lowdim.get._factors import enrichment, factor_shares, factors, spatial_importance
 from lowdim.get._loadings import loadings, top_genes
@@ -7,6 +8,7 @@ from lowdim.get._model import model
 from lowdim.get._selection import selection
 
 __all__ = [
+    "component_genes",
     "components",
     "enrichment",
     "factor_shares",
