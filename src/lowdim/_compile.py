@@ -65,3 +65,8 @@ def compiled_exact(function: Callable[..., Any]) -> Any:
 def compiled_fast(function: Callable[..., Any]) -> Any:
     """A function whose sums may be rearranged."""
     return _compiled(function, fastmath=REARRANGED)
+
+
+def compiled_finite(function: Callable[..., Any]) -> Any:
+    """A function that sees no nan: the least or largest number is found in vectors."""
+    return _compiled(function, fastmath={"nnan", "nsz"})

@@ -11,23 +11,9 @@ import numpy as np
 
 from lowdim._compile import compiled_exact
 from lowdim.transport._bures import best_rotation, bures
-from lowdim.transport._exact import Tree, first_tree, optimize
+from lowdim.transport._exact import optimize
 from lowdim.transport._mixtures import transport
-
-
-@compiled_exact
-def kept_tree(trees, number, size):
-    """One of the trees that are kept from one map to the next."""
-    return Tree(
-        trees.parent[number, :size],
-        trees.depth[number, :size],
-        trees.upward[number, :size],
-        trees.flow[number, :size],
-        trees.potential[number, :size],
-        trees.child[number, :size],
-        trees.older[number, :size],
-        trees.younger[number, :size],
-    )
+from lowdim.transport._tree import first_tree, keep, kept
 
 
 @compiled_exact
@@ -38,15 +24,7 @@ def plant(pairs, numbers, offsets, weights, trees):
         first = first_tree(
             weights[offsets[i] : offsets[i + 1]], weights[offsets[j] : offsets[j + 1]]
         )
-        own = kept_tree(trees, numbers[p], len(first.parent))
-        own.parent[:] = first.parent
-        own.depth[:] = first.depth
-        own.upward[:] = first.upward
-        own.flow[:] = first.flow
-        own.potential[:] = first.potential
-        own.child[:] = first.child
-        own.older[:] = first.older
-        own.younger[:] = first.younger
+        keep(first, trees, numbers[p])
 
 
 @compiled_exact
@@ -81,7 +59,7 @@ def shared_costs(pairs, numbers, offsets, weights, rows, costs, trees, out):
         for k in range(n):
             for l in range(m):  # noqa: E741
                 cost[k, l] = costs[rows[a + k], rows[b + l]]
-        out[p] = optimize(cost, kept_tree(trees, numbers[p], n + m + 1), plan)
+        out[p] = optimize(cost, kept(trees, numbers[p], n + m + 1), plan)
 
 
 @compiled_exact
@@ -92,7 +70,7 @@ def own_costs(pairs, numbers, offsets, means, roots, factors, mean_power, trees,
         i, j = pairs[p]
         a, b, c, d = offsets[i], offsets[i + 1], offsets[j], offsets[j + 1]
         out[p] = transport(
-            kept_tree(trees, numbers[p], b - a + d - c + 1),
+            kept(trees, numbers[p], b - a + d - c + 1),
             means[a:b],
             means[c:d],
             roots[a:b],

@@ -71,16 +71,15 @@ class MapTransport:
     """
 
     def __init__(self, support: Support, *, cost: str, diagonal: bool) -> None:
-        from lowdim.transport._exact import first_tree
+        from lowdim.transport._tree import room_for_trees
 
         self.support, self.diagonal = support, diagonal
         self.mean_power, self.power = COSTS[cost]
         S, size = len(support), 2 * int(support.sizes.max()) + 1
-        fields = first_tree(np.ones(1), np.ones(1))
-        pair_bytes = size * sum(field.itemsize for field in fields)
+        pair_bytes = sum(field.nbytes for field in room_for_trees(1, size))
         self._n_kept = S * (S - 1) // 2 if S * (S - 1) // 2 * pair_bytes <= KEPT_BYTES else 0
-        self._shape = size, [field.dtype for field in fields]
-        self._trees = self._space(self._n_kept)
+        self._nodes = size
+        self._trees = room_for_trees(self._n_kept, size)
         self._planted = np.zeros(self._n_kept, dtype=bool)
 
     def distances(self, W: np.ndarray, pairs: np.ndarray) -> Transported:
@@ -108,15 +107,10 @@ class MapTransport:
         in_threads(solve, _parts(len(pairs)))
         return Transported(self, at, pairs, numbers, trees, found.clip(min=0) ** self.power)
 
-    def _space(self, n_pairs: int) -> Any:
-        from lowdim.transport._exact import Tree
-
-        size, dtypes = self._shape
-        return Tree(*(np.empty((n_pairs, size), dtype) for dtype in dtypes))
-
     def _trees_of(self, pairs: np.ndarray) -> tuple[Any, np.ndarray]:
         """Where the trees of pairs are, and their numbers there."""
         from lowdim.samples._map_costs import plant
+        from lowdim.transport._tree import room_for_trees
 
         trees, new = self._trees, pairs
         if self._n_kept:
@@ -126,7 +120,7 @@ class MapTransport:
             new, places = pairs[fresh], numbers[fresh]
             self._planted[places] = True
         else:
-            trees, numbers = self._space(len(pairs)), np.arange(len(pairs))
+            trees, numbers = room_for_trees(len(pairs), self._nodes), np.arange(len(pairs))
             places = numbers
         plant(new, places, self.support.offsets, self.support.weights, trees)
         return trees, numbers

@@ -186,7 +186,29 @@ def _dot(rows, i, j):
 def bures_matrix(first, second, out):
     """Write the distances of all pairs, (Ka, Kb), of factors, (Ka, n, n) and (Kb, n, n)."""
     n = first.shape[1]
+    if n == 2:
+        _matrix_of_two(first, second, out)
+        return
     product, square, values = np.empty((n, n)), np.empty((n, n)), np.empty(n)
     for a in range(len(first)):
         for b in range(len(second)):
             out[a, b] = bures(first[a], second[b], product, square, values)
+
+
+@compiled_fast
+def _matrix_of_two(first, second, out):
+    """The same in two dimensions, where the sum of the singular values has a closed form."""
+    product, rotation = np.empty((2, 2)), np.empty((2, 2))
+    for i in range(len(first)):
+        p, q, r = first[i, 0, 0], first[i, 1, 0], first[i, 1, 1]
+        own = p * p + q * q + r * r
+        for j in range(len(second)):
+            x, y, z = second[j, 0, 0], second[j, 1, 0], second[j, 1, 1]
+            a, b, c, d = p * x + q * y, q * z, r * y, r * z
+            turn, flip = (a + d) ** 2 + (b - c) ** 2, (a - d) ** 2 + (b + c) ** 2
+            traces = own + x * x + y * y + z * z
+            out[i, j] = traces - 2.0 * math.sqrt(max(turn, flip))
+            if out[i, j] <= CLOSE * traces:
+                _product(first[i], second[j], product)
+                _polar_of_two(product, rotation)
+                out[i, j] = _moved(first[i], second[j], rotation)

@@ -7,8 +7,11 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled_exact
-from lowdim.transport._bures import bures
+from lowdim.transport._bures import bures, bures_matrix
 from lowdim.transport._exact import first_tree, optimize
+
+#: Covariances of so few dimensions are as quickly compared as bounded.
+CHEAP = 2
 
 
 @compiled_exact
@@ -57,7 +60,8 @@ def transport(tree, m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power
     """
     n, m, d, axes = len(m_a), len(m_b), m_a.shape[1], roots_a.shape[1]
     cost, between, plan = np.empty((n, m)), np.empty((n, m)), np.empty((n, m))
-    known = np.full((n, m), len(factors_a) == 0)
+    known = np.full((n, m), len(factors_a) == 0 or d <= CHEAP)
+    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
     for a in range(n):
         for b in range(m):
             apart, bound = 0.0, 0.0
@@ -67,7 +71,16 @@ def transport(tree, m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power
                 bound += (roots_a[a, axis] - roots_b[b, axis]) ** 2
             between[a, b] = apart if mean_power == 2 else math.sqrt(apart)
             cost[a, b] = between[a, b] + bound
-    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
+    if len(factors_a) > 0 and d <= CHEAP:
+        bures_matrix(factors_a, factors_b, cost)
+        cost += between
+    for v in range(n + m):  # what moved mass before is likely to do so again
+        other = tree.parent[v]
+        if other < n + m:
+            a, b = (v, other - n) if v < n else (other, v - n)
+            if not known[a, b]:
+                own = bures(factors_a[a], factors_b[b], product, square, values)
+                cost[a, b], known[a, b] = max(between[a, b] + own, cost[a, b]), True
     while True:
         total = optimize(cost, tree, plan)
         risen = False

@@ -28,13 +28,15 @@ def transport_plan(cost: Any, supply: Any = None, demand: Any = None) -> np.ndar
     ValueError
         A cost is not finite, or masses are negative or none.
     """
-    from lowdim.transport._exact import first_tree, optimize
+    from lowdim.transport._exact import near_tree, optimize
 
     cost, supply, demand = _checked(cost, supply, demand)
     rows, columns = np.flatnonzero(supply), np.flatnonzero(demand)
-    part = np.empty((len(rows), len(columns)))
-    tree = first_tree(supply[rows], demand[columns])
-    optimize(np.ascontiguousarray(cost[np.ix_(rows, columns)]), tree, part)
+    part, own = (
+        np.empty((len(rows), len(columns))),
+        np.ascontiguousarray(cost[np.ix_(rows, columns)]),
+    )
+    optimize(own, near_tree(own, supply[rows], demand[columns]), part)
     plan = np.zeros(cost.shape)
     plan[np.ix_(rows, columns)] = part
     return plan
