@@ -87,7 +87,9 @@ def sample_composition(
     letters = max(len(brief(name)) for name in table.index) if shown else 0
     ax = one_axes(ax, figsize=(width, 3.3 + 0.07 * letters))
     low = np.zeros(len(order))
-    edge = {"edgecolor": "white", "linewidth": 0.3} if len(order) <= _MOST_NAMES else {}
+    edge: dict[str, Any] = (
+        {"edgecolor": "white", "linewidth": 0.3} if len(order) <= _MOST_NAMES else {}
+    )
     for name, color in zip(table.columns, colors, strict=True):
         heights = table[name].to_numpy()[order]
         ax.bar(places, heights, 0.9 if edge else 1.0, bottom=low, color=color, **edge)

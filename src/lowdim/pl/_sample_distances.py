@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from lowdim._validation import check_in, check_positive_int
 from lowdim.pl._colors import INK, PALETTE
-from lowdim.pl._figure import check_axes, one_axes
+from lowdim.pl._figure import check_axes
 from lowdim.pl._legend import square_handle
 from lowdim.pl._names import brief
 from lowdim.pl._sample_input import color_samples, read_labels, read_samples
@@ -162,17 +162,19 @@ class _Page:
         across, up = width - left - right - legend, height - low
         return cls(width, height, left, low, max(across, 0.2 * width), max(up, 0.2 * height), right)
 
-    def box(self, left: float, low: float, width: float, height: float) -> tuple[float, ...]:
+    def box(
+        self, left: float, low: float, width: float, height: float
+    ) -> tuple[float, float, float, float]:
         """Inches as shares of the Axes."""
         return left / self.width, low / self.height, width / self.width, height / self.height
 
 
 def _make_axes(page: _Page) -> Axes:
     """The Axes of a figure that is all picture."""
-    ax = one_axes(None, figsize=(page.width, page.height))
-    ax.figure.set_layout_engine("none")
-    ax.set_position((0.0, 0.0, 1.0, 1.0))
-    return ax
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(page.width, page.height))
+    return figure.add_axes((0.0, 0.0, 1.0, 1.0))
 
 
 def _draw_heat(

@@ -85,6 +85,17 @@ def find_gmm_key(adata: Any, gmm_key: str | None) -> str:
     return str(gmm_key)
 
 
+def sound_fits(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `SampleGaussianMixtures.selection_` that could be chosen.
+
+    Those with a component that shrank onto few rows could not, unless all of their sample have one.
+    """
+    if "degenerate" not in table:
+        return table
+    degenerate = table["degenerate"].astype(bool)
+    return table[~degenerate | degenerate.groupby(table["sample"]).transform("all")]
+
+
 def color_samples(labels: pd.Series | None, n: int, cmap: Any, palette: Any) -> Coloring:
     """The colour of every sample by its label, or grey without any."""
     if labels is None:

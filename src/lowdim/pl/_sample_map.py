@@ -137,7 +137,7 @@ def _draw(ax: Axes, points: Float64Array, coloring: Coloring, groups: IntArray |
     for code in np.unique(codes):
         own = codes == code
         ax.scatter(
-            *points[own].T, c=coloring.rgb[own], s=area, marker=MARKERS[code % len(MARKERS)],
+            points[own, 0], points[own, 1], c=coloring.rgb[own], s=area, marker=MARKERS[code % len(MARKERS)],
             edgecolors="white", linewidths=0.5, zorder=3,
         )  # fmt: skip
 
