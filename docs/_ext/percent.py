@@ -2,8 +2,8 @@
 
 A script in percent format is a row of cells. ``# %% [markdown]`` begins text, in comments; ``# %%``
 begins code. What a cell prints and the figures it leaves open follow it on the page. An exception
-stops the build. A line ``# data: NAME`` before the first cell says that the script reads this file in
-the folder LOWDIM_DATASETS; where it is not there, the page shows the code alone, and says so.
+stops the build. A line ``# data: NAME`` before the first cell says that the script reads this file
+in the folder LOWDIM_DATASETS; where it is not there, the page shows the code alone, and says so.
 """
 
 from __future__ import annotations
