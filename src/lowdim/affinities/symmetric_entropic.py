@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.sparse.linalg import LinearOperator, cg
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim._validation import check_interval, check_positive_int
@@ -13,8 +13,13 @@ from lowdim.affinities._dense import DenseAffinity, check_squares, joint
 from lowdim.affinities._graph import Graph
 from lowdim.affinities.entropic import calibrated
 
-#: Steps of L-BFGS that are remembered.
-MEMORY = 20
+#: Logarithms of weights are at most this: far from the solution, they might overflow.
+LARGEST = 300.0
+#: Newton's equations are solved to this, by so many steps of conjugate gradients at most, with so
+#: much added to their diagonal.
+FORCING, CG_STEPS, RIDGE = 1e-2, 300, 1e-8
+#: Bandwidths of zero are this, in units of the mean cost; a step takes one to this share at least.
+FLOOR, SHRINK = 1e-6, 0.1
 
 
 class SymmetricEntropicAffinity(DenseAffinity):
@@ -30,13 +35,11 @@ class SymmetricEntropicAffinity(DenseAffinity):
     perplexity : float, default=30.0
     tol : float, default=1e-4
         Sums of rows and their entropies may be off by so much.
-    max_iter : int, default=1000
-        Of L-BFGS.
+    max_iter : int, default=200
+        Steps of Newton's method, at most.
     """
 
-    def __init__(
-        self, perplexity: float = 30.0, *, tol: float = 1e-4, max_iter: int = 1000
-    ) -> None:
+    def __init__(self, perplexity: float = 30.0, *, tol: float = 1e-4, max_iter: int = 200) -> None:
         self.perplexity = perplexity
         self.tol = tol
         self.max_iter = max_iter
@@ -57,26 +60,7 @@ class SymmetricEntropicAffinity(DenseAffinity):
         start = _start(cost, perplexity)
         np.fill_diagonal(cost, np.inf)
         dual = _Dual(cost, float(np.log(perplexity)) + 1.0)
-        # Variables are steps from the start in units of its bandwidths, so that all count alike.
-        unit = np.concatenate([start[:n], start[:n]])
-        bounds = [(-1.0 + 1e-6, None)] * n + [(None, None)] * n
-        found = minimize(
-            lambda x: dual(start + unit * x, unit),
-            np.zeros(2 * n),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={
-                "maxiter": self.max_iter,
-                "maxfun": 2 * self.max_iter,
-                "maxcor": MEMORY,
-                "gtol": 0.0,
-                "ftol": 0.0,
-            },
-            callback=lambda x: dual.stop(start + unit * x, self.tol),
-        )
-        x = start + unit * found.x
-        off = dual.off(x)
+        x, off = _maximum(dual, start, self.tol, self.max_iter)
         if off > self.tol:
             warnings.warn(
                 f"SymmetricEntropicAffinity did not converge: a row's sum or entropy is still off "
@@ -88,44 +72,102 @@ class SymmetricEntropicAffinity(DenseAffinity):
 
 
 class _Dual:
-    """The dual function, with its sign turned, of ``x = (e, m)``."""
+    """The dual function of ``x = (e, m)``."""
 
     def __init__(self, cost: np.ndarray, target: float) -> None:
         self.cost, self.target, self.n = cost, target, len(cost)
-        self._last: tuple[np.ndarray, tuple[np.ndarray, float]] | None = None
 
     def weights(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """P, its logarithm, and the sums of e."""
+        """P, its logarithm (zero where P is), and the sums of e."""
         e, m = x[: self.n], x[self.n :]
         both = e[:, None] + e
-        logs = np.minimum((m[:, None] + m - 2 * self.cost) / both, 300.0)
-        return np.exp(logs), logs, both
+        logs = np.minimum((m[:, None] + m - 2 * self.cost) / both, LARGEST)
+        weights = np.exp(logs)
+        return weights, np.where(weights > 0, logs, 0.0), both
 
-    def gradients(self, x: np.ndarray) -> tuple[np.ndarray, float]:
-        """Of the dual: missing entropy and missing sum of each row; and its value."""
-        if self._last is not None and np.array_equal(self._last[0], x):
-            return self._last[1]
-        p, logs, both = self.weights(x)
-        sums = p.sum(1)
-        entropy = sums - np.einsum("ij,ij->i", p, np.where(p > 0, logs, 0.0))
-        value = float(x[: self.n].sum() * self.target + x[self.n :].sum() - 0.5 * (both * p).sum())
-        found = np.concatenate([self.target - entropy, 1.0 - sums]), value
-        self._last = x.copy(), found
-        return found
+    def value(self, x: np.ndarray) -> float:
+        """What is to be as large as possible."""
+        weights, _, both = self.weights(x)
+        e, m = x[: self.n], x[self.n :]
+        return float(e.sum() * self.target + m.sum() - 0.5 * (both * weights).sum())
 
-    def __call__(self, x: np.ndarray, unit: np.ndarray) -> tuple[float, np.ndarray]:
-        gradient, value = self.gradients(x)
-        return -value, -gradient * unit
+    def slopes(self, x: np.ndarray) -> tuple[np.ndarray, LinearOperator, LinearOperator]:
+        """The gradient, what each row lacks in entropy and sum; the curvature; its inverse, nearly.
 
-    def off(self, x: np.ndarray) -> float:
-        """How far rows are from their sum, and below their entropy."""
-        gradient, _ = self.gradients(x)
-        return float(max(gradient[: self.n].max(), np.abs(gradient[self.n :]).max()))
+        With ``w_ij = P_ij / (e_i + e_j)`` and ``l_ij = log P_ij``, the curvature is made of blocks
+        ``diag(A 1) + A`` for A = w l^2, -w l and w.
+        """
+        weights, logs, both = self.weights(x)
+        sums = weights.sum(1)
+        lacking = self.target - sums + np.einsum("ij,ij->i", weights, logs)
+        w = weights / both
+        blocks = w * logs * logs, -w * logs, w
+        a, b, c = (block.sum(1) for block in blocks)
 
-    def stop(self, x: np.ndarray, tol: float) -> None:
-        """End the search once all rows are near enough."""
-        if self.off(x) <= tol:
-            raise StopIteration
+        def curve(v: np.ndarray) -> np.ndarray:
+            e, m = v[: self.n], v[self.n :]
+            return (
+                np.concatenate(
+                    [
+                        a * e + blocks[0] @ e + b * m + blocks[1] @ m,
+                        b * e + blocks[1] @ e + c * m + blocks[2] @ m,
+                    ]
+                )
+                + RIDGE * scale * v
+            )
+
+        scale = np.concatenate([a, c]) + 1e-300
+        ridged = (1 + RIDGE) * a + 1e-300
+        determinant = np.maximum(ridged * (1 + RIDGE) * c - b * b, 1e-12 * ridged * c + 1e-300)
+
+        def flatten(v: np.ndarray) -> np.ndarray:
+            e, m = v[: self.n], v[self.n :]
+            return np.concatenate(
+                [(c * e - b * m) / determinant, (ridged * m - b * e) / determinant]
+            )
+
+        shape = (2 * self.n, 2 * self.n)
+        gradient = np.concatenate([lacking, 1.0 - sums])
+        return gradient, LinearOperator(shape, curve), LinearOperator(shape, flatten)
+
+
+def _maximum(dual: _Dual, x: np.ndarray, tol: float, max_iter: int) -> tuple[np.ndarray, float]:
+    """The maximum over e >= 0, and how far rows are from what they must be.
+
+    Newton's method, projected: bandwidths that are zero and would be less stay where they are
+    (Bertsekas 1982, Projected Newton methods for optimization problems with simple constraints).
+    """
+    n, value = dual.n, dual.value(x)
+    for iteration in range(max_iter + 1):
+        gradient, curvature, inverse = dual.slopes(x)
+        # An entropy above the target is none too much: such a bandwidth goes to zero.
+        off = float(max(gradient[:n].max(), np.abs(gradient[n:]).max()))
+        if off <= tol or iteration == max_iter:
+            break
+        free = np.ones(2 * n)
+        free[:n] = (x[:n] > 2 * FLOOR) | (gradient[:n] > 0)
+        step = _newton(curvature, inverse, gradient, free)
+        least = np.concatenate([np.maximum(SHRINK * x[:n], FLOOR), np.full(n, -np.inf)])
+        length = 1.0
+        while True:
+            moved = np.maximum(x + length * step, least)
+            now = dual.value(moved)
+            if now >= value + 1e-4 * float(gradient @ (moved - x)) or length < 1e-12:
+                break
+            length *= 0.5
+        x, value = moved, now
+    return x, off
+
+
+def _newton(
+    curvature: LinearOperator, inverse: LinearOperator, gradient: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """Newton's step of the free variables; the others stay."""
+    shape = curvature.shape
+    own = LinearOperator(shape, lambda v: free * (curvature @ (free * v)) + (1 - free) * v)
+    near = LinearOperator(shape, lambda v: free * (inverse @ (free * v)) + (1 - free) * v)
+    step, _ = cg(own, free * gradient, rtol=FORCING, maxiter=CG_STEPS, M=near)
+    return np.asarray(free * step)
 
 
 def _start(cost: np.ndarray, perplexity: float) -> np.ndarray:
