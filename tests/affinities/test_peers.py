@@ -168,7 +168,12 @@ def test_pairs_of_pacmap(rows: np.ndarray) -> None:
     pacmap = pytest.importorskip("pacmap")
     pairs = pacmap_pairs(rows, 10, random_state=0)
     near, mid_near, further, _ = pacmap.pacmap.generate_pair(
-        rows.copy(), n_neighbors=10, n_MN=5, n_FP=20, distance="euclidean", verbose=False
+        rows.copy(),
+        n_neighbors=10,
+        n_MN=5,
+        n_FP=20,
+        distance="euclidean",
+        verbose=False,
     )
     sets = [np.sort(own.reshape(N, -1, 2)[:, :, 1], axis=1) for own in (near, mid_near, further)]
     same = [len(np.intersect1d(a, b)) for a, b in zip(sets[0], pairs.near, strict=True)]
@@ -177,7 +182,7 @@ def test_pairs_of_pacmap(rows: np.ndarray) -> None:
     own = np.arange(N)[:, None]
     for theirs, ours in ((sets[1], pairs.mid_near), (sets[2], pairs.further)):
         assert theirs.shape == ours.shape
-        quantiles = np.linspace(0.05, 0.95, 10)
+        quantiles = np.linspace(0.2, 0.8, 7)
         expected = np.quantile(distances[own, theirs], quantiles)
         found = np.quantile(distances[own, ours], quantiles)
         np.testing.assert_allclose(found, expected, rtol=0.03)

@@ -55,7 +55,7 @@ def _empty(n: int, k: int) -> Found:
 class SquaredPoints:
     """Dense rows, compared by squared distances: products with ``[x, |x|^2]``."""
 
-    block_rows = 128
+    block_rows = 512
 
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = np.ascontiguousarray(rows)
