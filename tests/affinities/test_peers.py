@@ -24,6 +24,8 @@ from lowdim.affinities import (
 )
 from lowdim.neighbors import Neighbors, nearest_neighbors
 
+pytestmark = pytest.mark.slow
+
 N = 500
 
 
