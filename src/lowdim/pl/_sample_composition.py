@@ -87,12 +87,11 @@ def sample_composition(
     letters = max(len(brief(name)) for name in table.index) if shown else 0
     ax = one_axes(ax, figsize=(width, 3.3 + 0.07 * letters))
     low = np.zeros(len(order))
-    edge: dict[str, Any] = (
-        {"edgecolor": "white", "linewidth": 0.3} if len(order) <= _MOST_NAMES else {}
-    )
+    few = len(order) <= _MOST_NAMES
+    edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.3} if few else {}
     for name, color in zip(table.columns, colors, strict=True):
         heights = table[name].to_numpy()[order]
-        ax.bar(places, heights, 0.9 if edge else 1.0, bottom=low, color=color, **edge)
+        ax.bar(places, heights, 0.9 if few else 1.0, bottom=low, color=color, **edge)
         low = low + heights
     ax.set(xlim=(-0.7, places[-1] + 0.7), ylim=(0, 1), ylabel="share of the sample")
     written = [brief(table.index[s]) for s in order] if shown else []

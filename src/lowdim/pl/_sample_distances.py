@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from matplotlib.patches import Rectangle
 from lowdim._validation import check_in, check_positive_int
 from lowdim.pl._colors import INK, PALETTE
 from lowdim.pl._figure import check_axes
+from lowdim.pl._fitted import is_anndata
 from lowdim.pl._legend import square_handle
 from lowdim.pl._names import brief
 from lowdim.pl._sample_input import color_samples, read_labels, read_samples
@@ -194,14 +196,9 @@ def _strips(
     source: Any, labels: Any, names: np.ndarray, key: str, palette: Any
 ) -> list[tuple[str, Coloring]]:
     """Title and colours of every column of labels; no colour is used in two."""
-    if labels is None:
-        return []
-    several = isinstance(labels, list) and not (
-        len(labels) == len(names) and all(np.ndim(one) == 0 for one in labels)
-    )
     strips: list[tuple[str, Coloring]] = []
     used = 0
-    for one in labels if several else [labels]:
+    for one in _columns(source, labels):
         values = read_labels(source, one, names, key=key)
         own = color_samples(values, len(names), "viridis", palette)
         if palette is None and own.names:
@@ -210,6 +207,19 @@ def _strips(
             used += kinds - ("missing" in own.names)
         strips.append((str(values.name or ""), own))
     return strips
+
+
+def _columns(source: Any, labels: Any) -> list[Any]:
+    """The columns of labels, of which a list may hold several."""
+    if labels is None:
+        return []
+    if not isinstance(labels, list):
+        return [labels]
+    named = is_anndata(source) and all(isinstance(one, str) for one in labels)
+    several = all(isinstance(one, str | Mapping) or np.ndim(one) for one in labels)
+    if several and (named or not all(isinstance(one, str) for one in labels)):
+        return labels
+    return [labels]
 
 
 def _handles(strips: list[tuple[str, Coloring]]) -> list[Any]:

@@ -137,8 +137,8 @@ def _draw(ax: Axes, points: Float64Array, coloring: Coloring, groups: IntArray |
     for code in np.unique(codes):
         own = codes == code
         ax.scatter(
-            points[own, 0], points[own, 1], c=coloring.rgb[own], s=area, marker=MARKERS[code % len(MARKERS)],
-            edgecolors="white", linewidths=0.5, zorder=3,
+            points[own, 0], points[own, 1], c=coloring.rgb[own], s=area,
+            marker=MARKERS[code % len(MARKERS)], edgecolors="white", linewidths=0.5, zorder=3,
         )  # fmt: skip
 
 
