@@ -16,6 +16,7 @@ import lowdim as ld
 from lowdim.pl._colors import MISSING, PALETTE
 from lowdim.pl._names import brief
 from lowdim.pl._sample_mixtures import ellipses
+from lowdim.samples import classical_mds, cluster_samples, embed_samples
 
 
 def distances(S: int, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
@@ -44,9 +45,9 @@ def cohort(cohort_once: ad.AnnData) -> ad.AnnData:
 
 def record(adata: ad.AnnData, matrix: np.ndarray) -> None:
     """Distances in `uns` as the tools write them."""
-    names = sorted(adata.obs["sample"].unique())
-    frame = pd.DataFrame(matrix, names, names)
-    adata.uns["sample_distances"] = {"distances": frame, "params": {"sample_key": "sample"}}
+    names = np.array(sorted(adata.obs["sample"].unique()), dtype=object)
+    params = {"sample_key": "sample"}
+    adata.uns["sample_distances"] = {"distances": matrix, "names": names, "params": params}
 
 
 def offsets(ax: Any) -> np.ndarray:
@@ -60,7 +61,7 @@ def test_the_map_shows_the_embedding_in_the_labels_colours() -> None:
     matrix, labels = distances(12)
     labels.iloc[4] = None
     ax = ld.pl.sample_map(matrix, labels)
-    np.testing.assert_allclose(offsets(ax), ld.embed_samples(matrix))
+    np.testing.assert_allclose(offsets(ax), embed_samples(matrix))
     own = ax.collections[0].get_facecolors()[:, :3]
     expected = [to_rgb(dict(zip(["control", "mild", "severe"], PALETTE, strict=False)).get(
         label, MISSING)) for label in labels]  # fmt: skip
@@ -74,12 +75,12 @@ def test_the_map_shows_the_embedding_in_the_labels_colours() -> None:
 
 def test_clusters_have_markers() -> None:
     matrix, _ = distances(12)
-    for clusters in (3, "auto", ld.cluster_samples(matrix, 3), np.arange(12) % 3):
+    for clusters in (3, "auto", cluster_samples(matrix, 3), np.arange(12) % 3):
         ax = ld.pl.sample_map(matrix, clusters=clusters)
         assert len(ax.collections) == 3
         sizes = [len(collection.get_offsets()) for collection in ax.collections]
         assert sizes == [4, 4, 4]
-        assert [t.get_text() for t in ax.get_legend().get_texts()][0] == "cluster 0 (4)"
+        assert ax.get_legend().get_texts()[0].get_text() == "cluster 0 (4)"
 
 
 @pytest.mark.parametrize("method", ["classical", "diffusion", "tsne"])
@@ -91,7 +92,7 @@ def test_any_method_draws_few_and_many(method: str, S: int) -> None:
     assert offsets(ax).shape == (S, 2)
     ax.figure.canvas.draw()
     if method == "classical":
-        _, explained = ld.classical_mds(matrix)
+        _, explained = classical_mds(matrix)
         assert ax.get_xlabel() == f"axis 1 ({explained[0]:.0%})"
 
 
@@ -124,14 +125,14 @@ def test_the_heat_map_is_in_the_order_of_the_tree() -> None:
     matrix, labels = distances(14)
     ax = ld.pl.sample_distances(matrix, labels, n_clusters=3)
     heat, tree, _, strip = ax.child_axes
-    order = ld.cluster_samples(matrix).order
+    order = cluster_samples(matrix).order
     np.testing.assert_allclose(heat.images[0].get_array(), matrix.to_numpy()[np.ix_(order, order)])
     assert [t.get_text() for t in heat.get_yticklabels()] == list(matrix.index[order])
     rgb = strip.images[0].get_array()[:, 0]
     codes = labels.astype("category").cat.codes.to_numpy()
     np.testing.assert_allclose(rgb, [to_rgb(PALETTE[codes[s]]) for s in order])
     heights = [segment[1, 0] for segment in tree.collections[0].get_segments()]
-    np.testing.assert_allclose(sorted(heights), ld.cluster_samples(matrix).tree[:, 2])
+    np.testing.assert_allclose(sorted(heights), cluster_samples(matrix).tree[:, 2])
     frames = sorted((patch.get_xy()[0], patch.get_width()) for patch in heat.patches)
     assert [start for start, _ in frames] == [-0.5, 4.5, 9.5] or len(frames) == 3
     assert sum(width for _, width in frames) == 14
@@ -141,10 +142,7 @@ def test_leaves_of_the_tree_stand_beside_their_rows() -> None:
     matrix, _ = distances(9)
     heat, tree, *_ = ld.pl.sample_distances(matrix).child_axes
     leaves = [
-        y
-        for segment in tree.collections[0].get_segments()
-        for x, y in segment[[0, -1]]
-        if x == 0
+        y for segment in tree.collections[0].get_segments() for x, y in segment[[0, -1]] if x == 0
     ]
     assert sorted(leaves) == list(range(9))
     assert heat.get_ylim() == tree.get_ylim()
@@ -181,19 +179,24 @@ def test_distances_are_drawn_within_given_axes() -> None:
 @pytest.mark.parametrize("draw", [ld.pl.sample_map, ld.pl.sample_distances])
 def test_what_is_missing_or_does_not_fit_is_said(draw: Any, cohort: ad.AnnData) -> None:
     matrix, _ = distances(8)
-    with pytest.raises(ValueError, match="no distances in 'sample_distances'; run ld.tl.sample"):
+    with pytest.raises(ValueError, match="no 'sample_distances' with distances; run ld"):
         draw(cohort)
     record(cohort, matrix.to_numpy())
-    with pytest.raises(ValueError, match="'stage' is not in adata.obs"):
+    with pytest.raises(ValueError, match=r"'stage' is not in adata.obs"):
         draw(cohort, "stage")
     with pytest.raises(ValueError, match=r"obs\['component'\] differs within 'sample_0'"):
         draw(cohort, "component")
-    with pytest.raises(ValueError, match="labels has shape .3,., but there are 8 samples"):
+    with pytest.raises(ValueError, match=r"labels has shape .3,., but there are 8 samples"):
         draw(matrix, ["a", "b", "c"])
-    with pytest.raises(ValueError, match="names a column of adata.obs, but there is no AnnData"):
+    with pytest.raises(ValueError, match=r"names a column of adata.obs, but there is no AnnData"):
         draw(matrix, "state")
     with pytest.raises(ValueError, match="not symmetric"):
         draw(np.triu(matrix))
+    cohort.uns["sample_distances"]["params"] = {}
+    with pytest.raises(ValueError, match="pass sample_key"):
+        draw(cohort, "label")
+    assert draw(cohort, "label", sample_key="sample") is not None
+    plt.close("all")
     assert not plt.get_fignums()
 
 
@@ -283,7 +286,7 @@ def test_bad_arguments_of_mixtures_are_errors(cohort: ad.AnnData) -> None:
     with pytest.raises(TypeError, match="got ndarray"):
         ld.pl.sample_mixtures(cohort.X)
     cohort.uns["other"] = cohort.uns["gmm"]
-    with pytest.raises(ValueError, match="gmm_key=None does not name.*'gmm', 'other'"):
+    with pytest.raises(ValueError, match=r"gmm_key=None does not name.*'gmm', 'other'"):
         ld.pl.sample_mixtures(cohort, sample_key="sample")
     with pytest.raises(ValueError, match="no mixtures yet"):
         ld.pl.sample_mixtures(ld.SampleDataset.from_anndata(cohort, sample_key="sample"))
@@ -296,8 +299,8 @@ def bars(ax: Any) -> dict[str, list[float]]:
     """Heights of the parts, from left to right."""
     texts = [text.get_text() for text in ax.get_legend().get_texts()][::-1]
     return {
-        text: [patch.get_height() for patch in container]
-        for text, container in zip(texts, ax.containers, strict=True)
+        text: [float(np.ptp(path.vertices[:, 1])) for path in part.get_paths()]
+        for text, part in zip(texts, ax.collections, strict=True)
     }
 
 
@@ -311,7 +314,7 @@ def test_bars_are_shares_grouped_by_label() -> None:
     np.testing.assert_allclose(drawn["B"], [0.9, 0.8, 0.4, 0.2])
     np.testing.assert_allclose(drawn["T"], [0.1, 0.2, 0.6, 0.8])
     assert [text.get_text() for text in ax.texts] == ["x (1)", "y (2)", "missing (1)"]
-    gaps = np.diff([patch.get_x() for patch in ax.containers[0]])
+    gaps = np.diff([path.vertices[:, 0].min() for path in ax.collections[0].get_paths()])
     np.testing.assert_allclose(gaps, [1.7, 1.0, 1.7])
 
 
@@ -328,14 +331,14 @@ def test_composition_of_cells(cohort: ad.AnnData) -> None:
 def test_the_smallest_of_many_parts_are_one() -> None:
     shares = np.random.default_rng(0).dirichlet(np.ones(40), size=70)
     ax = ld.pl.sample_composition(pd.DataFrame(shares))
-    assert len(ax.containers) == 30
+    assert len(ax.collections) == 30
     assert bars(ax)["11 others"][0] > 0
-    assert ax.containers[-1][0].get_facecolor()[:3] == to_rgb(MISSING)
+    assert tuple(ax.collections[-1].get_facecolor()[0, :3]) == to_rgb(MISSING)
     assert not ax.get_xticklabels()
 
 
 def test_bad_compositions_are_errors(cohort: ad.AnnData) -> None:
-    with pytest.raises(ValueError, match="parts='type' is not in adata.obs"):
+    with pytest.raises(ValueError, match=r"parts='type' is not in adata.obs"):
         ld.pl.sample_composition(cohort, "type", sample_key="sample")
     with pytest.raises(ValueError, match="'b' has no shares"):
         ld.pl.sample_composition(pd.DataFrame({"x": [1, 0]}, ["a", "b"]))

@@ -44,6 +44,7 @@ def sample_distances(
     labels: Any = None,
     *,
     key: str = "sample_distances",
+    sample_key: str | None = None,
     linkage: str = "average",
     n_clusters: int | None = None,
     names: bool | None = None,
@@ -63,10 +64,11 @@ def sample_distances(
     labels
         Of the samples: a column of `adata.obs` that has one value for each sample, an array of S
         labels or values, or a dict by name; or a list of such columns. Each is a strip of colours.
-    key
-        With an AnnData: the `key_added` of the distances.
+    key, sample_key
+        With an AnnData: the `key_added` of the distances and, unless these know it, the column of
+        `obs` that has the samples.
     linkage
-        "average", "complete" or "single"; see `lowdim.cluster_samples`.
+        "average", "complete" or "single"; see `lowdim.samples.cluster_samples`.
     n_clusters
         Outline as many clusters of the tree.
     names
@@ -94,7 +96,7 @@ def sample_distances(
     S = len(named)
     if n_clusters is not None and check_positive_int(n_clusters, "n_clusters") > S:
         raise ValueError(f"n_clusters={n_clusters} is more than the {S} samples.")
-    strips = _strips(distances_or_adata, labels, named, key, palette)
+    strips = _strips(distances_or_adata, labels, named, key, sample_key, palette)
     tree = sample_tree(matrix, linkage)
     order = leaves_list(tree)
     shown = S <= _MOST_NAMES if names is None else names
@@ -193,13 +195,13 @@ def _draw_heat(
 
 
 def _strips(
-    source: Any, labels: Any, names: np.ndarray, key: str, palette: Any
+    source: Any, labels: Any, names: np.ndarray, key: str, sample_key: str | None, palette: Any
 ) -> list[tuple[str, Coloring]]:
     """Title and colours of every column of labels; no colour is used in two."""
     strips: list[tuple[str, Coloring]] = []
     used = 0
     for one in _columns(source, labels):
-        values = read_labels(source, one, names, key=key)
+        values = read_labels(source, one, names, key=key, sample_key=sample_key)
         own = color_samples(values, len(names), "viridis", palette)
         if palette is None and own.names:
             kinds = len(own.names)

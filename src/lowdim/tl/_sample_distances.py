@@ -136,9 +136,7 @@ def _clouds(
 ) -> tuple[np.ndarray, Clouds]:
     if sample_key is None:
         raise TypeError("sample_key is missing: name the column of obs that has the samples.")
-    dataset = SampleDataset.from_anndata(
-        adata, sample_key=sample_key, use_rep=use_rep, layer=layer
-    )
+    dataset = SampleDataset.from_anndata(adata, sample_key=sample_key, use_rep=use_rep, layer=layer)
     return dataset.names, dataset.clouds(n_cells, random_state=random_state)
 
 
