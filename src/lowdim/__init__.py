@@ -34,7 +34,15 @@ if TYPE_CHECKING:
         select_mixture,
         select_subspaces,
     )
-    from lowdim.samples import GroundMetric, SampleDataset, SampleGaussianMixtures
+    from lowdim.samples import (
+        GroundMetric,
+        SampleDataset,
+        SampleGaussianMixtures,
+        classical_mds,
+        cluster_samples,
+        clustering_agreement,
+        embed_samples,
+    )
 
 __all__ = [
     "FactorAnalysis",
@@ -51,9 +59,13 @@ __all__ = [
     "SubspaceMixture",
     "__version__",
     "bootstrap_subspaces",
+    "classical_mds",
+    "cluster_samples",
+    "clustering_agreement",
     "compare_factorizations",
     "consensus_subspaces",
     "data",
+    "embed_samples",
     "get",
     "kspaces",
     "load",
@@ -82,8 +94,12 @@ _HOMES = {
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",
+    "classical_mds": "lowdim.samples",
+    "cluster_samples": "lowdim.samples",
+    "clustering_agreement": "lowdim.samples",
     "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",
+    "embed_samples": "lowdim.samples",
     "load": "lowdim.io",
     "select_factors": "lowdim.factorization",
     "select_mixture": "lowdim.mixture",

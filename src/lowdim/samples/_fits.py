@@ -168,7 +168,8 @@ def check_sizes(parts: list[Part], plan: FitPlan) -> None:
         most = "" if plan.n_components is None else f"n_components={plan.n_components[-1]} needs "
         raise ValueError(
             f"{most or 'A mixture needs '}{least} rows or more of every sample, and too few have "
-            f"{listed(small)}; drop these samples, or lower n_components."
+            f"{listed(small)}; drop these samples (in lowdim.tl.fit_gmm by too_small='drop'), or "
+            "lower n_components (there k_comps)."
         )
 
 

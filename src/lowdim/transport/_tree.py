@@ -122,7 +122,7 @@ def near_tree(cost, supply, demand):
         choice[i], regret[i] = _choices(cost[i], least, is_open)
     rows, columns, hung = n, m, 0
     while columns > 0:
-        i = np.argmax(regret)
+        i = int(np.argmax(regret))
         j = choice[i]
         if not is_open[j]:
             choice[i], regret[i] = _choices(cost[i], least, is_open)
