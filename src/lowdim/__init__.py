@@ -34,11 +34,16 @@ if TYPE_CHECKING:
         select_mixture,
         select_subspaces,
     )
-    from lowdim.samples import SampleDataset, SampleGaussianMixtures
+    from lowdim.samples import (
+        GroundMetric,
+        SampleDataset,
+        SampleGaussianMixtures,
+    )
 
 __all__ = [
     "FactorAnalysis",
     "GaussianMixture",
+    "GroundMetric",
     "HybridSpatialFactorization",
     "KMeans",
     "NegativeBinomialMixture",
@@ -70,6 +75,7 @@ _MODULES = frozenset({"data", "get", "kspaces", "metrics", "pl", "pp", "report",
 _HOMES = {
     "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
+    "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
     "KMeans": "lowdim.cluster",
     "NegativeBinomialMixture": "lowdim.mixture",

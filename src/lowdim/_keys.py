@@ -153,6 +153,30 @@ class SpatialFactorKeys(FitKeys):
         return f"{self.key}_intercept"
 
 
+@dataclass(frozen=True)
+class GmmKeys(FitKeys):
+    """Where `ld.tl.fit_gmm` writes, under the names that ggml-ot uses; see `FitKeys`."""
+
+    key: str = "gmm_X"
+
+    @property
+    def components(self) -> str:
+        """`obs`: the number of each row's component, -1 where its sample was left out."""
+        return f"{self.key}_comp"
+
+    @property
+    def responsibilities(self) -> str:
+        """`obsm`: shares of the components in each row, (N, K)."""
+        return f"{self.key}_resp"
+
+
+@dataclass(frozen=True)
+class SampleDistanceKeys(FitKeys):
+    """Where `ld.tl.sample_distances` writes; see `FitKeys`."""
+
+    key: str = "sample_distances"
+
+
 class MixtureRecord(TypedDict):
     """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
 

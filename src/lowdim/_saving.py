@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim import _storage
@@ -26,14 +27,23 @@ class Saved:
             if (name.endswith("_") and not name.startswith("_")) or name in self._also
         }
         arrays = {n: value for n, value in state.items() if isinstance(value, np.ndarray)}
+        tables = {n: value for n, value in state.items() if isinstance(value, pd.DataFrame)}
         header: dict[str, Any] = {
             "class": type(self).__name__,
             "params": _storage.plain(self.get_params()),  # type: ignore[attr-defined]
             "fitted": {
-                name: _storage.plain(value) for name, value in state.items() if name not in arrays
+                name: _storage.plain(value)
+                for name, value in state.items()
+                if name not in arrays and name not in tables
             },
+            "tables": {name: list(table.columns) for name, table in tables.items()},
         }
-        _storage.write(path, header, arrays)
+        columns = {
+            f"{name}.{column}": table[column].to_numpy()
+            for name, table in tables.items()
+            for column in table.columns
+        }
+        _storage.write(path, header, {**arrays, **columns})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -41,6 +51,10 @@ class Saved:
         header, arrays = _storage.read(path, expected=cls.__name__)
         model = cls()
         model.set_params(**_storage.params_of(header))  # type: ignore[attr-defined]
-        for name, value in {**header["fitted"], **arrays}.items():
+        tables = {
+            name: pd.DataFrame({column: arrays.pop(f"{name}.{column}") for column in columns})
+            for name, columns in header.get("tables", {}).items()
+        }
+        for name, value in {**header["fitted"], **arrays, **tables}.items():
             setattr(model, name, value)
         return model

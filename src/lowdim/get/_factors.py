@@ -14,6 +14,7 @@ from lowdim.factorization import enrichment as test_sets
 from lowdim.factorization import markers, read_gmt, rescale, scaled_loadings
 from lowdim.factorization import spatial_importance as importance_of
 from lowdim.get._fitted_factors import FittedSpatialFactors, read_factors
+from lowdim.get._metric import has_metric, metric_axes, scores_of_metric
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -137,12 +138,12 @@ def enrichment(
     min_size: int = 5,
     max_size: int = 500,
 ) -> pd.DataFrame:
-    """Gene sets whose genes mark a factor, the genes of the fit being the whole.
+    """Gene sets whose genes mark a factor, or an axis, the genes of the fit being the whole.
 
     Parameters
     ----------
     adata
-        Data with the results of `ld.tl.spatial_factors`.
+        Data with the results of `ld.tl.spatial_factors` or `ld.tl.ground_metric`.
     gene_sets
         A .gmt file, or a dict from names to genes.
     key
@@ -155,19 +156,25 @@ def enrichment(
     Returns
     -------
     A row for each factor and set, the most significant first; see
-    `lowdim.factorization.enrichment`.
+    `lowdim.factorization.enrichment`. For a ground metric ``axis`` stands for ``factor``.
 
     Raises
     ------
     FileNotFoundError, TypeError, ValueError
         There are no such results or sets, or an argument cannot be used.
     """
-    fit = read_factors(adata, key)
-    scores, _ = gene_scores(fit, by)
+    of_metric = has_metric(adata, key)
+    if of_metric:
+        loadings, genes = metric_axes(adata, key)
+        scores = scores_of_metric(loadings, by)
+    else:
+        fit = read_factors(adata, key)
+        genes, (scores, _) = fit.genes, gene_scores(fit, by)
     sets = gene_sets if isinstance(gene_sets, Mapping) else read_gmt(_path(gene_sets))
-    return test_sets(
-        scores, fit.genes, sets, test=test, n_top=n_top, min_size=min_size, max_size=max_size
+    found = test_sets(
+        scores, genes, sets, test=test, n_top=n_top, min_size=min_size, max_size=max_size
     )
+    return found.rename(columns={"factor": "axis"}) if of_metric else found
 
 
 def factor_loadings(fit: FittedSpatialFactors, adata: AnnData) -> pd.DataFrame:

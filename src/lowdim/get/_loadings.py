@@ -13,6 +13,7 @@ from lowdim._validation import check_in, check_positive_int
 from lowdim.get._factors import factor_loadings, top_genes_of_factors
 from lowdim.get._fitted_factors import read_factors
 from lowdim.get._markers import standardized_differences
+from lowdim.get._metric import has_metric, metric_loadings, top_genes_of_metric
 from lowdim.get._record import (
     axis_names,
     component_names,
@@ -32,7 +33,8 @@ def loadings(adata: AnnData, key: str = "subspaces") -> pd.DataFrame:
     Parameters
     ----------
     adata
-        Data with the results of `ld.tl.subspaces` or `ld.tl.spatial_factors`.
+        Data with the results of `ld.tl.subspaces`, `ld.tl.spatial_factors` or
+        `ld.tl.ground_metric`.
     key
         Its `key_added`.
 
@@ -49,6 +51,8 @@ def loadings(adata: AnnData, key: str = "subspaces") -> pd.DataFrame:
     """
     if has_factors(adata, key):
         return factor_loadings(read_factors(adata, key), adata)
+    if has_metric(adata, key):
+        return metric_loadings(adata, key)
     record = find_record(adata, key)
     name = SubspaceKeys(key).loadings
     if name not in adata.varm:
@@ -73,8 +77,8 @@ def top_genes(
     Parameters
     ----------
     adata
-        Data with the results of `ld.tl.subspaces`, `ld.tl.spatial_factors` or, for "mean", of
-        `ld.tl.mixture`.
+        Data with the results of `ld.tl.subspaces`, `ld.tl.spatial_factors`, `ld.tl.ground_metric`
+        or, for "mean", of `ld.tl.mixture`.
     key
         Its `key_added`.
     n_genes
@@ -88,7 +92,8 @@ def top_genes(
         probabilities of the components (for k-means by the clusters), whatever representation was
         fitted. For nonnegative factors "divergence", the default, "log2_fold_change", "share" or
         "loading": see `lowdim.factorization.Markers`. For real-valued factors, or a single one,
-        "loading", of either sign.
+        "loading", of either sign. For a ground metric "loading", of either sign, "positive" or
+        "negative".
     layer
         For "mean", the key of `layers` with the expression; by default the layer that was
         fitted, else `X`.
@@ -99,7 +104,8 @@ def top_genes(
     "fold_change"; ``rank`` from 1; ``gene``; and ``loading``, or for "mean" ``difference`` in
     standard deviations, or for "fold_change" ``log2_fold_change`` and ``standard_error``. For
     factors ``factor``, ``rank``, ``gene`` and all measures; genes that the measure does not put
-    above zero are left out.
+    above zero are left out. For a ground metric ``axis``, ``rank``, ``gene``, ``loading`` and
+    ``share``, of the axis' squared length. The strongest genes come first.
 
     Raises
     ------
@@ -107,9 +113,11 @@ def top_genes(
         An argument is none of these, there are no such results, they do not lead back to genes,
         or there is nothing to compare a single component with.
     """
-    if has_factors(adata, key):
+    if has_factors(adata, key) or has_metric(adata, key):
         if layer is not None:
             raise ValueError(f"layer={layer!r} is for by='mean'; the rest is that of the fit.")
+        if has_metric(adata, key):
+            return top_genes_of_metric(adata, key, n_genes, by)
         return top_genes_of_factors(read_factors(adata, key), n_genes, by)
     by = check_in(by or "axis", "by", ("axis", "mean", "fold_change"))
     n_genes = check_positive_int(n_genes, "n_genes")

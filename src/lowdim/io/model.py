@@ -14,16 +14,19 @@ from lowdim.factorization import (
     SpatialFactorization,
 )
 from lowdim.mixture import GaussianMixture, NegativeBinomialMixture, SubspaceMixture
+from lowdim.samples import GroundMetric, SampleGaussianMixtures
 
 _CLASSES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         FactorAnalysis,
         GaussianMixture,
+        GroundMetric,
         HybridSpatialFactorization,
         KMeans,
         NegativeBinomialMixture,
         PoissonNMF,
+        SampleGaussianMixtures,
         SoftKMeans,
         SpatialFactorization,
         SubspaceMixture,

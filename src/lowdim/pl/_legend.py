@@ -33,3 +33,37 @@ def flat_handle(dim: int, color: Any, label: str, *, size: float = 7.0) -> Artis
     if dim == 1:
         return Line2D([], [], color=color, linewidth=2.5, label=label)
     return Patch(facecolor=to_rgba(color, 0.5), edgecolor=color, linewidth=1.2, label=label)
+
+
+def marker_handle(marker: str, color: Any, label: str, *, hollow: bool = False) -> Line2D:
+    """A marker, filled with a colour or only outlined, for samples."""
+    return Line2D(
+        [],
+        [],
+        marker=marker,
+        markersize=6.0,
+        markerfacecolor="none" if hollow else color,
+        markeredgecolor=color if hollow else "white",
+        markeredgewidth=0.9 if hollow else 0.5,
+        linestyle="none",
+        label=label,
+    )
+
+
+def square_handle(color: Any, label: str) -> Line2D:
+    """A filled square, for an area of a colour."""
+    return Line2D(
+        [],
+        [],
+        color=color,
+        marker="s",
+        markersize=7.0,
+        markeredgewidth=0,
+        linestyle="none",
+        label=label,
+    )
+
+
+def line_handle(color: Any, label: str) -> Line2D:
+    """A line, for outlines and curves."""
+    return Line2D([], [], color=color, linewidth=1.4, label=label)

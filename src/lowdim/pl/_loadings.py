@@ -128,6 +128,14 @@ def _draw_axis(
     n_genes: int,
 ) -> None:
     """The bars of one axis, the largest on top."""
+    draw_signed_bars(ax, names, values, n_genes)
+    latent = fit.latent_variances[component]
+    share = latent[axis] / latent.sum()
+    ax.set_title(f"component {component}, axis {axis} ({share:.0%})", fontsize="medium")
+
+
+def draw_signed_bars(ax: Axes, names: list[str], values: Float64Array, n_genes: int) -> None:
+    """The features with the largest loadings of either sign, the largest on top."""
     top = top_features(values, n_genes)
     colors = [_POSITIVE if value > 0 else _NEGATIVE for value in values[top]]
     ax.barh(np.arange(len(top)), values[top], color=colors, height=0.75)
@@ -136,9 +144,6 @@ def _draw_axis(
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel("loading")
-    latent = fit.latent_variances[component]
-    share = latent[axis] / latent.sum()
-    ax.set_title(f"component {component}, axis {axis} ({share:.0%})", fontsize="medium")
 
 
 def _check_number(value: Any, name: str, n: int, what: str) -> int:

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lowdim._validation import check_source
+from lowdim.data.sources import RowSource
+
 #: So many samples are named in an error.
 NAMED = 5
+#: Values that are looked at together.
+BLOCK_VALUES = 2**22
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,17 @@ class SampleRows:
 
     @classmethod
     def of(cls, samples: Any, n_rows: int, *, name: str = "samples") -> SampleRows:
-        """From one name per row.
+        """From one name per row, or as they are.
 
         Raises
         ------
         ValueError
             There is not one name per row, or some are missing.
         """
+        if isinstance(samples, cls) and len(samples.codes) == n_rows:
+            return samples
+        if samples is None:
+            raise ValueError(f"{name} is None; pass the name of every row's sample.")
         array = np.asarray(samples, dtype=object)
         if array.shape != (n_rows,):
             raise ValueError(f"{name} has shape {array.shape}, expected ({n_rows},).")
@@ -59,6 +68,28 @@ class SampleRows:
     def rows(self, code: int) -> np.ndarray:
         """Indices of a sample's rows."""
         return np.flatnonzero(self.codes == code)
+
+    def select(self, names: Any) -> tuple[SampleRows, np.ndarray]:
+        """Some samples, and the numbers of their rows among all."""
+        kept = np.isin(self.names, np.asarray(names, dtype=object))
+        rows = np.flatnonzero(kept[self.codes])
+        return SampleRows(self.names[kept], (np.cumsum(kept) - 1)[self.codes[rows]]), rows
+
+    def check(self, source: RowSource, *, min_rows: int = 1) -> None:
+        """`check_source`, with the samples of the rows that cannot be used.
+
+        Raises
+        ------
+        ValueError
+            Rows have NaN or infinity, or are too few.
+        """
+        try:
+            check_source(source, min_rows=min_rows)
+        except ValueError as error:
+            bad = self.names[np.unique(self.codes[~_finite(source)])]
+            if not len(bad):
+                raise
+            raise ValueError(f"{error} They are of {listed(bad)}.") from None
 
     def known(self, names: np.ndarray) -> np.ndarray:
         """Every row's number among other names, (N,).
@@ -104,6 +135,16 @@ class SampleRows:
                 f"{listed(own)}; a sample has one label."
             )
         return pairs.sort_values("code")["label"].to_numpy(dtype=object)
+
+
+def _finite(source: RowSource) -> np.ndarray:
+    """Rows without NaN and infinity, (N,)."""
+    step = max(1, BLOCK_VALUES // source.n_cols)
+    parts = []
+    for start in range(0, source.n_rows, step):
+        rows = source.rows(start, min(start + step, source.n_rows))
+        parts.append(np.isfinite(np.asarray(rows.sum(1)).ravel()))
+    return np.concatenate(parts)
 
 
 def listed(names: Any) -> str:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from lowdim._random import generator
-from lowdim._validation import check_positive_int, check_source
+from lowdim._validation import check_in, check_positive_int
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource, as_rows
+from lowdim.data.subset import SubsetRows
 from lowdim.samples._rows import SampleRows, listed
+from lowdim.samples._schema import model_of, of_record
+from lowdim.samples.mixtures import SampleGaussianMixtures
 from lowdim.transport import Clouds, Mixtures
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from lowdim.samples.mixtures import SampleGaussianMixtures
+#: Where the weights of stored mixtures come from.
+WEIGHTS = ("stored", "components")
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,15 @@ class SampleDataset:
     labels : (S,) or None
         What the samples are, such as "case" and "control".
     gmm : SampleGaussianMixtures or None
+    origin : {"arrays", "anndata"}
+        What the rows were read from.
     """
 
     source: RowSource
     groups: SampleRows
     labels: np.ndarray | None = None
     gmm: SampleGaussianMixtures | None = None
+    origin: Literal["arrays", "anndata"] = "arrays"
 
     @classmethod
     def from_arrays(cls, X: Any, samples: Any, labels: Any = None) -> SampleDataset:
@@ -60,8 +67,8 @@ class SampleDataset:
             The data cannot be used, or labels differ within a sample, which is named.
         """
         source = as_rows(X)
-        check_source(source)
         groups = SampleRows.of(samples, source.n_rows)
+        groups.check(source)
         return cls(source, groups, None if labels is None else groups.labels(labels))
 
     @classmethod
@@ -73,33 +80,60 @@ class SampleDataset:
         label_key: str | None = None,
         use_rep: str | None = None,
         layer: str | None = None,
+        gmm_key: str | None = None,
+        gmm_weights_source: str = "stored",
     ) -> SampleDataset:
-        """From an AnnData.
+        """From an AnnData, with the mixtures that it holds if they are asked for.
 
         Parameters
         ----------
         sample_key, label_key
             Columns of `obs`.
         use_rep, layer
-            Key of `obsm`, or of `layers`; with neither, `X`.
+            Key of `obsm`, or of `layers`; with neither, what the mixtures were fitted to, or `X`.
+        gmm_key
+            Key of `uns` of mixtures that `lowdim.tl.fit_gmm` or ggml-ot left there.
+        gmm_weights_source : {"stored", "components"}, default="stored"
+            Weights of the mixtures as they were found, or shares of rows that are assigned to each
+            component.
 
         Raises
         ------
         KeyError
-            There is no such column.
+            There is no such column, or no such key.
         ValueError
-            As of `from_arrays`.
+            As of `from_arrays`; or the mixtures are of another matrix, or of other samples, which
+            are named.
         """
         for key in (sample_key, label_key):
             if key is not None and key not in adata.obs:
                 raise KeyError(f"{key!r} is not a column of obs, which has {listed(adata.obs)}.")
+        record: Any = None
+        if gmm_key is not None:
+            if gmm_key not in adata.uns:
+                raise KeyError(f"{gmm_key!r} is not in uns, which has {listed(adata.uns)}.")
+            record = adata.uns[gmm_key]
+            model = model_of(record, gmm_key)
+            use_rep, layer = _matrix(record, gmm_key, use_rep, layer)
         source = as_rows(adata, layer=layer, use_rep=use_rep, name="adata")
-        check_source(source)
         groups = SampleRows.of(adata.obs[sample_key], source.n_rows, name=f"obs[{sample_key!r}]")
-        if label_key is None:
-            return cls(source, groups)
-        labels = groups.labels(adata.obs[label_key].to_numpy(), name=f"obs[{label_key!r}]")
-        return cls(source, groups, labels)
+        groups.check(source)
+        labels = None
+        if label_key is not None:
+            labels = groups.labels(adata.obs[label_key].to_numpy(), name=f"obs[{label_key!r}]")
+        dataset = cls(source, groups, labels, origin="anndata")
+        if record is None:
+            return dataset
+        dropped = of_record(record, "dropped")
+        if dropped is not None:
+            dataset = dataset.select([n for n in dataset.names if n not in set(dropped)])
+        strange = sorted(set(dataset.names) - set(model.names_))
+        if strange:
+            raise ValueError(
+                f"obs[{sample_key!r}] has {listed(strange)}, of which uns[{gmm_key!r}] has no "
+                f"mixture; it has {listed(model.names_)}. Fit them, or leave these rows out."
+            )
+        return dataset.with_gmm(_weighted(model.select(dataset.names), dataset, gmm_weights_source))
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -141,6 +175,25 @@ class SampleDataset:
             parts.append(dense_rows(self.source, rows))
         return Clouds.of(parts)
 
+    def select(self, names: Any) -> SampleDataset:
+        """Some of the samples, without their mixtures.
+
+        Raises
+        ------
+        ValueError
+            There is no such sample, or none is named.
+        """
+        names = [str(name) for name in names]
+        strange = sorted(set(names) - set(self.names))
+        if strange or not names:
+            raise ValueError(
+                f"names has {listed(strange or names)}; there are {listed(self.names)}."
+            )
+        groups, rows = self.groups.select(names)
+        labels = None if self.labels is None else self.labels[np.isin(self.names, groups.names)]
+        source = SubsetRows(self.source, rows)
+        return replace(self, source=source, groups=groups, labels=labels, gmm=None)
+
     def with_gmm(self, gmm: SampleGaussianMixtures) -> SampleDataset:
         """The same samples with mixtures."""
         return replace(self, gmm=gmm)
@@ -150,3 +203,31 @@ class SampleDataset:
         if self.gmm is None:
             raise ValueError("These samples have no mixtures yet; fit them with lowdim.tl.fit_gmm.")
         return self.gmm
+
+
+def _matrix(
+    record: Any, key: str, use_rep: str | None, layer: str | None
+) -> tuple[str | None, str | None]:
+    """The matrix that mixtures were fitted to, which the one asked for must be."""
+    fitted = of_record(record, "use_rep"), of_record(record, "layer")
+    wanted = (None if use_rep == "X" else use_rep), layer
+    if wanted not in ((None, None), fitted):
+        raise ValueError(
+            f"use_rep={use_rep!r} and layer={layer!r} are not what uns[{key!r}] was fitted to: "
+            f"use_rep={fitted[0]!r}, layer={fitted[1]!r}. Leave them out."
+        )
+    return fitted
+
+
+def _weighted(
+    model: SampleGaussianMixtures, dataset: SampleDataset, weights_source: str
+) -> SampleGaussianMixtures:
+    """The mixtures with weights as stored, or as shares of the rows that components own."""
+    if check_in(weights_source, "gmm_weights_source", WEIGHTS) == "components":
+        own = model.predict(dataset.source, dataset.groups)
+        for s in range(len(dataset)):
+            rows = dataset.groups.rows(s)
+            model.weights_[s] = np.bincount(own[rows], minlength=model.weights_.shape[1]) / len(
+                rows
+            )
+    return model

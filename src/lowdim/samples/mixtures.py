@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
+from lowdim._saving import Saved
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.data.estimator_rows import dense_rows, read_rows
+from lowdim.data.sources import as_rows
 from lowdim.mixture import GaussianMixture
 from lowdim.mixture._jobs import in_jobs
+from lowdim.samples._answers import SampleAnswers
+from lowdim.samples._fits import (
+    CRITERIA,
+    SINGULARITY,
+    FitPlan,
+    Part,
+    SampleFit,
+    check_sizes,
+    fit_part,
+)
 from lowdim.samples._rows import SampleRows, listed
-from lowdim.samples._sizes import CRITERIA, Sizing, sized_fit
 from lowdim.transport import Mixtures
 
-#: Numbers of components that are tried unless the user says.
-CANDIDATES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
-#: Rows of a component for each of its dimensions where the user does not say.
-ROWS_PER_AXIS = 2
 
-
-class SampleGaussianMixtures(BaseEstimator):
+class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: ignore[misc]
     """Gaussian mixtures of the rows of each sample: a sample as a distribution.
 
     ``p_s(x) = sum_k w_sk N(x | mu_sk, Sigma_sk)`` for sample s; or, shared, one mixture of all
@@ -37,7 +44,7 @@ class SampleGaussianMixtures(BaseEstimator):
     ----------
     n_components : int, iterable of int or None, default=None
         K. Of several numbers each sample gets the one that `criterion` prefers; None tries 1 to 12
-        as far as the smallest sample has rows for, twice as many as a component has columns.
+        as far as a sample has rows for, twice as many as a component has columns.
     sharing : {"sample_specific", "global"}, default="sample_specific"
         Whether every sample has components of its own.
     criterion : {"bic", "aic", "heldout_nll"}, default="bic"
@@ -48,7 +55,13 @@ class SampleGaussianMixtures(BaseEstimator):
     refit : bool, default=True
         Whether a number found by "heldout_nll" is fitted again to all rows.
     max_iter, tol, n_init, reg_covar
-        As in `GaussianMixture`.
+        As in `GaussianMixture`; `reg_covar` is relative to the mean variance per column of each
+        sample's own rows.
+    singularity_handling : {"guarded", "robust", "strict"}, default="guarded"
+        What is done about a component with a direction along which its rows hardly vary. No
+        variance is ever below `reg_covar`, so with "guarded" the fit stands, and a warning names
+        the samples; with "robust" these are fitted again with 100 times as much added; with
+        "strict" the first is an error.
     n_jobs : int, optional
         Samples at the same time, in threads; -1 is one per core.
     device : str or torch.device, default="cpu"
@@ -65,15 +78,19 @@ class SampleGaussianMixtures(BaseEstimator):
     means_ : ndarray of shape (S, K, D)
     covariances_ : ndarray of shape (S, K, D, D) or (S, K, D)
     n_components_ : ndarray of shape (S,)
+    shared_weights_ : ndarray of shape (K,) or None
+        If shared, those of all rows together.
     n_rows_ : ndarray of shape (S,)
     log_likelihoods_ : ndarray of shape (S,)
-        Mean per row.
-    converged_ : ndarray of shape (S,)
+        Mean per row, under the mixture of its own sample.
+    n_iter_, converged_ : ndarray of shape (S,)
+    singular_ : ndarray of shape (S,)
+        How many components have a direction along which their rows hardly vary.
+    added_variances_ : ndarray of shape (S,)
+        What `reg_covar` comes to in squared units of the data.
     selection_ : DataFrame or None
         For every sample and number that was tried: ``sample``, ``n_components``, ``score`` (low is
         good), ``train_nll``, ``validation_nll``, ``n_train``, ``n_validation``, ``degenerate``.
-    estimators_ : list of GaussianMixture
-        One for every sample, or a single one if shared.
     n_features_in_ : int
 
     Examples
@@ -84,6 +101,8 @@ class SampleGaussianMixtures(BaseEstimator):
     >>> model.weights_.shape, model.means_.shape
     ((2, 2), (2, 2, 2))
     """
+
+    selection_: pd.DataFrame | None
 
     def __init__(
         self,
@@ -98,6 +117,7 @@ class SampleGaussianMixtures(BaseEstimator):
         tol: float = 1e-3,
         n_init: int = 1,
         reg_covar: float = 1e-6,
+        singularity_handling: str = "guarded",
         n_jobs: int | None = None,
         device: Any = "cpu",
         random_state: Any = None,
@@ -113,10 +133,82 @@ class SampleGaussianMixtures(BaseEstimator):
         self.tol = tol
         self.n_init = n_init
         self.reg_covar = reg_covar
+        self.singularity_handling = singularity_handling
         self.n_jobs = n_jobs
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+
+    @classmethod
+    def from_parameters(
+        cls,
+        names: Any,
+        weights: np.ndarray,
+        means: np.ndarray,
+        covariances: np.ndarray,
+        *,
+        shared_weights: np.ndarray | None = None,
+    ) -> Self:
+        """From mixtures that are known, so that rows can be asked about.
+
+        What only a fit finds, such as `log_likelihoods_`, is not there.
+
+        Parameters
+        ----------
+        names : (S,)
+            Of the samples, each once.
+        weights, means, covariances
+            Shaped as the attributes; components of no weight come last.
+        shared_weights : (K,), optional
+            Of all rows together, where all samples have the same components.
+
+        Raises
+        ------
+        ValueError
+            Shapes do not match, a name comes twice, or a number cannot be used.
+        """
+        names = np.asarray(names, dtype=object).astype(str).astype(object)
+        checked = Mixtures.of(weights, means, covariances)
+        if names.shape != (len(checked),) or len(set(names)) < len(names):
+            raise ValueError(f"names must be {len(checked)} different ones, got {listed(names)}.")
+        model = cls(
+            checked.weights.shape[1],
+            sharing="sample_specific" if shared_weights is None else "global",
+            covariance_type="full" if checked.full else "diag",
+        )
+        order = np.argsort(names.astype(str))
+        parts = checked if shared_weights is None else Mixtures(weights, means, covariances)
+        model.names_, model.n_features_in_ = names[order], checked.means.shape[2]
+        model.weights_, model.means_ = parts.weights[order], parts.means[order]
+        model.covariances_, model.shared_weights_ = parts.covariances[order], shared_weights
+        model.n_components_, model.selection_ = checked.sizes[order], None
+        if shared_weights is not None:
+            model.n_components_ = np.full(len(names), len(shared_weights))
+        return model
+
+    def select(self, names: Any) -> Self:
+        """The mixtures of some of the samples, from their parameters."""
+        check_is_fitted(self)
+        strange = sorted(set(names) - set(self.names_))
+        if strange:
+            raise ValueError(f"names has {listed(strange)}; the fit has {listed(self.names_)}.")
+        kept = np.isin(self.names_, np.asarray(names, dtype=object))
+        model = self.from_parameters(
+            self.names_[kept],
+            self.weights_[kept],
+            self.means_[kept],
+            self.covariances_[kept],
+            shared_weights=self.shared_weights_,
+        )
+        if self.selection_ is not None:
+            own = self.selection_["sample"].isin([*model.names_, "all"])
+            model.selection_ = self.selection_[own].reset_index(drop=True)
+        return model
+
+    @property
+    def min_rows(self) -> int:
+        """Fewest rows of a sample that these settings can be fitted to; of all rows, if shared."""
+        return self._plan().least_rows
 
     def fit(self, X: Any, samples: Any) -> Self:
         """Fit every sample.
@@ -130,48 +222,65 @@ class SampleGaussianMixtures(BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            An argument or the data cannot be used; samples that are too small are named.
+            An argument or the data cannot be used; samples that are too small, or whose rows
+            cannot be used, are named.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Mixtures of some samples had not settled after `max_iter` passes.
+        UserWarning
+            Some components are singular; see `singularity_handling`.
         """
-        source = read_rows(self, X)
+        source = as_rows(X)
         groups = SampleRows.of(samples, source.n_rows)
+        groups.check(source, min_rows=2)
+        source = read_rows(self, source)
+        plan = self._plan()
         shared = check_in(self.sharing, "sharing", ("sample_specific", "global")) == "global"
-        parts = (
-            [np.arange(source.n_rows)] if shared else [groups.rows(s) for s in range(len(groups))]
-        )
-        sizing = self._sizing(groups.counts if not shared else np.array([source.n_rows]))
-        named = ["all samples"] if shared else list(groups.names)
-        _check_rows([len(part) for part in parts], named, sizing)
-        seeds = generator(self.random_state).integers(2**31, size=len(parts))
-
-        def fit(code: int) -> tuple[GaussianMixture, pd.DataFrame | None, float]:
-            rows = dense_rows(source, parts[code])
-            if not np.ptp(rows, axis=0).any():
-                raise ValueError(f"Rows of {listed([named[code]])} are all the same; drop them.")
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)  # told for all at once
-                    model, table = sized_fit(self._model(), rows, sizing, int(seeds[code]))
-            except ValueError as error:
-                raise ValueError(f"The mixture of {listed([named[code]])}: {error}") from error
-            return model, table, float(model.score(rows))
-
-        found = list(
+        members = {name: groups.rows(s) for s, name in enumerate(groups.names)}
+        if shared:
+            members = {"all samples": np.arange(source.n_rows)}
+        seeds = generator(self.random_state).integers(2**31, size=len(members))
+        parts = [
+            Part(name, rows, int(seed))
+            for (name, rows), seed in zip(members.items(), seeds, strict=True)
+        ]
+        check_sizes(parts, plan)
+        fits = list(
             in_jobs(
-                fit,
-                range(len(parts)),
+                partial(fit_part, plan, source),
+                parts,
                 n_jobs=self.n_jobs,
                 description="samples",
                 verbose=self.verbose,
             )
         )
-        self._set(found, groups, shared)
+        self._set(fits, groups, shared)
         if shared:
-            self._set_shared_weights(source, groups)
-        self._warn(named)
+            self._set_shared(source, groups)
+        self._warn([part.name for part in parts], fits)
         return self
 
-    def _model(self) -> GaussianMixture:
-        return GaussianMixture(
+    def _plan(self) -> FitPlan:
+        """The settings, checked."""
+        train_size = check_interval(
+            self.train_size, "train_size", low=0.0, high=1.0, closed="neither"
+        )
+        check_in(self.refit, "refit", (True, False))
+        handling = check_in(self.singularity_handling, "singularity_handling", SINGULARITY)
+        if handling != "strict" and check_interval(self.reg_covar, "reg_covar", low=0.0) == 0:
+            raise ValueError(
+                "reg_covar=0 (in lowdim.tl.fit_gmm eps) needs singularity_handling='strict'."
+            )
+        sizes = None
+        if self.n_components is not None:
+            wanted = self.n_components
+            numbers = wanted if np.iterable(wanted) else [wanted]
+            sizes = tuple(sorted({check_positive_int(k, "n_components") for k in numbers}))
+            if not sizes:
+                raise ValueError("n_components is empty; give at least one number to try.")
+        model = GaussianMixture(
             covariance_type=check_in(self.covariance_type, "covariance_type", ("full", "diag")),
             max_iter=self.max_iter,
             tol=self.tol,
@@ -179,63 +288,47 @@ class SampleGaussianMixtures(BaseEstimator):
             reg_covar=self.reg_covar,
             device=self.device,
         )
-
-    def _sizing(self, counts: np.ndarray) -> Sizing:
-        train_size = check_interval(
-            self.train_size, "train_size", low=0.0, high=1.0, closed="neither"
-        )
         criterion = check_in(self.criterion, "criterion", CRITERIA)
-        check_in(self.refit, "refit", (True, False))
-        wanted = self.n_components
-        if wanted is None:
-            share = train_size if criterion == "heldout_nll" else 1.0
-            axes = self.n_features_in_ + 1 if self.covariance_type == "full" else 2
-            most = int(counts.min() * share / (ROWS_PER_AXIS * axes))
-            wanted = [k for k in CANDIDATES if k <= most] or [1]
-        numbers = wanted if np.iterable(wanted) else [wanted]
-        sizes = sorted({check_positive_int(k, "n_components") for k in numbers})
-        if not sizes:
-            raise ValueError("n_components is empty; give at least one number to try.")
-        return Sizing(tuple(sizes), criterion, train_size, bool(self.refit))
+        return FitPlan(model, sizes, criterion, train_size, bool(self.refit), handling)
 
-    def _set(self, found: list[Any], groups: SampleRows, shared: bool) -> None:
-        models = [model for model, _, _ in found]
-        tables = [table for _, table, _ in found]
-        self.estimators_, self.names_, self.n_rows_ = models, groups.names, groups.counts
+    def _set(self, fits: list[SampleFit], groups: SampleRows, shared: bool) -> None:
         order = [0] * len(groups) if shared else list(range(len(groups)))
-        sizes = np.array([len(model.weights_) for model in models])
-        S, K = len(groups), int(sizes.max())
-        D = self.n_features_in_
+        sizes = np.array([len(one.model.weights_) for one in fits])
+        S, K, D = len(groups), int(sizes.max()), self.n_features_in_
         tail = (D, D) if self.covariance_type == "full" else (D,)
+        self.names_, self.n_rows_ = groups.names, groups.counts
         self.weights_, self.means_ = np.zeros((S, K)), np.zeros((S, K, D))
         self.covariances_ = np.zeros((S, K, *tail))
         for s, number in enumerate(order):
-            k = sizes[number]
-            self.weights_[s, :k] = models[number].weights_
-            self.means_[s, :k] = models[number].means_
-            self.covariances_[s, :k] = models[number].covariances_
+            k, model = sizes[number], fits[number].model
+            self.weights_[s, :k] = model.weights_
+            self.means_[s, :k] = model.means_
+            self.covariances_[s, :k] = model.covariances_
+        self.shared_weights_ = fits[0].model.weights_ if shared else None
         self.n_components_ = sizes[order]
-        self.log_likelihoods_ = np.array([found[number][2] for number in order])
-        self.converged_ = np.array([models[number].converged_ for number in order])
-        self.selection_ = None
-        if tables[0] is not None:
-            named = ["all"] if shared else groups.names
-            self.selection_ = pd.concat(
-                [table.assign(sample=name) for table, name in zip(tables, named, strict=True)],
-                ignore_index=True,
-            )
+        self.log_likelihoods_ = np.array([fits[number].log_likelihood for number in order])
+        self.n_iter_ = np.array([fits[number].model.n_iter_ for number in order])
+        self.converged_ = np.array([fits[number].model.converged_ for number in order])
+        self.singular_ = np.array([len(fits[number].singular) for number in order])
+        self.added_variances_ = np.array([fits[number].added for number in order])
+        named = ["all"] if shared else groups.names
+        tables = [
+            one.table.assign(sample=name)
+            for one, name in zip(fits, named, strict=True)
+            if one.table is not None
+        ]
+        self.selection_ = pd.concat(tables, ignore_index=True) if tables else None
 
-    def _set_shared_weights(self, source: Any, groups: SampleRows) -> None:
-        model = self.estimators_[0]
-        R = model.predict_proba(source)
-        density = model.score_samples(source)
+    def _set_shared(self, source: Any, groups: SampleRows) -> None:
+        """Weights of every sample, and how likely its rows are under them."""
+        R = self._shared.predict_proba(source)
         for s in range(len(groups)):
             rows = groups.rows(s)
             self.weights_[s] = R[rows].mean(0)
-            self.log_likelihoods_[s] = density[rows].mean()
+            self.log_likelihoods_[s] = self._gaussians(s).score(dense_rows(source, rows))
 
-    def _warn(self, named: list[str]) -> None:
-        late = [n for n, model in zip(named, self.estimators_, strict=True) if not model.converged_]
+    def _warn(self, named: list[str], fits: list[SampleFit]) -> None:
+        late = [n for n, one in zip(named, fits, strict=True) if not one.model.converged_]
         if late:
             warnings.warn(
                 f"The mixture of {listed(late)} did not converge within max_iter={self.max_iter}; "
@@ -243,72 +336,18 @@ class SampleGaussianMixtures(BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        flat = [n for n, one in zip(named, fits, strict=True) if len(one.singular)]
+        if flat:
+            warnings.warn(
+                f"Components of {listed(flat)} are singular: their rows lie in fewer than "
+                f"{self.n_features_in_} dimensions, and reg_covar={self.reg_covar:g} alone gives "
+                "them their width. Ask for fewer components, or covariance_type='diag'.",
+                UserWarning,
+                stacklevel=3,
+            )
 
-    # Answers --------------------------------------------------------------------------------
-
-    def predict_proba(self, X: Any, samples: Any) -> np.ndarray:
-        """Responsibilities of the components of each row's own sample, (N, K)."""
-        out = np.zeros((len(samples), self._most))
-        for rows, model, values in self._by_sample(X, samples):
-            R = model.predict_proba(values)
-            out[rows[:, None], np.arange(R.shape[1])] = R
-        return out
-
-    def predict(self, X: Any, samples: Any) -> np.ndarray:
-        """The component of each row's own sample that has the highest responsibility, (N,)."""
-        return np.asarray(self.predict_proba(X, samples).argmax(1))
-
-    def score_samples(self, X: Any, samples: Any) -> np.ndarray:
-        """Log-density of each row under its own sample's mixture, (N,)."""
-        out = np.empty(len(samples))
-        for rows, model, values in self._by_sample(X, samples):
-            out[rows] = model.score_samples(values)
-        return out
-
-    def mixtures(self) -> Mixtures:
-        """What `lowdim.transport.mixture_distances` takes."""
-        check_is_fitted(self)
-        return Mixtures.of(self.weights_, self.means_, self.covariances_)
-
-    def mixture(self, name: str) -> dict[str, np.ndarray]:
-        """Weights, means and covariances of one sample, without the zeros at the end."""
-        check_is_fitted(self)
-        if name not in self.names_:
-            raise ValueError(f"{name!r} is not a sample; the fit has {listed(self.names_)}.")
-        s = int(np.flatnonzero(self.names_ == name)[0])
-        k = self.n_components_[s]
-        return {
-            "weights": self.weights_[s, :k],
-            "means": self.means_[s, :k],
-            "covariances": self.covariances_[s, :k],
-        }
-
-    @property
-    def _most(self) -> int:
-        check_is_fitted(self)
-        return self.weights_.shape[1]
-
-    def _by_sample(
-        self, X: Any, samples: Any
-    ) -> Iterator[tuple[np.ndarray, GaussianMixture, np.ndarray]]:
-        check_is_fitted(self)
-        source = read_rows(self, X, reset=False)
-        groups = SampleRows.of(samples, source.n_rows)
-        codes = groups.known(self.names_)
-        for s in np.unique(codes):
-            rows = np.flatnonzero(codes == s)
-            model = self.estimators_[0 if self.sharing == "global" else s]
-            yield rows, model, dense_rows(source, rows)
-
-
-def _check_rows(counts: list[int], names: list[str], sizing: Sizing) -> None:
-    """Raise ValueError where a sample has fewer rows than components, or a single one."""
-    least = max(2, sizing.n_components[-1])
-    if sizing.splits:
-        least = int(np.ceil(max(least / sizing.train_size, 1 / (1 - sizing.train_size))))
-    small = [f"{n} ({c} rows)" for n, c in zip(names, counts, strict=True) if c < least]
-    if small:
-        raise ValueError(
-            f"n_components={sizing.n_components[-1]} needs {least} rows or more of every sample, "
-            f"and too few have {listed(small)}; drop these samples, or lower n_components."
-        )
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags

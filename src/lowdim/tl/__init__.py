@@ -1,8 +1,17 @@
 """Tools: models fitted to an AnnData, their results written into it."""
 
+from lowdim.tl._fit_gmm import fit_gmm
 from lowdim.tl._mixture import mixture
+from lowdim.tl._sample_distances import sample_distances
 from lowdim.tl._select_subspaces import select_subspaces
 from lowdim.tl._spatial_factors import spatial_factors
 from lowdim.tl._subspaces import subspaces
 
-__all__ = ["mixture", "select_subspaces", "spatial_factors", "subspaces"]
+__all__ = [
+    "fit_gmm",
+    "mixture",
+    "sample_distances",
+    "select_subspaces",
+    "spatial_factors",
+    "subspaces",
+]

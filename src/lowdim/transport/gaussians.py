@@ -8,6 +8,8 @@ import numpy as np
 
 #: Eigenvalues that are more negative than this share of the largest one are not rounding.
 ROUNDING = 1e-10
+#: Those that are a smaller share of it are zero: their roots would be rounding made large.
+NOTHING = 1e-14
 
 
 def bures_squared(first: Any, second: Any) -> np.ndarray:
@@ -95,4 +97,4 @@ def _spectra(covariances: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray
             f"{name} has a matrix that is no covariance: number {worst} has the eigenvalue "
             f"{lowest.reshape(-1)[worst]:.3g}."
         )
-    return values.clip(min=0), vectors
+    return np.where(values > NOTHING * largest[..., None], values, 0.0), vectors

@@ -1,0 +1,233 @@
+"""The mixture of one sample: how many components it has, and what if one of them is singular."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from lowdim.data.estimator_rows import dense_rows
+from lowdim.data.sources import RowSource
+from lowdim.mixture import GaussianMixture
+from lowdim.samples._rows import listed
+
+CRITERIA = ("bic", "aic", "heldout_nll")
+SINGULARITY = ("guarded", "robust", "strict")
+#: Numbers of components that are tried unless the user says.
+CANDIDATES = (1, 2, 3, 4, 5, 6, 8, 10, 12)
+#: Rows of a component for each of its dimensions where the user does not say.
+ROWS_PER_AXIS = 2
+#: "robust" adds so many times more to every variance of a sample with a singular component.
+ROBUST = 100.0
+#: Variances below this share of the mean variance are rounding.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """How every sample is fitted.
+
+    Attributes
+    ----------
+    model : GaussianMixture
+        Unfitted, with all settings but the number of components.
+    n_components : tuple of int or None
+        Numbers to try, ascending; None tries `CANDIDATES` as far as a sample has rows for.
+    criterion : {"bic", "aic", "heldout_nll"}
+    train_size : float
+    refit : bool
+    singularity : {"guarded", "robust", "strict"}
+    """
+
+    model: GaussianMixture
+    n_components: tuple[int, ...] | None
+    criterion: str
+    train_size: float
+    refit: bool
+    singularity: str
+
+    @property
+    def selects(self) -> bool:
+        """Whether there is a choice of numbers."""
+        return self.n_components is None or len(self.n_components) > 1
+
+    @property
+    def splits(self) -> bool:
+        """Whether some rows are held out."""
+        return self.selects and self.criterion == "heldout_nll"
+
+    @property
+    def least_rows(self) -> int:
+        """Rows that a sample needs."""
+        least = max(2, 1 if self.n_components is None else self.n_components[-1])
+        if not self.splits:
+            return least
+        return int(np.ceil(max(least / self.train_size, 1 / (1 - self.train_size))))
+
+    def candidates(self, n_rows: int, n_columns: int) -> tuple[int, ...]:
+        """Numbers to try for a sample."""
+        if self.n_components is not None:
+            return self.n_components
+        own = n_columns + 1 if self.model.covariance_type == "full" else 2
+        share = self.train_size if self.splits else 1.0
+        most = n_rows * share / (ROWS_PER_AXIS * own)
+        return tuple(k for k in CANDIDATES if k <= most) or (1,)
+
+
+@dataclass(frozen=True)
+class SampleFit:
+    """What a fit found.
+
+    Attributes
+    ----------
+    model : GaussianMixture
+    table : DataFrame or None
+        Of all numbers of components that were tried, if there was a choice.
+    log_likelihood : float
+        Mean per row of all rows of the sample.
+    added : float
+        What was added to every variance, in squared units of the data.
+    singular : (n,)
+        Components that would be flat without it.
+    """
+
+    model: GaussianMixture
+    table: pd.DataFrame | None
+    log_likelihood: float
+    added: float
+    singular: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that get one mixture.
+
+    Attributes
+    ----------
+    name : str
+        Of their sample.
+    rows : (n,)
+        Their numbers.
+    seed : int
+    """
+
+    name: str
+    rows: np.ndarray
+    seed: int
+
+
+def fit_part(plan: FitPlan, source: RowSource, part: Part) -> SampleFit:
+    """Fit a part of the rows; what goes wrong is told with its name."""
+    rows = dense_rows(source, part.rows)
+    if (rows == rows[0]).all():
+        raise ValueError(f"Rows of {listed([part.name])} are all the same; drop them.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # told for all at once
+            return fit_rows(plan, rows, part.seed)
+    except ValueError as error:
+        raise ValueError(f"The mixture of {listed([part.name])}: {error}") from error
+
+
+def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:
+    """Fit the rows of a sample, (n, D), as the plan says.
+
+    Raises
+    ------
+    ValueError
+        A component is singular and that is not wanted; or as of `GaussianMixture.fit`.
+    """
+    model = clone(plan.model).set_params(random_state=seed)
+    sizes = plan.candidates(*rows.shape)
+    table, fitted_to = None, rows
+    if plan.selects:
+        best, table, fitted_to = _selected(model, rows, sizes, plan, seed)
+    else:
+        best = model.set_params(n_components=sizes[0]).fit(rows)
+    variance = float(fitted_to.var(0).mean())
+    singular = _singular(best, variance)
+    if len(singular) and plan.singularity == "strict":
+        raise ValueError(_complaint(best, singular, len(fitted_to)))
+    if len(singular) and plan.singularity == "robust":
+        best = clone(best).set_params(reg_covar=ROBUST * best.reg_covar).fit(fitted_to)
+    # The bound of a fit to all rows is their likelihood.
+    log_likelihood = best.lower_bound_ if len(fitted_to) == len(rows) else best.score(rows)
+    return SampleFit(best, table, float(log_likelihood), best.reg_covar * variance, singular)
+
+
+def check_sizes(parts: list[Part], plan: FitPlan) -> None:
+    """Raise ValueError where a part has too few rows."""
+    least = plan.least_rows
+    small = [f"{part.name} ({len(part.rows)} rows)" for part in parts if len(part.rows) < least]
+    if small:
+        most = "" if plan.n_components is None else f"n_components={plan.n_components[-1]} needs "
+        raise ValueError(
+            f"{most or 'A mixture needs '}{least} rows or more of every sample, and too few have "
+            f"{listed(small)}; drop these samples (in lowdim.tl.fit_gmm by too_small='drop'), or "
+            "lower n_components (there k_comps)."
+        )
+
+
+def _selected(
+    model: GaussianMixture, rows: np.ndarray, sizes: tuple[int, ...], plan: FitPlan, seed: int
+) -> tuple[GaussianMixture, pd.DataFrame, np.ndarray]:
+    """The best fit, the table of all, and the rows that the best was fitted to.
+
+    A fit with a component that has shrunk onto the regularisation is taken only if all have one:
+    its likelihood means nothing.
+    """
+    train, held_out = rows, rows[:0]
+    if plan.splits:
+        train, held_out = train_test_split(rows, train_size=plan.train_size, random_state=seed)
+    fits = [clone(model).set_params(n_components=k).fit(train) for k in sizes]
+    table = pd.DataFrame([_row(fit, train, held_out, plan.criterion) for fit in fits])
+    worth = table if table["degenerate"].all() else table[~table["degenerate"]]
+    best = fits[int(worth["score"].idxmin())]
+    if plan.splits and plan.refit:
+        return clone(best).fit(rows), table, rows
+    return best, table, train
+
+
+def _row(
+    fit: GaussianMixture, train: np.ndarray, held_out: np.ndarray, criterion: str
+) -> dict[str, float | bool]:
+    n_parameters, log_likelihood = fit.n_parameters(), fit.lower_bound_ * len(train)
+    validation_nll = -fit.score(held_out) if len(held_out) else np.nan
+    scores = {
+        "bic": n_parameters * np.log(len(train)) - 2 * log_likelihood,
+        "aic": 2 * n_parameters - 2 * log_likelihood,
+        "heldout_nll": validation_nll,
+    }
+    return {
+        "n_components": len(fit.weights_),
+        "score": scores[criterion],
+        "train_nll": -fit.lower_bound_,
+        "validation_nll": validation_nll,
+        "n_train": len(train),
+        "n_validation": len(held_out),
+        "degenerate": bool(fit.degenerate_),
+    }
+
+
+def _singular(model: GaussianMixture, variance: float) -> np.ndarray:
+    """Components with a direction along which there is little but what was added."""
+    covariances = model.covariances_
+    full = model.covariance_type == "full"
+    smallest = np.linalg.eigvalsh(covariances)[:, 0] if full else covariances.min(1)
+    return np.flatnonzero(smallest <= max(2 * model.reg_covar, ROUNDING) * variance)
+
+
+def _complaint(model: GaussianMixture, singular: np.ndarray, n_rows: int) -> str:
+    k = int(singular[0])
+    others = f" and {len(singular) - 1} other(s)" if len(singular) > 1 else ""
+    return (
+        f"component {k}{others} of {len(model.weights_)} is singular: its "
+        f"{model.weights_[k] * n_rows:.3g} rows lie in fewer than {model.n_features_in_} "
+        "dimensions. Ask for fewer components or covariance_type='diag', or pass "
+        "singularity_handling='guarded'."
+    )

@@ -1,0 +1,387 @@
+"""A linear map under which samples of one label are near."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
+
+from lowdim._progress import reports
+from lowdim._random import generator
+from lowdim._saving import Saved
+from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim.data.estimator_rows import read_rows
+from lowdim.samples._descent import Course, Plan, descend
+from lowdim.samples._map_objective import MapObjective
+from lowdim.samples._map_penalty import NORMS, Penalty
+from lowdim.samples._map_transport import MapTransport
+from lowdim.samples._rows import listed
+from lowdim.samples._support import Support
+from lowdim.samples._triplets import n_triplets
+from lowdim.samples.dataset import SampleDataset
+from lowdim.transport import Clouds, Mixtures
+
+#: Costs of components, and those of points that they are without covariances.
+COSTS = {"mixed": "mixed", "mw2": "mw2", "w1": "mixed", "w2": "mw2"}
+#: A fit whose loss still falls by this share within its last tenth should go on.
+FALLING = 0.05
+
+
+class GroundMetric(Saved, BaseEstimator):
+    """A linear map W under which samples with the same label are near, and others far apart.
+
+    Samples are mixtures of Gaussians or clouds of points. Under the map a component has the mean
+    ``m = W mu`` and the covariance ``C = W Sigma W'``, and the distance ``D_ij`` of two samples is
+    that of `lowdim.transport.mixture_distances` between the mapped mixtures. The map minimises
+
+        mean over (i, j, k) of max(0, D_ij - D_jk + alpha) + reg |W| + mi_reg I(W)
+
+    over all triplets of samples with ``y_i = y_j != y_k`` and i other than j: a sample is to be
+    nearer to its like than to any other, by the margin alpha. Distances in training are those that
+    `distances` gives, and gradients are exact: plans are held at their optimum (envelope theorem).
+
+    Parameters
+    ----------
+    n_components : int, default=5
+        r, the axes of the map.
+    cost : {"mixed", "mw2", "w1", "w2"}, default="mixed"
+        "mixed" is the distance of means plus the squared Bures distance of covariances, which has
+        no unit and grows with the scale of the data in between its first and second power; "mw2"
+        is the root of the transport cost of squared distances of both, in the units of the data.
+        Of points these are "w1" and "w2".
+    diagonal : bool, default=False
+        Whether only the variances along the axes of the map count, not correlations.
+    alpha : float, default=10.0
+        The margin, in the units of the distances: choose it with them in mind.
+    reg : float, default=1e-3
+    reg_type : {"fro", "l1", "nuc"}, default="fro"
+        The norm of W: Frobenius, sum of absolute values, or nuclear.
+    mi_reg : float, default=0.0
+        Weight of the mutual information of the axes within components, averaged over components by
+        their weights and over samples. With it `diagonal` loses little.
+    standardize : bool, default=False
+        Train on columns divided by their standard deviations over all samples, so that neither
+        alpha nor the start depends on the units. The map is for the data as they come.
+    init : {"orthonormal", "pca"} or array of shape (r, D), default="orthonormal"
+        The first map: random orthonormal rows, or the main axes of the components' means.
+    n_init : int, default=1
+        Starts, of which the one with the lowest loss is kept.
+    lr : float, default=0.1
+        About what a step changes an entry of the map by; steps are Adam's, with one scale for the
+        whole map, so that turning the data turns the course.
+    max_iter : int, default=30
+        Epochs.
+    tol : float, default=1e-6
+        Stop when the norm of the gradient is no more.
+    n_iter_no_change : int, optional
+        Stop after so many epochs in which the loss did not fall.
+    validation_fraction : float, default=0.0
+        Share of the samples that are held out. The map is then the one with the lowest hinge of
+        triplets with an anchor among them and two others, and `n_iter_no_change` watches that.
+    batch_size : int, optional
+        Samples of a step, with labels in about equal shares; by default all.
+    n_cells : int or None, default=250
+        Rows of each sample that are drawn where a `SampleDataset` has no mixtures.
+    warm_start : bool, default=False
+        Begin where the last fit ended.
+    random_state : int, Generator or RandomState, optional
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (r, D)
+        W, in the units of the data.
+    classes_ : ndarray
+        The labels.
+    loss_ : float
+        Of the map, on the samples held out if there are any.
+    history_ : dict of lists
+        ``loss``, ``hinge``, ``penalty``, ``active`` (share of triplets whose margin is broken),
+        ``gradient_norm`` and ``validation`` (hinge of samples held out, or nan): at the start and
+        after every epoch.
+    losses_ : ndarray of shape (n_init,)
+        Of every start.
+    n_iter_ : int
+        Epochs.
+    stop_reason_ : str
+        "gradient", "plateau" or "limit".
+    n_features_in_ : int
+
+    References
+    ----------
+    Kühn, Schaub and others, Global ground metric learning with applications to single-cell data.
+
+    Examples
+    --------
+    >>> import numpy as np, lowdim as ld
+    >>> from lowdim.transport import Mixtures
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.repeat(["a", "b"], 5)
+    >>> means = rng.normal(size=(10, 2, 3)) + 4.0 * (labels == "b")[:, None, None] * [1, 0, 0]
+    >>> mixtures = Mixtures.of(np.full((10, 2), 0.5), means, np.ones((10, 2, 3)))
+    >>> model = ld.GroundMetric(1, random_state=0).fit(mixtures, labels)
+    >>> model.distances(mixtures).shape
+    (10, 10)
+    """
+
+    _also: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        n_components: int = 5,
+        *,
+        cost: str = "mixed",
+        diagonal: bool = False,
+        alpha: float = 10.0,
+        reg: float = 1e-3,
+        reg_type: str = "fro",
+        mi_reg: float = 0.0,
+        standardize: bool = False,
+        init: Any = "orthonormal",
+        n_init: int = 1,
+        lr: float = 0.1,
+        max_iter: int = 30,
+        tol: float = 1e-6,
+        n_iter_no_change: int | None = None,
+        validation_fraction: float = 0.0,
+        batch_size: int | None = None,
+        n_cells: int | None = 250,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.cost = cost
+        self.diagonal = diagonal
+        self.alpha = alpha
+        self.reg = reg
+        self.reg_type = reg_type
+        self.mi_reg = mi_reg
+        self.standardize = standardize
+        self.init = init
+        self.n_init = n_init
+        self.lr = lr
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.validation_fraction = validation_fraction
+        self.batch_size = batch_size
+        self.n_cells = n_cells
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, distributions: Mixtures | Clouds | SampleDataset, labels: Any = None) -> Self:
+        """Learn the map.
+
+        Parameters
+        ----------
+        distributions : Mixtures, Clouds or SampleDataset
+            Of S samples; of a dataset its mixtures, or where it has none, points of each sample.
+        labels : (S,), optional
+            Of the samples; by default those of the dataset.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument cannot be used, or there are no triplets.
+        """
+        measures, labels = self._read(distributions, labels)
+        support = Support.of(measures)
+        rng = generator(self.random_state)
+        D = support.means.shape[1]
+        scales = support.scales() if self.standardize else np.ones(D)
+        cost = self._cost(measures)
+        starts = self._starts(support, scales, rng)
+        penalty = self._penalty()
+        margin = check_interval(self.alpha, "alpha", low=0.0)
+        plan = self._plan(labels, rng)
+        transport = MapTransport(
+            support.divided_by(scales),
+            cost=cost,
+            diagonal=bool(check_in(self.diagonal, "diagonal", (True, False))),
+        )
+        objective = MapObjective(transport, labels, margin, penalty)
+        total = plan.max_iter * len(starts)
+        with reports(total, description="ground metric", enabled=bool(self.verbose)) as report:
+            courses = [descend(objective, W, plan, rng, report) for W in starts]
+        best = min(courses, key=lambda course: course.score)
+        self.n_features_in_ = D
+        self.classes_ = np.unique(labels)
+        self.components_ = best.best / scales
+        self.loss_ = best.score
+        self.losses_ = np.array([course.score for course in courses])
+        self._tell(best)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Rows under the map, ``X W'``, (N, r).
+
+        Parameters
+        ----------
+        X : array-like, DataFrame, AnnData, row source or path, shape (N, D)
+        """
+        check_is_fitted(self)
+        source = read_rows(self, X, reset=False)
+        step = max(1, 2**22 // source.n_cols)
+        parts = [
+            source.rows(start, min(start + step, source.n_rows)) @ self.components_.T
+            for start in range(0, source.n_rows, step)
+        ]
+        return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
+
+    def distances(
+        self, distributions: Mixtures | Clouds | SampleDataset, pairs: Any = None
+    ) -> np.ndarray:
+        """Distances under the map, of all pairs, (S, S), or of those given, (n,)."""
+        check_is_fitted(self)
+        measures = _measures(distributions, self.n_cells)
+        support = Support.of(measures)
+        if support.means.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"distributions have {support.means.shape[1]} columns, and the map was learned "
+                f"from {self.n_features_in_}; pass samples with the same columns."
+            )
+        S = len(support)
+        wanted = np.stack(np.triu_indices(S, 1), axis=1)
+        if pairs is not None:
+            wanted = np.sort(np.asarray(pairs, dtype=np.int64), axis=1)
+        transport = MapTransport(support, cost=self._cost(measures), diagonal=bool(self.diagonal))
+        found = np.zeros(len(wanted))
+        apart = wanted[:, 0] != wanted[:, 1]
+        found[apart] = transport.distances(self.components_, wanted[apart]).distances
+        if pairs is not None:
+            return found
+        matrix = np.zeros((S, S))
+        matrix[wanted[:, 0], wanted[:, 1]] = matrix[wanted[:, 1], wanted[:, 0]] = found
+        return matrix
+
+    # Arguments ------------------------------------------------------------------------------
+
+    def _read(self, distributions: Any, labels: Any) -> tuple[Mixtures | Clouds, np.ndarray]:
+        if labels is None and isinstance(distributions, SampleDataset):
+            labels = distributions.labels
+        if labels is None:
+            raise ValueError("labels are missing; pass one for every sample.")
+        measures = _measures(distributions, self.n_cells)
+        labels = np.asarray(labels)
+        if labels.shape != (len(measures),):
+            raise ValueError(
+                f"labels has shape {labels.shape}, and there are {len(measures)} samples; pass "
+                "one for every sample."
+            )
+        names = getattr(distributions, "names", np.arange(len(labels)))
+        import pandas as pd
+
+        if pd.isna(labels).any():
+            raise ValueError(f"labels are missing for {listed(names[pd.isna(labels)])}.")
+        return measures, _with_triplets(labels)
+
+    def _cost(self, measures: Mixtures | Clouds) -> str:
+        cost = check_in(self.cost, "cost", tuple(COSTS))
+        if cost in ("w1", "w2") and isinstance(measures, Mixtures):
+            raise ValueError(f"cost={cost!r} is for points; of mixtures it is {COSTS[cost]!r}.")
+        return COSTS[cost]
+
+    def _penalty(self) -> Penalty:
+        return Penalty(
+            check_interval(self.reg, "reg", low=0.0),
+            check_in(self.reg_type, "reg_type", NORMS),
+            check_interval(self.mi_reg, "mi_reg", low=0.0),
+        )
+
+    def _plan(self, labels: np.ndarray, rng: np.random.Generator) -> Plan:
+        share = check_interval(
+            self.validation_fraction, "validation_fraction", low=0.0, high=1.0, closed="left"
+        )
+        train, validation = np.arange(len(labels)), np.empty(0, dtype=np.int64)
+        if share:
+            train, validation = train_test_split(
+                train, test_size=share, stratify=labels, random_state=int(rng.integers(2**31))
+            )
+            _with_triplets(labels[train])
+        patience, batch_size = self.n_iter_no_change, self.batch_size
+        return Plan(
+            np.sort(train),
+            np.sort(validation),
+            check_interval(self.lr, "lr", low=0.0, closed="neither"),
+            check_positive_int(self.max_iter, "max_iter"),
+            check_interval(self.tol, "tol", low=0.0),
+            None if patience is None else check_positive_int(patience, "n_iter_no_change"),
+            None if batch_size is None else check_positive_int(batch_size, "batch_size", minimum=3),
+        )
+
+    def _starts(
+        self, support: Support, scales: np.ndarray, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """First maps, (r, D), of the columns divided by their scales."""
+        r, D = check_positive_int(self.n_components, "n_components"), len(scales)
+        n_init = check_positive_int(self.n_init, "n_init")
+        check_in(self.standardize, "standardize", (True, False))
+        if r > D:
+            raise ValueError(f"n_components={r} is more than the {D} columns; pass at most {D}.")
+        if self.warm_start and hasattr(self, "components_"):
+            if self.components_.shape != (r, D):
+                raise ValueError(
+                    f"warm_start=True, but the last map has shape {self.components_.shape}, "
+                    f"expected ({r}, {D}); fit with warm_start=False."
+                )
+            return [self.components_ * scales]
+        if not isinstance(self.init, str):
+            given = np.array(self.init, dtype=np.float64)
+            if given.shape != (r, D) or not np.isfinite(given).all():
+                raise ValueError(f"init has shape {given.shape}; pass finite numbers, ({r}, {D}).")
+            return [given * scales]
+        if check_in(self.init, "init", ("orthonormal", "pca")) == "pca":
+            scaled = support.divided_by(scales).means
+            shares = support.masses
+            centred = np.sqrt(shares)[:, None] * (scaled - shares @ scaled)
+            return [np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :r].T]
+        return [np.linalg.qr(rng.normal(size=(D, r)))[0].T for _ in range(n_init)]
+
+    def _tell(self, course: Course) -> None:
+        epochs = course.epochs
+        names = ("loss", "hinge", "penalty", "active", "validation")
+        self.history_ = {name: [getattr(loss, name) for loss in epochs] for name in names}
+        self.history_["gradient_norm"] = [float(np.linalg.norm(e.gradient)) for e in epochs]
+        self.n_iter_, self.stop_reason_ = len(epochs) - 1, course.stopped
+        recent = self.history_["loss"][-1 - max(1, self.n_iter_ // 10) :]
+        if course.stopped == "limit" and recent[-1] < (1 - FALLING) * recent[0]:
+            warnings.warn(
+                f"The loss was still falling after max_iter={self.max_iter} epochs; raise "
+                "max_iter, or lr.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+
+def _measures(distributions: Any, n_cells: int | None) -> Mixtures | Clouds:
+    if isinstance(distributions, SampleDataset):
+        if distributions.gmm is not None:
+            return distributions.mixtures
+        return distributions.clouds(n_cells)  # the same rows in every call
+    if not isinstance(distributions, Mixtures | Clouds):
+        raise TypeError(
+            f"distributions is a {type(distributions).__name__}; pass lowdim.transport.Mixtures or "
+            "Clouds, or a lowdim.SampleDataset."
+        )
+    return distributions
+
+
+def _with_triplets(labels: np.ndarray) -> np.ndarray:
+    """Labels, if there are two samples of one and another label."""
+    if n_triplets(labels):
+        return labels
+    kinds, counts = np.unique(labels, return_counts=True)
+    if len(kinds) < 2:
+        raise ValueError(f"labels has one value only, {listed(kinds)}; two are needed to tell.")
+    raise ValueError(
+        f"labels has {counts.max()} sample for each of {listed(kinds)}; a label needs two samples "
+        "for them to be near each other."
+    )

@@ -1,0 +1,99 @@
+"""Whether what distances tell of classes is more than chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lowdim._random import generator, spawn
+from lowdim._validation import check_positive_int
+from lowdim.mixture._jobs import check_n_jobs, in_jobs
+from lowdim.samples._folds import shuffled
+from lowdim.samples._nested import procedure
+
+
+@dataclass(frozen=True, eq=False)
+class PermutationTest:
+    """A score, and what it is if labels are shuffled.
+
+    Attributes
+    ----------
+    score : float
+        That of `cross_validate_samples` with the same `random_state`.
+    null_scores : (n_permutations,)
+    p_value : float
+        Share of permutations that score as high, the labels as they are among them.
+    """
+
+    score: float
+    null_scores: np.ndarray
+    p_value: float
+
+
+def permutation_test(
+    distributions: Any,
+    labels: Any = None,
+    metric: Any = None,
+    *,
+    n_permutations: int = 100,
+    grid: Any = None,
+    n_neighbors: int = 5,
+    n_splits: int = 5,
+    n_repeats: int = 1,
+    n_inner: int = 3,
+    groups: Any = None,
+    scoring: str = "balanced_accuracy",
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    verbose: int = 0,
+) -> PermutationTest:
+    """Whether a score of `cross_validate_samples` is more than chance.
+
+    Labels are shuffled and everything is done again, the choice of settings included. With
+    groups, labels are shuffled within them; where all samples of a group have one label, labels
+    are shuffled among groups.
+
+    Parameters
+    ----------
+    distributions, labels, metric, grid, n_neighbors, n_splits, n_repeats, n_inner, groups, scoring
+        As in `cross_validate_samples`.
+    n_permutations : int, default=100
+        The smallest p-value is ``1 / (n_permutations + 1)``.
+    n_jobs : int, optional
+        Permutations at the same time, in threads; -1 is one per core.
+    random_state : int, Generator or RandomState, optional
+    verbose : int, default=0
+        1 shows a progress bar over the permutations.
+
+    Returns
+    -------
+    PermutationTest
+
+    Raises
+    ------
+    ValueError, TypeError
+        As of `cross_validate_samples`.
+    """
+    n_permutations = check_positive_int(n_permutations, "n_permutations")
+    check_n_jobs(n_jobs)
+    nested, known = procedure(
+        distributions, labels, metric, grid, n_neighbors, n_splits, n_repeats, n_inner, groups,
+        scoring,
+    )  # fmt: skip
+    rng = generator(random_state)
+    streams = [rng, *spawn(rng, n_permutations)]
+    nested.folds(known, np.random.default_rng(0))  # raises before any work
+
+    def score(task: int) -> float:
+        stream = streams[task]
+        own = known if task == 0 else shuffled(known, nested.groups, stream)
+        return nested.score(own, stream)
+
+    tasks = range(n_permutations + 1)
+    scores = in_jobs(score, tasks, n_jobs=n_jobs, description="permutations", verbose=verbose)
+    observed, *null = scores
+    null_scores = np.array(null)
+    above = np.count_nonzero(null_scores >= observed - 1e-12)
+    return PermutationTest(observed, null_scores, float(1 + above) / (1 + n_permutations))
