@@ -39,6 +39,19 @@ def two_classes(n: int = 12, gap: float = 3.0, seed: int = 0) -> tuple[np.ndarra
     return on_a_line(values), labels
 
 
+def test_kinds_of_distances_are_chosen_within_the_training_samples() -> None:
+    good, labels = two_classes(30, gap=6.0)
+    bad = two_classes(30, gap=0.0, seed=1)[0]
+    kinds = {"bad": bad, "good": good}
+    found = cross_validate_samples(kinds, labels, grid={"n_neighbors": [1, 3]}, random_state=0)
+    assert found.table["which"].tolist() == ["good"] * 5
+    assert found.score == 1.0
+    with pytest.raises(ValueError, match=r"distributions\['odd'\] has shape"):
+        cross_validate_samples({**kinds, "odd": bad[:4, :4]}, labels)
+    with pytest.raises(ValueError, match="distributions is empty"):
+        cross_validate_samples({}, labels)
+
+
 class Recorder(BaseEstimator):
     """Remembers which samples it was given; sample s is the point s."""
 

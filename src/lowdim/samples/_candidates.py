@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,40 +19,51 @@ NEIGHBORS = "n_neighbors"
 
 @dataclass(frozen=True)
 class GivenDistances:
-    """A matrix of distances, (S, S), that splits into samples as distributions do."""
+    """Matrices of distances, (S, S), that split into samples as distributions do."""
 
-    matrix: np.ndarray
+    matrices: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, matrix: Any) -> GivenDistances:
-        """Checked.
+    def of(cls, matrices: Any) -> GivenDistances:
+        """From one, or several by name, checked.
 
         Raises
         ------
         ValueError
-            It is no matrix of distances.
+            One is no matrix of distances, or has another size than the first.
         """
-        array = np.asarray(matrix, dtype=np.float64)
-        if array.ndim != 2 or array.shape[0] != array.shape[1]:
-            raise ValueError(
-                f"distributions has shape {array.shape}; without a metric pass distances, (S, S)."
-            )
-        if not np.isfinite(array).all() or (array < 0).any():
-            raise ValueError("distributions has distances that are negative or not finite.")
-        if not np.allclose(array, array.T, rtol=1e-6, atol=1e-9 * float(array.max())):
-            raise ValueError("distributions is a matrix of distances that is not symmetric.")
-        return cls(array)
+        several = isinstance(matrices, Mapping)
+        named = dict(matrices) if several else {"distributions": matrices}
+        if not named:
+            raise ValueError("distributions is empty; pass at least one matrix of distances.")
+        arrays = {name: np.asarray(own, dtype=np.float64) for name, own in named.items()}
+        size = len(next(iter(arrays.values())))
+        for name, array in arrays.items():
+            what = f"distributions[{name!r}]" if several else name
+            if array.shape != (size, size):
+                raise ValueError(
+                    f"{what} has shape {array.shape}; without a metric pass distances, (S, S)."
+                )
+            if not np.isfinite(array).all() or (array < 0).any():
+                raise ValueError(f"{what} has distances that are negative or not finite.")
+            if not np.allclose(array, array.T, rtol=1e-6, atol=1e-9 * float(array.max())):
+                raise ValueError(f"{what} is a matrix of distances that is not symmetric.")
+        return cls(arrays)
 
     def __len__(self) -> int:
-        return len(self.matrix)
+        return len(next(iter(self.matrices.values())))
 
     def take(self, samples: Any) -> GivenDistances:
         """Among some samples."""
-        return GivenDistances(self.matrix[np.ix_(samples, samples)])
+        own = np.ix_(samples, samples)
+        return GivenDistances({name: array[own] for name, array in self.matrices.items()})
 
 
 class AsGiven(BaseEstimator):
-    """A metric that learns nothing and reads distances from a matrix."""
+    """A metric that learns nothing and reads distances from one of the matrices."""
+
+    def __init__(self, which: str | None = None) -> None:
+        self.which = which
 
     def fit(self, distributions: GivenDistances, labels: np.ndarray) -> AsGiven:
         """Nothing."""
@@ -59,7 +71,9 @@ class AsGiven(BaseEstimator):
 
     def distances(self, distributions: GivenDistances, pairs: np.ndarray) -> np.ndarray:
         """Of pairs, (n,)."""
-        return distributions.matrix[pairs[:, 0], pairs[:, 1]]
+        matrices = distributions.matrices
+        matrix = next(iter(matrices.values())) if self.which is None else matrices[self.which]
+        return matrix[pairs[:, 0], pairs[:, 1]]
 
 
 def to_split(distributions: Any, metric: Any) -> Any:
@@ -79,7 +93,9 @@ def to_split(distributions: Any, metric: Any) -> Any:
                 "GroundMetric, or None and distances in place of distributions."
             )
     if isinstance(distributions, SampleDataset):
-        return distributions.clouds() if distributions.gmm is None else distributions.mixtures
+        if distributions.gmm is not None:
+            return distributions.mixtures
+        return distributions.clouds(getattr(metric, "n_cells", None))
     if not isinstance(distributions, Mixtures | Clouds):
         raise TypeError(
             f"distributions is a {type(distributions).__name__}; a metric needs a SampleDataset, "
@@ -105,22 +121,25 @@ class Candidates:
     n_neighbors: list[int]
 
     @classmethod
-    def of(cls, metric: Any, grid: Any, n_neighbors: int) -> Candidates:
-        """From a dict of lists.
+    def of(cls, metric: Any, distributions: Any, grid: Any, n_neighbors: int) -> Candidates:
+        """From a dict of lists; without a metric all matrices of distances are tried.
 
         Raises
         ------
         ValueError
             The grid names no setting of the metric, or has nothing to try.
         """
-        metric = AsGiven() if metric is None else metric
         lists = {name: list(values) for name, values in (grid or {}).items()}
-        known = [*metric.get_params(), NEIGHBORS]
+        known = [*([] if metric is None else metric.get_params()), NEIGHBORS]
         for name, values in lists.items():
             if name not in known:
                 raise ValueError(f"grid has {name!r}, which is none of {', '.join(known)}.")
             if not values:
                 raise ValueError(f"grid has nothing to try for {name!r}.")
+        if metric is None:
+            metric = AsGiven()
+            if len(distributions.matrices) > 1:
+                lists["which"] = list(distributions.matrices)
         neighbors = lists.pop(NEIGHBORS, [n_neighbors])
         return cls(
             metric,

@@ -10,75 +10,58 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled_exact
-from lowdim.transport._bures import best_rotation, bures
-from lowdim.transport._exact import optimize
-from lowdim.transport._mixtures import transport
-from lowdim.transport._tree import first_tree, keep, kept
-
-
-@compiled_exact
-def plant(pairs, numbers, offsets, weights, trees):
-    """Put a first basis of every pair in its place."""
-    for p in range(len(pairs)):
-        i, j = pairs[p]
-        first = first_tree(
-            weights[offsets[i] : offsets[i + 1]], weights[offsets[j] : offsets[j + 1]]
-        )
-        keep(first, trees, numbers[p])
+from lowdim.transport._bures import best_rotation, bures_matrix
+from lowdim.transport._exact import near_tree, optimize
+from lowdim.transport._mixtures import bounds, settle
+from lowdim.transport._tree import keep, kept
 
 
 @compiled_exact
 def component_costs(means, roots, factors, mean_power):
     """Costs of all pairs of components, (M, M), with factors, (M, r, r), or none, (0, r, r)."""
-    n, d = means.shape
-    costs = np.zeros((n, n))
-    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
-    for a in range(n):
+    costs, between = bounds(means, means, roots, roots, factors, factors, mean_power)
+    if len(factors) > 0:
+        bures_matrix(factors, factors, costs)
+        costs += between
+    for a in range(len(means)):
+        costs[a, a] = 0.0
         for b in range(a):
-            apart, own = 0.0, 0.0
-            for axis in range(d):
-                apart += (means[a, axis] - means[b, axis]) ** 2
-            if len(factors) > 0:
-                own = bures(factors[a], factors[b], product, square, values)
-            else:
-                for axis in range(roots.shape[1]):
-                    own += (roots[a, axis] - roots[b, axis]) ** 2
-            costs[a, b] = (apart if mean_power == 2 else math.sqrt(apart)) + own
             costs[b, a] = costs[a, b]
     return costs
 
 
 @compiled_exact
-def shared_costs(pairs, numbers, offsets, weights, rows, costs, trees, out):
+def shared_costs(pairs, numbers, fresh, offsets, weights, rows, costs, trees, out):
     """Write the transport cost of every pair, (n,), of samples that share components."""
     for p in range(len(pairs)):
         i, j = pairs[p]
-        a, b = offsets[i], offsets[j]
-        n, m = offsets[i + 1] - a, offsets[j + 1] - b
-        cost, plan = np.empty((n, m)), np.empty((n, m))
-        for k in range(n):
-            for l in range(m):  # noqa: E741
-                cost[k, l] = costs[rows[a + k], rows[b + l]]
-        out[p] = optimize(cost, kept(trees, numbers[p], n + m + 1), plan)
+        a, b, c, d = offsets[i], offsets[i + 1], offsets[j], offsets[j + 1]
+        cost, plan = np.empty((b - a, d - c)), np.empty((b - a, d - c))
+        for k in range(a, b):
+            for l in range(c, d):  # noqa: E741
+                cost[k - a, l - c] = costs[rows[k], rows[l]]
+        if fresh[p]:
+            keep(near_tree(cost, weights[a:b], weights[c:d]), trees, numbers[p])
+        out[p] = optimize(cost, kept(trees, numbers[p], b - a + d - c + 1), plan)
 
 
 @compiled_exact
-def own_costs(pairs, numbers, offsets, means, roots, factors, mean_power, trees, out):
+def own_costs(
+    pairs, numbers, fresh, offsets, weights, means, roots, factors, mean_power, trees, out
+):
     """Write the transport cost of every pair, (n,), of samples with components of their own."""
     full = len(factors) > 0
     for p in range(len(pairs)):
         i, j = pairs[p]
         a, b, c, d = offsets[i], offsets[i + 1], offsets[j], offsets[j + 1]
-        out[p] = transport(
-            kept(trees, numbers[p], b - a + d - c + 1),
-            means[a:b],
-            means[c:d],
-            roots[a:b],
-            roots[c:d],
-            factors[a:b] if full else factors,
-            factors[c:d] if full else factors,
-            mean_power,
+        factors_a, factors_b = factors[a:b] if full else factors, factors[c:d] if full else factors
+        cost, between = bounds(
+            means[a:b], means[c:d], roots[a:b], roots[c:d], factors_a, factors_b, mean_power
         )
+        if fresh[p]:
+            keep(near_tree(cost, weights[a:b], weights[c:d]), trees, numbers[p])
+        tree = kept(trees, numbers[p], b - a + d - c + 1)
+        out[p] = settle(cost, between, factors_a, factors_b, tree)
 
 
 @compiled_exact

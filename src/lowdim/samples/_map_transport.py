@@ -75,55 +75,45 @@ class MapTransport:
 
         self.support, self.diagonal = support, diagonal
         self.mean_power, self.power = COSTS[cost]
-        S, size = len(support), 2 * int(support.sizes.max()) + 1
-        pair_bytes = sum(field.nbytes for field in room_for_trees(1, size))
-        self._n_kept = S * (S - 1) // 2 if S * (S - 1) // 2 * pair_bytes <= KEPT_BYTES else 0
-        self._nodes = size
-        self._trees = room_for_trees(self._n_kept, size)
-        self._planted = np.zeros(self._n_kept, dtype=bool)
+        S, self._n_nodes = len(support), 2 * int(support.sizes.max()) + 1
+        n_pairs = S * (S - 1) // 2
+        pair_bytes = self._n_nodes * sum(part.itemsize for part in room_for_trees(1, 1))
+        self._keeps = n_pairs * pair_bytes <= KEPT_BYTES
+        self._trees = room_for_trees(n_pairs if self._keeps else 0, self._n_nodes)
+        self._planted = np.zeros(n_pairs if self._keeps else 0, dtype=bool)
 
     def distances(self, W: np.ndarray, pairs: np.ndarray) -> Transported:
         """Distances of pairs of samples, (n, 2) with the lower number first, under a map."""
         from lowdim.samples import _map_costs as compiled
 
         support, at = self.support, Projection.of(self.support, W, diagonal=self.diagonal)
-        trees, numbers = self._trees_of(pairs)
+        trees, numbers, fresh = self._trees_of(pairs)
         found = np.empty(len(pairs))
-        table = np.empty((0, 0))
-        if support.is_shared:
-            table = compiled.component_costs(at.means, at.roots, at.factors, self.mean_power)
+        geometry = at.means, at.roots, at.factors, self.mean_power
+        table = compiled.component_costs(*geometry) if support.is_shared else None
 
         def solve(part: slice) -> None:
-            own = pairs[part], numbers[part], support.offsets
-            if support.is_shared:
-                compiled.shared_costs(
-                    *own, support.weights, support.rows, table, trees, found[part]
-                )
+            own = pairs[part], numbers[part], fresh[part], support.offsets, support.weights
+            if table is None:
+                compiled.own_costs(*own, *geometry, trees, found[part])
             else:
-                compiled.own_costs(
-                    *own, at.means, at.roots, at.factors, self.mean_power, trees, found[part]
-                )
+                compiled.shared_costs(*own, support.rows, table, trees, found[part])
 
         in_threads(solve, _parts(len(pairs)))
         return Transported(self, at, pairs, numbers, trees, found.clip(min=0) ** self.power)
 
-    def _trees_of(self, pairs: np.ndarray) -> tuple[Any, np.ndarray]:
-        """Where the trees of pairs are, and their numbers there."""
-        from lowdim.samples._map_costs import plant
+    def _trees_of(self, pairs: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Where the trees of pairs are, their numbers there, and which are yet to be planted."""
         from lowdim.transport._tree import room_for_trees
 
-        trees, new = self._trees, pairs
-        if self._n_kept:
-            i, j = pairs.T
-            numbers = i * len(self.support) - i * (i + 1) // 2 + j - i - 1
-            fresh = ~self._planted[numbers]
-            new, places = pairs[fresh], numbers[fresh]
-            self._planted[places] = True
-        else:
-            trees, numbers = room_for_trees(len(pairs), self._nodes), np.arange(len(pairs))
-            places = numbers
-        plant(new, places, self.support.offsets, self.support.weights, trees)
-        return trees, numbers
+        if not self._keeps:
+            trees = room_for_trees(len(pairs), self._n_nodes)
+            return trees, np.arange(len(pairs)), np.ones(len(pairs), dtype=bool)
+        i, j = pairs.T
+        numbers = i * len(self.support) - i * (i + 1) // 2 + j - i - 1
+        fresh = ~self._planted[numbers]
+        self._planted[numbers] = True
+        return self._trees, numbers, fresh
 
 
 @dataclass(frozen=True)

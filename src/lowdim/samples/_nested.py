@@ -164,7 +164,7 @@ def procedure(
     checked = Procedure(
         parts,
         names,
-        Candidates.of(metric, grid, n_neighbors),
+        Candidates.of(metric, parts, grid, n_neighbors),
         None if groups is None else check_groups(groups, known, names),
         check_positive_int(n_splits, "n_splits", minimum=2),
         check_positive_int(n_repeats, "n_repeats"),

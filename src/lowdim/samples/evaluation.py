@@ -100,8 +100,10 @@ def cross_validate_samples(
 
     Parameters
     ----------
-    distributions : SampleDataset, Mixtures, Clouds or array of shape (S, S)
-        Mixtures of a dataset if it has them, else its cells; without a metric, distances.
+    distributions : SampleDataset, Mixtures, Clouds, array of shape (S, S) or dict of such
+        Of a dataset its mixtures if it has them, else cells, `n_cells` of the metric for each
+        sample. Without a metric distances, or several kinds of them by name, among which is chosen
+        as by a grid; the table tells it as ``which``.
     labels : (S,), optional
         Of the samples; by default those of the dataset.
     metric : GroundMetric or another estimator, optional

@@ -72,7 +72,8 @@ class GroundMetric(Saved, BaseEstimator):
     n_init : int, default=1
         Starts, of which the one with the lowest loss is kept.
     lr : float, default=0.1
-        Step of Adam.
+        About what a step changes an entry of the map by; steps are Adam's, with one scale for the
+        whole map, so that turning the data turns the course.
     max_iter : int, default=30
         Epochs.
     tol : float, default=1e-6

@@ -1,6 +1,6 @@
 """Optimal transport between Gaussians, their mixtures, and discrete measures."""
 
-from lowdim.transport.clouds import Clouds
+from lowdim.transport.clouds import Clouds, cloud_distances
 from lowdim.transport.gaussians import bures_squared, gaussian_wasserstein
 from lowdim.transport.mixtures import Mixtures, mixture_distances
 from lowdim.transport.plans import entropic_plan, transport_plan
@@ -9,6 +9,7 @@ __all__ = [
     "Clouds",
     "Mixtures",
     "bures_squared",
+    "cloud_distances",
     "entropic_plan",
     "gaussian_wasserstein",
     "mixture_distances",

@@ -1,0 +1,108 @@
+"""Transport between mixtures over the costs of all pairs of components, compiled.
+
+For components that samples share, whose costs are found once, and for entropic plans, which move
+mass between all of them. Import on first use only: numba is slow to load.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lowdim._compile import compiled, compiled_exact
+from lowdim.transport._bures import bures
+from lowdim.transport._entropic import debiased_cost, transport_cost
+
+
+@compiled
+def shared_pair_costs(pairs, sizes, weights, numbers, table, strength, debiased, out, found):
+    """Write the transport cost of every pair of mixtures, and whether it was found, (n,).
+
+    Parameters
+    ----------
+    pairs : (n, 2)
+    sizes : (S,)
+        Components of every mixture.
+    weights : (S, K)
+    numbers : (S, K)
+        Rows of the table.
+    table : (U, U)
+        Costs of all different components.
+    strength : float
+        Of the entropic penalty, relative to the mean cost of the pair; 0 is none.
+    debiased : bool
+    out, found : (n,)
+    """
+    for p in range(len(pairs)):
+        i, j = pairs[p]
+        own, other = numbers[i, : sizes[i]], numbers[j, : sizes[j]]
+        supply, demand = weights[i, : sizes[i]], weights[j, : sizes[j]]
+        cost = _looked_up(table, own, other)
+        if strength > 0.0 and debiased:
+            first, second = _looked_up(table, own, own), _looked_up(table, other, other)
+            out[p], found[p] = debiased_cost(cost, first, second, supply, demand, strength)
+        else:
+            out[p], found[p] = transport_cost(cost, supply, demand, strength)
+
+
+@compiled
+def own_pair_costs(
+    pairs, sizes, weights, means, roots, factors, power, strength, debiased, out, found
+):
+    """The same for mixtures with components of their own; see `between` for these.
+
+    Parameters
+    ----------
+    means, roots : (S, K, d)
+    factors : (S, K, d, d) or (S, 0, d, d)
+    """
+    for p in range(len(pairs)):
+        i, j = pairs[p]
+        n, m = sizes[i], sizes[j]
+        first = means[i, :n], roots[i, :n], factors[i, :n]
+        second = means[j, :m], roots[j, :m], factors[j, :m]
+        supply, demand = weights[i, :n], weights[j, :m]
+        cost = between(first, second, power)
+        if strength > 0.0 and debiased:
+            own, other = between(first, first, power), between(second, second, power)
+            out[p], found[p] = debiased_cost(cost, own, other, supply, demand, strength)
+        else:
+            out[p], found[p] = transport_cost(cost, supply, demand, strength)
+
+
+@compiled
+def _looked_up(table, rows, columns):
+    cost = np.empty((len(rows), len(columns)))
+    for a in range(len(rows)):
+        for b in range(len(columns)):
+            cost[a, b] = table[rows[a], columns[b]]
+    return cost
+
+
+@compiled_exact
+def between(first, second, power):
+    """Costs ``|m_a - m_b|^power + B^2(A, B)`` of all pairs of components, (n, m).
+
+    Parameters
+    ----------
+    first, second : tuple
+        Means, (n, d); square roots of diagonal covariances, (n, d); lower triangular factors of
+        full ones, (n, d, d), or none, (0, d, d), where covariances are diagonal.
+    power : int
+        1 or 2.
+    """
+    (means, roots, factors), (other_means, other_roots, other_factors) = first, second
+    d = means.shape[1]
+    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
+    cost = np.empty((len(means), len(other_means)))
+    for a in range(cost.shape[0]):
+        for b in range(cost.shape[1]):
+            apart, spread = 0.0, 0.0
+            for axis in range(d):
+                apart += (means[a, axis] - other_means[b, axis]) ** 2
+                spread += (roots[a, axis] - other_roots[b, axis]) ** 2
+            if len(factors) > 0:
+                spread = bures(factors[a], other_factors[b], product, square, values)
+            cost[a, b] = (apart if power == 2 else math.sqrt(apart)) + max(spread, 0.0)
+    return cost
