@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy.special import logsumexp
@@ -12,7 +14,9 @@ from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import GaussianMixture as Peer
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import lowdim as ld
 from lowdim import SampleGaussianMixtures
 from lowdim.transport import mixture_distances
 
@@ -196,6 +200,130 @@ def test_components_that_have_shrunk_onto_a_row_do_not_win() -> None:
     assert table["score"].idxmin() == 12  # likelihood without bound
     assert table["degenerate"].tolist() == [False, True]
     assert model.n_components_.tolist() == [1]
+
+
+@pytest.mark.parametrize("sharing", ["sample_specific", "global"])
+@pytest.mark.parametrize("sizes", [2, range(1, 4)])
+def test_files_keep_all(sharing: str, sizes: Any, tmp_path: Path) -> None:
+    X, samples = cohort(S=3)
+    model = SampleGaussianMixtures(sizes, sharing=sharing, random_state=0).fit(X, samples)
+    model.save(tmp_path / "model.h5")
+    back = ld.load(tmp_path / "model.h5")
+    assert isinstance(back, SampleGaussianMixtures)
+    for name, value in vars(model).items():
+        if isinstance(value, pd.DataFrame):
+            pd.testing.assert_frame_equal(getattr(back, name), value)
+        elif name.endswith("_"):
+            np.testing.assert_array_equal(getattr(back, name), value)
+    np.testing.assert_array_equal(back.predict_proba(X, samples), model.predict_proba(X, samples))
+    np.testing.assert_array_equal(back.score_samples(X, samples), model.score_samples(X, samples))
+    assert clone(back).fit(X, samples).score(X, samples) == model.score(X, samples)
+
+
+@pytest.mark.parametrize("sharing", ["sample_specific", "global"])
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_parameters_are_enough_to_ask_about_rows(sharing: str, kind: str) -> None:
+    X, samples = cohort(S=3)
+    model = SampleGaussianMixtures(
+        [1, 2, 3], sharing=sharing, covariance_type=kind, random_state=0
+    ).fit(X, samples)
+    order = [2, 0, 1]
+    made = SampleGaussianMixtures.from_parameters(
+        model.names_[order],
+        model.weights_[order],
+        model.means_[order],
+        model.covariances_[order],
+        shared_weights=model.shared_weights_,
+    )
+    assert made.names_.tolist() == model.names_.tolist()
+    np.testing.assert_array_equal(made.n_components_, model.n_components_)
+    for name in ("predict_proba", "score_samples", "predict"):
+        np.testing.assert_allclose(
+            getattr(made, name)(X, samples), getattr(model, name)(X, samples), atol=1e-12
+        )
+    some = made.select(["p02", "p00"])
+    assert some.names_.tolist() == ["p00", "p02"]
+    np.testing.assert_array_equal(some.means_, model.means_[[0, 2]])
+    with pytest.raises(ValueError, match="names has 'p77'; the fit has"):
+        made.select(["p77"])
+    with pytest.raises(ValueError, match="names must be 3 different ones"):
+        SampleGaussianMixtures.from_parameters(
+            ["a", "a", "b"], model.weights_, model.means_, model.covariances_
+        )
+
+
+def test_new_rows_tell_samples_apart_or_do_not() -> None:
+    rng = np.random.default_rng(0)
+    names = np.repeat(["far", "near", "twin"], 400)
+    X = rng.normal(size=(1200, 2)) + 6.0 * (names == "far")[:, None]
+    model = SampleGaussianMixtures(1, random_state=0).fit(X[::2], names[::2])
+    table = model.validate(X[1::2], names[1::2])
+    assert table["n_rows"].tolist() == [200, 200, 200]
+    assert table["nearest"].tolist()[1:] == ["twin", "near"]
+    entropy = np.log(2 * np.pi * np.e)
+    np.testing.assert_allclose(table["nll"], entropy, atol=0.15)
+    assert table["nearest_nll"]["far"] > entropy + 20
+    assert abs(table["nearest_nll"] - table["nll"])[["near", "twin"]].max() < 0.05
+    alone = model.select(["far"])
+    rows = X[1::2][names[1::2] == "far"]
+    own = alone.validate(rows, ["far"] * len(rows))
+    assert own.columns.tolist() == ["n_rows", "nll"]
+    assert own["nll"]["far"] == -alone.score(rows, ["far"] * len(rows))
+
+
+def test_rows_are_likelier_under_their_samples_weights() -> None:
+    rng = np.random.default_rng(0)
+    samples = np.repeat(["a", "b"], 300)
+    second = rng.random(600) < np.where(samples == "a", 0.1, 0.8)
+    X = rng.normal(size=(600, 2)) + 10.0 * second[:, None]
+    model = SampleGaussianMixtures(2, sharing="global", random_state=0).fit(X, samples)
+    own, pooled = model.score_samples(X, samples), model.score_samples(X)
+    # Far apart, a component's density is its weight times the same Gaussian.
+    near = int(model.means_[0, :, 0].argmin())
+    expected = np.log(model.weights_[1, near] / model.shared_weights_[near])
+    np.testing.assert_allclose((own - pooled)[(samples == "b") & ~second], expected, atol=1e-6)
+    assert model.log_likelihoods_.mean() == pytest.approx(own.mean())
+    assert own.mean() > pooled.mean() + 0.1
+    np.testing.assert_array_equal(model.predict(X), model.predict(X, samples))
+    with pytest.raises(ValueError, match="samples is missing: each sample has a mixture"):
+        SampleGaussianMixtures(2).fit(X, samples).predict(X)
+
+
+SPARSE = "the check reads classifier_tags of anything that has predict_proba and takes sparse rows"
+CALLED_SAMPLES = "the second argument is called samples, which says what it is"
+EXPECTED = {
+    "check_fit_score_takes_y": CALLED_SAMPLES,
+    "check_n_features_in_after_fitting": f"{CALLED_SAMPLES}, and score is called with y=",
+    "check_requires_y_none": f"{CALLED_SAMPLES}, and so does the error",
+    "check_estimator_sparse_array": SPARSE,
+    "check_estimator_sparse_matrix": SPARSE,
+}
+#: These ask for predictions without saying which sample the rows are of.
+WITHOUT_SAMPLES = (
+    "check_dict_unchanged",
+    "check_dtype_object",
+    "check_estimators_dtypes",
+    "check_estimators_pickle",
+    "check_f_contiguous_array_estimator",
+    "check_fit_idempotent",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+)
+NEEDS_SAMPLES = dict.fromkeys(
+    WITHOUT_SAMPLES, "each sample has a mixture of its own, so rows alone cannot be asked about"
+)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Components of:UserWarning")
+@parametrize_with_checks(
+    [SampleGaussianMixtures(2, sharing="global"), SampleGaussianMixtures(2)],
+    expected_failed_checks=lambda model: (
+        EXPECTED if model.sharing == "global" else {**EXPECTED, **NEEDS_SAMPLES}
+    ),
+)
+def test_conventions(estimator: Any, check: Any) -> None:
+    check(estimator)
 
 
 def test_sparse_rows_are_read() -> None:

@@ -7,4 +7,11 @@ from lowdim.tl._select_subspaces import select_subspaces
 from lowdim.tl._spatial_factors import spatial_factors
 from lowdim.tl._subspaces import subspaces
 
-__all__ = ["fit_gmm", "mixture", "sample_distances", "select_subspaces", "spatial_factors", "subspaces"]
+__all__ = [
+    "fit_gmm",
+    "mixture",
+    "sample_distances",
+    "select_subspaces",
+    "spatial_factors",
+    "subspaces",
+]

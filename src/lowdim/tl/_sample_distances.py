@@ -17,7 +17,7 @@ from lowdim.samples._schema import model_of
 from lowdim.tl._input import open_rows
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
-from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
+from lowdim.transport import Clouds, Mixtures, mixture_distances
 
 #: Costs between mixtures, and between the cells themselves.
 OF_MIXTURES, OF_CELLS = ("mw2", "mixed"), ("w1", "w2")
@@ -89,8 +89,11 @@ def sample_distances(
         gmm_key = gmm_key or f"gmm_{use_rep or layer or 'X'}"
         names, mixtures = _mixtures(adata, GmmKeys(gmm_key).record)
         mapped = mixtures if W is None else mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
-        distances = mixture_distances(mapped, cost=cost, entropic=entropic)
+        smooth = {"entropic": entropic} if entropic else {}
+        distances = mixture_distances(mapped, cost=cost, **smooth)
     else:
+        from lowdim.transport import cloud_distances
+
         names, clouds = _clouds(adata, sample_key, use_rep, layer, n_cells, random_state)
         mapped = clouds if W is None else clouds.mapped(_fitting(W, clouds.points.shape[1]))
         distances = cloud_distances(mapped, cost=cost, entropic=entropic)
@@ -136,9 +139,7 @@ def _clouds(
 ) -> tuple[np.ndarray, Clouds]:
     if sample_key is None:
         raise TypeError("sample_key is missing: name the column of obs that has the samples.")
-    dataset = SampleDataset.from_anndata(
-        adata, sample_key=sample_key, use_rep=use_rep, layer=layer
-    )
+    dataset = SampleDataset.from_anndata(adata, sample_key=sample_key, use_rep=use_rep, layer=layer)
     return dataset.names, dataset.clouds(n_cells, random_state=random_state)
 
 
