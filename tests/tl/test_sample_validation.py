@@ -75,7 +75,7 @@ def test_bad_arguments_leave_the_data_as_they_were(cohort: ad.AnnData) -> None:
         ld.tl.sample_validation(cohort, **keys, gmm_key="gmm", cost="w2")
     with pytest.raises(ValueError, match="grid is of settings of the metric"):
         ld.tl.sample_validation(cohort, **keys, gmm_key="gmm", grid={"alpha": [1.0]})
-    with pytest.raises(KeyError, match="'donor' is not a column of obs"):
+    with pytest.raises(ValueError, match=r"'donor' is not in adata\.obs"):
         ld.tl.sample_validation(cohort, **keys, group_key="donor")
     with pytest.raises(ValueError, match=r"obs\['component'\] differs within 'sample_0"):
         ld.tl.sample_validation(cohort, **keys, group_key="component")

@@ -12,6 +12,7 @@ import pandas as pd
 from lowdim._keys import SampleValidationKeys
 from lowdim._validation import check_in, check_positive_int
 from lowdim._version import __version__
+from lowdim.get._sample_labels import labels_of_samples
 from lowdim.samples import (
     CrossValidation,
     SampleDataset,
@@ -19,6 +20,7 @@ from lowdim.samples import (
     cross_validate_samples,
     permutation_test,
 )
+from lowdim.samples._rows import listed
 from lowdim.tl._input import open_rows
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
@@ -173,15 +175,10 @@ def _groups(
     """The group of every sample, (S,)."""
     if group_key is None:
         return None
-    if group_key not in adata.obs:
-        raise KeyError(f"{group_key!r} is not a column of obs, which has {sorted(adata.obs)}.")
-    pairs = adata.obs[[sample_key, group_key]].astype(str).drop_duplicates()
-    several = pairs[sample_key][pairs[sample_key].duplicated()]
-    if len(several):
-        raise ValueError(
-            f"obs[{group_key!r}] differs within {several.iloc[0]!r}; a sample is of one group."
-        )
-    return pairs.set_index(sample_key)[group_key].reindex(list(dataset.names)).to_numpy()
+    found = labels_of_samples(adata, dataset.names, group_key, sample_key)
+    if found.isna().any():
+        raise ValueError(f"obs[{group_key!r}] is missing for {listed(found.index[found.isna()])}.")
+    return found.to_numpy()
 
 
 def _record(found: dict[str, CrossValidation], params: dict[str, Any]) -> dict[str, Any]:
