@@ -17,7 +17,7 @@ from lowdim.samples._schema import model_of
 from lowdim.tl._input import open_rows
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
-from lowdim.transport import Clouds, Mixtures, mixture_distances
+from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
 
 #: Costs between mixtures, and between the cells themselves.
 OF_MIXTURES, OF_CELLS = ("mw2", "mixed"), ("w1", "w2")
@@ -89,14 +89,11 @@ def sample_distances(
         gmm_key = gmm_key or f"gmm_{use_rep or layer or 'X'}"
         names, mixtures = _mixtures(adata, GmmKeys(gmm_key).record)
         mapped = mixtures if W is None else mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
-        smooth = {"entropic": entropic} if entropic else {}
-        distances = mixture_distances(mapped, cost=cost, **smooth)
+        distances = mixture_distances(mapped, cost=cost, entropic=entropic)
     else:
-        from lowdim.transport import cloud_distances
-
         names, clouds = _clouds(adata, sample_key, use_rep, layer, n_cells, random_state)
-        mapped = clouds if W is None else clouds.mapped(_fitting(W, clouds.points.shape[1]))
-        distances = cloud_distances(mapped, cost=cost, entropic=entropic)
+        moved = clouds if W is None else clouds.mapped(_fitting(W, clouds.points.shape[1]))
+        distances = cloud_distances(moved, cost=cost, entropic=entropic)
     params = {
         "cost": cost,
         "entropic": entropic,
