@@ -177,6 +177,13 @@ class SampleDistanceKeys(FitKeys):
     key: str = "sample_distances"
 
 
+@dataclass(frozen=True)
+class SampleValidationKeys(FitKeys):
+    """Where `ld.tl.sample_validation` writes; see `FitKeys`."""
+
+    key: str = "sample_validation"
+
+
 class MixtureRecord(TypedDict):
     """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
 

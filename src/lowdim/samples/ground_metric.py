@@ -24,10 +24,12 @@ from lowdim.samples._rows import listed
 from lowdim.samples._support import Support
 from lowdim.samples._triplets import n_triplets
 from lowdim.samples.dataset import SampleDataset
-from lowdim.transport import Clouds, Mixtures
+from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
 
-#: Costs of components, and those of points that they are without covariances.
+#: Costs of components that `cost` stands for.
 COSTS = {"mixed": "mixed", "mw2": "mw2", "w1": "mixed", "w2": "mw2"}
+#: What the cost of components is called where they are points.
+POINTS = {"mixed": "w1", "mw2": "w2"}
 #: A fit whose loss still falls by this share within its last tenth should go on.
 FALLING = 0.05
 
@@ -43,7 +45,7 @@ class GroundMetric(Saved, BaseEstimator):
 
     over all triplets of samples with ``y_i = y_j != y_k`` and i other than j: a sample is to be
     nearer to its like than to any other, by the margin alpha. Distances in training are those that
-    `distances` gives, and gradients are exact: plans are held at their optimum (envelope theorem).
+    `distances` gives, and gradients are exact.
 
     Parameters
     ----------
@@ -56,6 +58,10 @@ class GroundMetric(Saved, BaseEstimator):
         Of points these are "w1" and "w2".
     diagonal : bool, default=False
         Whether only the variances along the axes of the map count, not correlations.
+    entropic : float, default=0.0
+        Strength of an entropic penalty on plans, relative to the mean cost of each pair of samples;
+        distances are costs of these plans without the penalty, as in
+        `lowdim.transport.mixture_distances`. 0 takes exact plans, which is faster here.
     alpha : float, default=10.0
         The margin, in the units of the distances: choose it with them in mind.
     reg : float, default=1e-3
@@ -138,6 +144,7 @@ class GroundMetric(Saved, BaseEstimator):
         *,
         cost: str = "mixed",
         diagonal: bool = False,
+        entropic: float = 0.0,
         alpha: float = 10.0,
         reg: float = 1e-3,
         reg_type: str = "fro",
@@ -159,6 +166,7 @@ class GroundMetric(Saved, BaseEstimator):
         self.n_components = n_components
         self.cost = cost
         self.diagonal = diagonal
+        self.entropic = entropic
         self.alpha = alpha
         self.reg = reg
         self.reg_type = reg_type
@@ -206,6 +214,7 @@ class GroundMetric(Saved, BaseEstimator):
             support.divided_by(scales),
             cost=cost,
             diagonal=bool(check_in(self.diagonal, "diagonal", (True, False))),
+            entropic=check_interval(self.entropic, "entropic", low=0.0),
         )
         objective = MapObjective(transport, labels, margin, penalty)
         total = plan.max_iter * len(starts)
@@ -242,25 +251,18 @@ class GroundMetric(Saved, BaseEstimator):
         """Distances under the map, of all pairs, (S, S), or of those given, (n,)."""
         check_is_fitted(self)
         measures = _measures(distributions, self.n_cells)
-        support = Support.of(measures)
-        if support.means.shape[1] != self.n_features_in_:
+        D = measures.points.shape[1] if isinstance(measures, Clouds) else measures.means.shape[2]
+        if self.n_features_in_ != D:
             raise ValueError(
-                f"distributions have {support.means.shape[1]} columns, and the map was learned "
-                f"from {self.n_features_in_}; pass samples with the same columns."
+                f"distributions have {D} columns, and the map was learned from "
+                f"{self.n_features_in_}; pass samples with the same columns."
             )
-        S = len(support)
-        wanted = np.stack(np.triu_indices(S, 1), axis=1)
-        if pairs is not None:
-            wanted = np.sort(np.asarray(pairs, dtype=np.int64), axis=1)
-        transport = MapTransport(support, cost=self._cost(measures), diagonal=bool(self.diagonal))
-        found = np.zeros(len(wanted))
-        apart = wanted[:, 0] != wanted[:, 1]
-        found[apart] = transport.distances(self.components_, wanted[apart]).distances
-        if pairs is not None:
-            return found
-        matrix = np.zeros((S, S))
-        matrix[wanted[:, 0], wanted[:, 1]] = matrix[wanted[:, 1], wanted[:, 0]] = found
-        return matrix
+        mapped, cost = measures.mapped(self.components_), self._cost(measures)
+        if isinstance(mapped, Clouds):
+            return cloud_distances(mapped, pairs, cost=POINTS[cost], entropic=self.entropic)
+        if self.diagonal:
+            mapped = mapped.diagonal()
+        return mixture_distances(mapped, pairs, cost=cost, entropic=self.entropic)
 
     # Arguments ------------------------------------------------------------------------------
 
