@@ -177,6 +177,23 @@ class SampleDistanceKeys(FitKeys):
     key: str = "sample_distances"
 
 
+@dataclass(frozen=True)
+class GroundMetricKeys(FitKeys):
+    """Where `ld.tl.ground_metric` writes; see `FitKeys`."""
+
+    key: str = "ground_metric"
+
+    @property
+    def coordinates(self) -> str:
+        """`obsm`: rows under the map, (N, r)."""
+        return self.key
+
+    @property
+    def loadings(self) -> str:
+        """`varm`: (n_vars, r)."""
+        return self.key
+
+
 class MixtureRecord(TypedDict):
     """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
 
