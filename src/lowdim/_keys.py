@@ -194,6 +194,13 @@ class GroundMetricKeys(FitKeys):
         return self.key
 
 
+@dataclass(frozen=True)
+class SampleValidationKeys(FitKeys):
+    """Where `ld.tl.sample_validation` writes; see `FitKeys`."""
+
+    key: str = "sample_validation"
+
+
 class MixtureRecord(TypedDict):
     """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
 
