@@ -10,6 +10,7 @@ from lowdim.samples.evaluation import CrossValidation, cross_validate_samples
 from lowdim.samples.ground_metric import GroundMetric
 from lowdim.samples.mixtures import SampleGaussianMixtures
 from lowdim.samples.permutation import PermutationTest, permutation_test
+from lowdim.samples.training import train, train_gmm
 
 __all__ = [
     "CrossValidation",
@@ -27,4 +28,6 @@ __all__ = [
     "embed_samples",
     "knn_predict",
     "permutation_test",
+    "train",
+    "train_gmm",
 ]
