@@ -151,7 +151,7 @@ def test_singular_components(scale: float, kind: str) -> None:
 def test_a_floor_of_zero_is_for_strict_fits() -> None:
     X, samples = flat()
     options = {"component_sharing": "sample_specific", "k_comps": 1, "eps": 0.0}
-    with pytest.raises(ValueError, match="reg_covar=0 .* needs"):
+    with pytest.raises(ValueError, match=r"reg_covar=0 .* needs"):
         fit(X, samples, **options)
     with pytest.raises(ValueError, match="'flat'"):
         fit(X, samples, singularity_handling="strict", **options)

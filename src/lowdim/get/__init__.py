@@ -7,6 +7,7 @@ from lowdim.get._loadings import loadings, top_genes
 from lowdim.get._metric import metric_loadings
 from lowdim.get._model import model
 from lowdim.get._sample_distances import sample_distances
+from lowdim.get._sample_validation import sample_validation
 from lowdim.get._selection import selection
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "metric_loadings",
     "model",
     "sample_distances",
+    "sample_validation",
     "selection",
     "spatial_importance",
     "top_genes",

@@ -11,6 +11,7 @@ from lowdim.samples.families import ComponentFamilies, component_families
 from lowdim.samples.ground_metric import GroundMetric
 from lowdim.samples.mixtures import SampleGaussianMixtures
 from lowdim.samples.permutation import PermutationTest, permutation_test
+from lowdim.samples.training import train, train_gmm
 
 __all__ = [
     "ComponentFamilies",
@@ -30,4 +31,6 @@ __all__ = [
     "embed_samples",
     "knn_predict",
     "permutation_test",
+    "train",
+    "train_gmm",
 ]

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled, compiled_exact
-from lowdim.transport._bures import bures
+from lowdim.transport._bures import bures_matrix
 from lowdim.transport._entropic import debiased_cost, entropic_cost
 from lowdim.transport._exact import least_cost
 
@@ -107,16 +107,15 @@ def between(first, second, power):
         1 or 2.
     """
     (means, roots, factors), (other_means, other_roots, other_factors) = first, second
-    d = means.shape[1]
-    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
-    cost = np.empty((len(means), len(other_means)))
+    cost = np.zeros((len(means), len(other_means)))
+    if len(factors) > 0:
+        bures_matrix(factors, other_factors, cost)
     for a in range(cost.shape[0]):
         for b in range(cost.shape[1]):
-            apart, spread = 0.0, 0.0
-            for axis in range(d):
+            apart = 0.0
+            for axis in range(means.shape[1]):
                 apart += (means[a, axis] - other_means[b, axis]) ** 2
-                spread += (roots[a, axis] - other_roots[b, axis]) ** 2
-            if len(factors) > 0:
-                spread = bures(factors[a], other_factors[b], product, square, values)
-            cost[a, b] = (apart if power == 2 else math.sqrt(apart)) + max(spread, 0.0)
+                if len(factors) == 0:
+                    cost[a, b] += (roots[a, axis] - other_roots[b, axis]) ** 2
+            cost[a, b] = (apart if power == 2 else math.sqrt(apart)) + max(cost[a, b], 0.0)
     return cost

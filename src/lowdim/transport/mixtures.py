@@ -107,6 +107,11 @@ class Mixtures:
         spread = W @ self.covariances if self.full else W * self.covariances[..., None, :]
         return Mixtures(self.weights, self.means @ W.T, spread @ W.T, self.shared)
 
+    def diagonal(self) -> Mixtures:
+        """With the variances only."""
+        own = np.diagonal(self.covariances, axis1=2, axis2=3) if self.full else self.covariances
+        return Mixtures(self.weights, self.means, own.copy(), self.shared)
+
 
 def mixture_distances(
     mixtures: Mixtures,
