@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
-from lowdim import classical_mds, embed_samples
+from lowdim.samples import classical_mds, embed_samples
 from lowdim.samples.embedding import METHODS
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)

@@ -196,6 +196,19 @@ def test_a_whole_procedure_with_a_learned_metric_gives_chance_on_shuffled_labels
     assert abs(found.null_scores.mean() - 0.5) < 0.15
 
 
+def test_a_learned_ground_metric_is_no_better_than_chance_on_shuffled_labels() -> None:
+    truth = ld.data.simulate_cohort(
+        18, 10, 4, n_components=3, signal="mean", separation=6.0, nuisance=1.0
+    ).uns["truth"]
+    known = Mixtures.of(truth["weights"], truth["means"], truth["covariances"])
+    metric = ld.GroundMetric(2, alpha=1.0, max_iter=15)
+    found = permutation_test(
+        known, truth["labels"], metric, n_splits=3, n_permutations=10, random_state=0
+    )
+    assert found.score > 0.8
+    assert abs(found.null_scores.mean() - 0.5) < 0.15
+
+
 def test_labels_are_shuffled_within_groups_or_among_them() -> None:
     from lowdim.samples._folds import shuffled
 
