@@ -62,7 +62,8 @@ def test_a_metric_is_learned_and_judged(
 ) -> None:
     out = tmp_path / "out"
     words = ["samples", str(cohort), "--sample-key", "sample", "--label-key", "label", "--metric"]
-    assert main([*words, "-k", "2", "--use-rep", "rep", "-o", str(out), "--quiet"]) == 0
+    words += ["-k", "2", "--use-rep", "rep", "--no-report", "-o", str(out), "--quiet"]
+    assert main(words) == 0
     text = capsys.readouterr().out
     assert "learned metric" in text
     result = ad.read_h5ad(out / "result.h5ad")
@@ -70,7 +71,7 @@ def test_a_metric_is_learned_and_judged(
     assert list(ld.get.sample_validation(result))[-1] == "learned metric"
     table = pd.read_csv(out / "metric_distances.csv", index_col="sample")
     np.testing.assert_allclose(table, result.uns["ground_metric"]["distances"])
-    assert "Ground metric" in (out / "report.html").read_text("utf-8")
+    assert not (out / "report.html").exists()
 
 
 def test_without_labels(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,9 +24,9 @@ def page_of(adata: ad.AnnData, tmp_path: Path, key: str, **options: str) -> Page
 
 @pytest.fixture(scope="module")
 def cohort_once() -> ad.AnnData:
-    """Twelve samples with hostile names, their mixtures and distances."""
+    """Eight samples with hostile names, their mixtures and distances."""
     adata = ld.data.simulate_cohort(
-        12, 40, 4, n_components=3, signal="mean", separation=6.0, random_state=0
+        8, 40, 4, n_components=3, signal="mean", separation=6.0, random_state=0
     )
     adata.obs["patient"] = [f"<b>{name}&" for name in adata.obs["sample"]]
     adata.obs["state"] = [HOSTILE + str(label) for label in adata.obs["label"]]
@@ -75,8 +75,8 @@ def test_rows_are_the_samples(cohort: ad.AnnData, tmp_path: Path) -> None:
     ari = adjusted_rand_score(state[matrix.index], found.labels)
     assert f"adjusted Rand index of {ari:.2f}" in page.text
     assert "metric" not in page.ids
-    assert "There are 6 samples of" in page.text
-    assert "12 samples of 480 rows" in page.text
+    assert "There are 4 samples of" in page.text
+    assert "8 samples of 320 rows" in page.text
 
 
 def test_without_labels_and_mixtures(cohort: ad.AnnData, tmp_path: Path) -> None:
@@ -120,12 +120,12 @@ def test_a_metric_has_axes_genes_and_scores(cohort: ad.AnnData, tmp_path: Path) 
 
 def test_what_limits_conclusions_is_said(cohort: ad.AnnData, tmp_path: Path) -> None:
     kept = np.ones(cohort.n_obs, dtype=bool)
-    kept[np.flatnonzero(cohort.obs["sample"] == "sample_00")[20:]] = False
+    kept[np.flatnonzero(cohort.obs["sample"] == "sample_0")[20:]] = False
     small = cohort[kept].copy()
-    small.obs.loc[small.obs["sample"] == "sample_01", "state"] = None
+    small.obs.loc[small.obs["sample"] == "sample_1", "state"] = None
     ld.tl.sample_distances(small, sample_key="patient", cost="w2", n_cells=20)
     text = page_of(small, tmp_path, "sample_distances", labels="state").text
-    assert "1 sample with fewer than 30 cells (<b>sample_00&)" in text
+    assert "1 sample with fewer than 30 cells (<b>sample_0&)" in text
     assert "1 sample without a label" in text
     with pytest.raises(ValueError, match=r"'stage' is not in adata\.obs"):
         page_of(small, tmp_path, "sample_distances", labels="stage")
