@@ -1,6 +1,7 @@
 """Tools: models fitted to an AnnData, their results written into it."""
 
 from lowdim.tl._fit_gmm import fit_gmm
+from lowdim.tl._ground_metric import ground_metric
 from lowdim.tl._mixture import mixture
 from lowdim.tl._sample_distances import sample_distances
 from lowdim.tl._sample_validation import sample_validation
@@ -10,6 +11,7 @@ from lowdim.tl._subspaces import subspaces
 
 __all__ = [
     "fit_gmm",
+    "ground_metric",
     "mixture",
     "sample_distances",
     "sample_validation",
