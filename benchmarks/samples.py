@@ -150,7 +150,7 @@ def memory(options: argparse.Namespace) -> Table:
         "samples-memory",
         "One mixture for all samples, 10,000 x 50, K = 10: memory beyond the data",
         ["before", "peak", "extra"],
-        "Resident memory of a fresh process in which a small fit has loaded all code, and its peak.",
+        "Of a fresh process whose code is loaded: resident memory before the fit, and its peak.",
     )
     table.begin([8, 8, 8])
     ran = subprocess.run([sys.executable, "-c", GLOBAL], capture_output=True, text=True, check=True)

@@ -22,7 +22,7 @@ def cohort() -> ad.AnnData:
     return adata
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 def test_every_kind_is_judged_and_comes_back_from_a_file(
     cohort: ad.AnnData, tmp_path: Path
 ) -> None:

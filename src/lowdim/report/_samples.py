@@ -276,13 +276,16 @@ def _draw(
     W = np.asarray(adata.uns[key]["components"], dtype=np.float64) if learned else None
     model = None if dataset is None else dataset.gmm
     plane = W if W is not None and len(W) > 1 else None
-    has_plane = model is not None and dataset is not None and dataset.source.n_cols > 1
     last = next(reversed(validation.values()), None)
     with _figures.style():
         return {
             "map": _sample_figures.sample_map(adata, key, labels, groups),
             "distances": _sample_figures.distances(adata, key, labels, len(groups.names)),
-            "mixtures": _sample_figures.mixtures(dataset, plane) if has_plane else None,
+            "mixtures": (
+                _sample_figures.mixtures(dataset, plane)
+                if dataset is not None and model is not None and dataset.source.n_cols > 1
+                else None
+            ),
             "selection": (
                 _sample_figures.selection(model)
                 if model is not None and model.selection_ is not None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
 
 from lowdim._keys import SampleValidationKeys
 from lowdim._validation import check_in, check_positive_int
@@ -60,7 +63,8 @@ def sample_validation(
 
     Three kinds of distances are judged in the same folds: those of the means of samples, which
     anything else must beat; those of their mixtures or cells; and, with a `metric`, those of a
-    ground metric that is learned anew in every fold, without the samples held out.
+    ground metric that is learned anew in every fold, without the samples held out. Fits of folds
+    that have not converged give no warning.
 
     Parameters
     ----------
@@ -129,7 +133,8 @@ def sample_validation(
     found, last = {}, {}
     for name, own in _kinds(dataset, cost, n_cells, metric, grid, random_state):
         last = {"labels": dataset.labels, **own, **settings}
-        found[name] = cross_validate_samples(**last)
+        with _without_warnings():
+            found[name] = cross_validate_samples(**last)
     params = {
         "sample_key": sample_key, "label_key": label_key, "gmm_key": gmm_key, "use_rep": use_rep,
         "layer": layer, "n_cells": n_cells, "cost": cost, "group_key": group_key,
@@ -138,11 +143,20 @@ def sample_validation(
     }  # fmt: skip
     record = _record(found, params)
     if n_permutations:
-        test = permutation_test(**last, n_permutations=n_permutations)
+        with _without_warnings():
+            test = permutation_test(**last, n_permutations=n_permutations)
         record["permutation"] = {"of": list(found)[-1], **asdict(test)}
     target = adata.copy() if copy else adata
     Results(obs={}, obsm={}, varm={}, uns={key.record: record}).write(target)
     return target if copy else None
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Dozens of fits that end a little early: what counts is how well they predict."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def _kinds(
