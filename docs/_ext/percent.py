@@ -2,13 +2,15 @@
 
 A script in percent format is a row of cells. ``# %% [markdown]`` begins text, in comments; ``# %%``
 begins code. What a cell prints and the figures it leaves open follow it on the page. An exception
-stops the build.
+stops the build. A line ``# data: NAME`` before the first cell says that the script reads this file
+in the folder LOWDIM_DATASETS; where it is not there, the page shows the code alone, and says so.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -16,7 +18,15 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+#: Beside the project, unless LOWDIM_DATASETS says otherwise.
+DATASETS = Path(__file__).resolve().parents[2].parent / "shared" / "datasets"
 CELL = re.compile(r"^# %%(.*)\n", flags=re.MULTILINE)
+DATA = re.compile(r"^# data: (.+)\n", flags=re.MULTILINE)
+NOT_RUN = """
+```{note}
+This page was built where the data are not at hand: it shows the code without what it prints.
+```
+"""
 
 
 def cells(script: str) -> list[tuple[str, str]]:
@@ -58,6 +68,12 @@ def open_figures() -> list[str]:
     return images
 
 
+def has_data(script: str) -> bool:
+    """Whether the file that a script reads is there, if it names one."""
+    named = DATA.search(CELL.split(script)[0])
+    return named is None or Path(os.environ["LOWDIM_DATASETS"], named[1]).is_file()
+
+
 def execute(app: Sphinx, docname: str, source: list[str]) -> None:
     """Replace a script by its page."""
     path = Path(app.env.doc2path(docname))
@@ -66,11 +82,17 @@ def execute(app: Sphinx, docname: str, source: list[str]) -> None:
     import matplotlib
 
     matplotlib.use("agg")
+    os.environ.setdefault("LOWDIM_DATASETS", str(DATASETS))
+    runs = has_data(source[0])
     names: dict[str, Any] = {"__name__": "__main__"}
     pages = [
-        as_text(body) if kind == "text" else run(body, names, str(path))
+        as_text(body)
+        if kind == "text"
+        else (run(body, names, str(path)) if runs else f"```python\n{body}\n```\n")
         for kind, body in cells(source[0])
     ]
+    if not runs:
+        pages.insert(1, NOT_RUN)
     source[0] = "\n\n".join(pages)
 
 

@@ -177,6 +177,30 @@ class SampleDistanceKeys(FitKeys):
     key: str = "sample_distances"
 
 
+@dataclass(frozen=True)
+class GroundMetricKeys(FitKeys):
+    """Where `ld.tl.ground_metric` writes; see `FitKeys`."""
+
+    key: str = "ground_metric"
+
+    @property
+    def coordinates(self) -> str:
+        """`obsm`: rows under the map, (N, r)."""
+        return self.key
+
+    @property
+    def loadings(self) -> str:
+        """`varm`: (n_vars, r)."""
+        return self.key
+
+
+@dataclass(frozen=True)
+class SampleValidationKeys(FitKeys):
+    """Where `ld.tl.sample_validation` writes; see `FitKeys`."""
+
+    key: str = "sample_validation"
+
+
 class MixtureRecord(TypedDict):
     """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
 

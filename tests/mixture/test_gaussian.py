@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anndata as ad
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
@@ -21,8 +23,14 @@ from sklearn.mixture import GaussianMixture as Reference
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lowdim import GaussianMixture, SoftKMeans, SubspaceMixture
+from lowdim.data import as_rows
+from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._em import em_step
+from lowdim.mixture._family import concatenate
 from lowdim.mixture._gaussian import fused
+from lowdim.mixture._gaussian.arguments import check_arguments
 from lowdim.mixture._gaussian.covariance import SHAPES, matrices
+from lowdim.mixture._gaussian.fit import first_parameters, make_family
 
 KINDS = tuple(SHAPES)
 
@@ -258,9 +266,51 @@ def test_leaving_out_hopeless_components_changes_nothing(
     rows = logsumexp(joint, axis=1) if soft else joint.max(1)
     assert run(8)[3] == pytest.approx(weights @ rows, rel=1e-11)
     # And columns may come in any order.
+    monkeypatch.setattr(fused, "STEP_COLUMNS", 0)
     monkeypatch.setattr(fused, "_telling", lambda p, r: np.arange(24)[::-1].copy())
     again = GaussianMixture(5, random_state=0).fit(X)
     assert again.lower_bound_ == pytest.approx(model.lower_bound_, abs=1e-9)
+
+
+@pytest.mark.parametrize("d", [1, 3, 24])
+@pytest.mark.parametrize("assignment", ["soft", "hard"])
+def test_a_step_of_few_rows_is_one_call_and_the_same(
+    d: int, assignment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, labels = blobs(400, d, 3)
+    weight = np.random.default_rng(0).uniform(0, 2, 400)
+    model = GaussianMixture(3, init_params=labels, reg_covar=1e-3)
+    data = StandardizedRows(
+        as_rows(X), device=torch.device("cpu"), dtype=torch.float64, sample_weight=weight
+    )
+    arguments = check_arguments(model, as_rows(X))
+    family = make_family("full", arguments, data, np.random.default_rng(0))
+    start = first_parameters(family, arguments, data)
+    both = concatenate([start, replace(start, covariances=2.0 * start.covariances)])
+    fast = em_step(family, data, both, assignment, 0.7)
+    monkeypatch.setattr(fused, "STEP_COLUMNS", 0)
+    slow = em_step(family, data, both, assignment, 0.7)
+    np.testing.assert_allclose(fast[0], slow[0], rtol=1e-12)
+    for name in ("weights", "means", "covariances"):
+        np.testing.assert_allclose(
+            getattr(fast[1], name), getattr(slow[1], name), rtol=1e-9, atol=1e-11
+        )
+    np.testing.assert_array_equal(fast[2], slow[2])
+
+
+def test_a_restart_that_breaks_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, labels = blobs(200, 3, 2)
+    data = StandardizedRows(as_rows(X), device=torch.device("cpu"), dtype=torch.float64)
+    arguments = check_arguments(GaussianMixture(2, init_params=labels % 2), as_rows(X))
+    family = make_family("full", arguments, data, np.random.default_rng(0))
+    start = first_parameters(family, arguments, data)
+    broken = replace(start, covariances=-start.covariances)
+    objective, updated, _ = em_step(family, data, concatenate([broken, start]), "soft", 1.0)
+    alone = em_step(family, data, start, "soft", 1.0)
+    assert np.isnan(objective[0])
+    assert objective[1] == alone[0][0]
+    np.testing.assert_array_equal(updated.covariances[1], alone[1].covariances[0])
+    assert torch.isfinite(updated.covariances[0]).all()
 
 
 # Related models -------------------------------------------------------------------------------

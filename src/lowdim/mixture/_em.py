@@ -332,7 +332,8 @@ class _Loop(Generic[P]):
             restart = int(self.active[position])
             self.finished[restart] = self._one(self.now, int(position))
             self.reasons[restart] = reason
-            if reason is StopReason.CONVERGED and self.options.prune:
+            several = len(self.objective) > 1  # else there is none to be left behind
+            if reason is StopReason.CONVERGED and self.options.prune and several:
                 self._note_sound(restart)
             if reason is StopReason.FAILED:
                 self.objective[restart] = np.nan

@@ -58,7 +58,7 @@ def draw_names(
     frame = ax.get_window_extent().get_points() * 72.0 / ax.figure.dpi
     dots = places if others is None else ax.transData.transform(others) * 72.0 / ax.figure.dpi
     boxes = [(x - gap / 2, y - gap / 2, x + gap / 2, y + gap / 2) for x, y in dots]
-    for (x, y), name in zip(places, names, strict=True):
+    for point, (x, y), name in zip(points, places, names, strict=True):
         width, height = _LETTER * size * len(name), 1.1 * size
         candidates = []
         for across, up in _SIDES:
@@ -70,8 +70,8 @@ def draw_names(
         boxes.append(candidates[best])
         across, up = _SIDES[best]
         ax.annotate(
-            name, ax.transData.inverted().transform(np.array([x, y]) * ax.figure.dpi / 72.0),
-            xytext=(across * gap, up * gap), textcoords="offset points", fontsize=fontsize,
+            name, (point[0], point[1]), xytext=(across * gap, up * gap),
+            textcoords="offset points", fontsize=fontsize,
             ha=_ALIGN[across], va=_VERTICAL[up], color=INK, zorder=4, annotation_clip=False,
         )  # fmt: skip
 

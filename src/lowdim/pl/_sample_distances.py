@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from matplotlib.patches import Rectangle
 
 from lowdim._validation import check_in, check_positive_int
 from lowdim.pl._colors import INK, PALETTE
-from lowdim.pl._figure import check_axes, one_axes
+from lowdim.pl._figure import check_axes
+from lowdim.pl._fitted import is_anndata
 from lowdim.pl._legend import square_handle
 from lowdim.pl._names import brief
 from lowdim.pl._sample_input import color_samples, read_labels, read_samples
@@ -42,6 +44,7 @@ def sample_distances(
     labels: Any = None,
     *,
     key: str = "sample_distances",
+    sample_key: str | None = None,
     linkage: str = "average",
     n_clusters: int | None = None,
     names: bool | None = None,
@@ -61,10 +64,11 @@ def sample_distances(
     labels
         Of the samples: a column of `adata.obs` that has one value for each sample, an array of S
         labels or values, or a dict by name; or a list of such columns. Each is a strip of colours.
-    key
-        With an AnnData: the `key_added` of the distances.
+    key, sample_key
+        With an AnnData: the `key_added` of the distances and, unless these know it, the column of
+        `obs` that has the samples.
     linkage
-        "average", "complete" or "single"; see `lowdim.cluster_samples`.
+        "average", "complete" or "single"; see `lowdim.samples.cluster_samples`.
     n_clusters
         Outline as many clusters of the tree.
     names
@@ -92,7 +96,7 @@ def sample_distances(
     S = len(named)
     if n_clusters is not None and check_positive_int(n_clusters, "n_clusters") > S:
         raise ValueError(f"n_clusters={n_clusters} is more than the {S} samples.")
-    strips = _strips(distances_or_adata, labels, named, key, palette)
+    strips = _strips(distances_or_adata, labels, named, key, sample_key, palette)
     tree = sample_tree(matrix, linkage)
     order = leaves_list(tree)
     shown = S <= _MOST_NAMES if names is None else names
@@ -162,17 +166,19 @@ class _Page:
         across, up = width - left - right - legend, height - low
         return cls(width, height, left, low, max(across, 0.2 * width), max(up, 0.2 * height), right)
 
-    def box(self, left: float, low: float, width: float, height: float) -> tuple[float, ...]:
+    def box(
+        self, left: float, low: float, width: float, height: float
+    ) -> tuple[float, float, float, float]:
         """Inches as shares of the Axes."""
         return left / self.width, low / self.height, width / self.width, height / self.height
 
 
 def _make_axes(page: _Page) -> Axes:
     """The Axes of a figure that is all picture."""
-    ax = one_axes(None, figsize=(page.width, page.height))
-    ax.figure.set_layout_engine("none")
-    ax.set_position((0.0, 0.0, 1.0, 1.0))
-    return ax
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(page.width, page.height))
+    return figure.add_axes((0.0, 0.0, 1.0, 1.0))
 
 
 def _draw_heat(
@@ -189,18 +195,13 @@ def _draw_heat(
 
 
 def _strips(
-    source: Any, labels: Any, names: np.ndarray, key: str, palette: Any
+    source: Any, labels: Any, names: np.ndarray, key: str, sample_key: str | None, palette: Any
 ) -> list[tuple[str, Coloring]]:
     """Title and colours of every column of labels; no colour is used in two."""
-    if labels is None:
-        return []
-    several = isinstance(labels, list) and not (
-        len(labels) == len(names) and all(np.ndim(one) == 0 for one in labels)
-    )
     strips: list[tuple[str, Coloring]] = []
     used = 0
-    for one in labels if several else [labels]:
-        values = read_labels(source, one, names, key=key)
+    for one in _columns(source, labels):
+        values = read_labels(source, one, names, key=key, sample_key=sample_key)
         own = color_samples(values, len(names), "viridis", palette)
         if palette is None and own.names:
             kinds = len(own.names)
@@ -208,6 +209,19 @@ def _strips(
             used += kinds - ("missing" in own.names)
         strips.append((str(values.name or ""), own))
     return strips
+
+
+def _columns(source: Any, labels: Any) -> list[Any]:
+    """The columns of labels, of which a list may hold several."""
+    if labels is None:
+        return []
+    if not isinstance(labels, list):
+        return [labels]
+    named = is_anndata(source) and all(isinstance(one, str) for one in labels)
+    several = all(isinstance(one, str | Mapping) or np.ndim(one) for one in labels)
+    if several and (named or not all(isinstance(one, str) for one in labels)):
+        return labels
+    return [labels]
 
 
 def _handles(strips: list[tuple[str, Coloring]]) -> list[Any]:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lowdim.pl._colors import PALETTE
 from lowdim.pl._figure import several_axes
-from lowdim.pl._sample_input import read_mixtures
+from lowdim.pl._sample_input import read_mixtures, sound_fits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,8 +22,8 @@ def sample_selection(source: Any, *, gmm_key: str | None = None, ax: Any = None)
     """Draw the criterion of every sample against the number of components, and what was chosen.
 
     Lines start from the best value of their sample, which is zero; dots are the numbers chosen.
-    The steepest may leave the picture. Below stands how many samples have each number. Fits with a component that shrank onto few
-    cells are left out of the lines: they cannot be chosen.
+    The steepest may leave the picture. Below stands how many samples have each number. Fits with a
+    component that shrank onto few cells are left out of the lines: they cannot be chosen.
 
     Parameters
     ----------
@@ -87,11 +87,9 @@ def sample_selection(source: Any, *, gmm_key: str | None = None, ax: Any = None)
 def _lines(table: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
     """Number of components and score above the best of every sample, and the number chosen."""
     lines, chosen = [], []
-    for _, own in table.groupby("sample", sort=True):
-        degenerate = own["degenerate"].to_numpy(dtype=bool) if "degenerate" in own else False
-        sound = own[~(degenerate & (not np.all(degenerate)))].sort_values("n_components")
-        scores = sound["score"].to_numpy(dtype=np.float64)
-        sizes = sound["n_components"].to_numpy(dtype=np.float64)
+    for _, own in sound_fits(table).sort_values("n_components").groupby("sample"):
+        scores = own["score"].to_numpy(dtype=np.float64)
+        sizes = own["n_components"].to_numpy(dtype=np.float64)
         lines.append(np.column_stack([sizes, scores - scores.min()]))
         chosen.append(sizes[scores.argmin()])
     return lines, np.array(chosen)

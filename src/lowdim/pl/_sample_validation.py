@@ -10,7 +10,7 @@ from lowdim._validation import check_positive_int
 from lowdim.pl._colors import PALETTE
 from lowdim.pl._figure import one_axes, settle
 from lowdim.pl._names import brief, draw_names
-from lowdim.pl._sample_input import read_mixtures
+from lowdim.pl._sample_input import read_mixtures, sound_fits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +58,8 @@ def sample_validation(
     n_names = check_positive_int(n_names, "n_names", minimum=0)
     if isinstance(source, pd.DataFrame):
         if not {"nll", "nearest_nll"} <= set(source):
-            raise ValueError(f"The table has no nll and nearest_nll; it has {sorted(source)}.")
-        names, across, up = (source.index, source["nll"], source["nearest_nll"])
+            raise ValueError(f"The table has no nll and nearest_nll; it has {list(source)}.")
+        names, across, up = source.index.to_series(), source["nll"], source["nearest_nll"]
         axis_names, sign = (_OWN, _NEAREST), 1.0
     else:
         table = _chosen(read_mixtures(source, gmm_key).selection_)
@@ -70,7 +70,10 @@ def sample_validation(
     ax = one_axes(ax, figsize=(5.0, 4.6))
     ax.axline((points[0, 0], points[0, 0]), slope=1, color="0.5", linewidth=0.8, linestyle="--")
     size = float(np.clip(4_000 / len(points), 14.0, 40.0))
-    ax.scatter(*points.T, s=size, color=PALETTE[0], edgecolors="white", linewidths=0.5, zorder=2)
+    ax.scatter(
+        points[:, 0], points[:, 1], s=size, color=PALETTE[0], edgecolors="white", linewidths=0.5,
+        zorder=2,
+    )  # fmt: skip
     ax.set(xlabel=axis_names[0], ylabel=axis_names[1])
     ax.margins(0.08)
     ax.spines[["top", "right"]].set_visible(False)
@@ -79,7 +82,7 @@ def sample_validation(
     gaps = points[:, 1] - points[:, 0]
     named = np.argsort(sign * gaps, kind="stable")[:n_names]
     if len(named):
-        draw_names(ax, points[named], [brief(np.asarray(names)[i]) for i in named], others=points)
+        draw_names(ax, points[named], [brief(names.iloc[i]) for i in named], others=points)
     return ax
 
 
@@ -91,9 +94,4 @@ def _chosen(table: pd.DataFrame | None) -> pd.DataFrame:
             "k_selection_metric='heldout_nll' and several k_comps, or pass what validate returns "
             "for other cells."
         )
-    sound = table
-    if "degenerate" in table:
-        degenerate = table["degenerate"].astype(bool)
-        all_of = degenerate.groupby(table["sample"]).transform("all")
-        sound = table[~degenerate | all_of]
-    return table.loc[sound.groupby("sample")["score"].idxmin()]
+    return table.loc[sound_fits(table).groupby("sample")["score"].idxmin()]

@@ -43,6 +43,8 @@ class SampleRows:
         """
         if isinstance(samples, cls) and len(samples.codes) == n_rows:
             return samples
+        if samples is None:
+            raise ValueError(f"{name} is None; pass the name of every row's sample.")
         array = np.asarray(samples, dtype=object)
         if array.shape != (n_rows,):
             raise ValueError(f"{name} has shape {array.shape}, expected ({n_rows},).")
@@ -73,16 +75,16 @@ class SampleRows:
         rows = np.flatnonzero(kept[self.codes])
         return SampleRows(self.names[kept], (np.cumsum(kept) - 1)[self.codes[rows]]), rows
 
-    def check(self, source: RowSource) -> None:
+    def check(self, source: RowSource, *, min_rows: int = 1) -> None:
         """`check_source`, with the samples of the rows that cannot be used.
 
         Raises
         ------
         ValueError
-            Rows have NaN or infinity.
+            Rows have NaN or infinity, or are too few.
         """
         try:
-            check_source(source)
+            check_source(source, min_rows=min_rows)
         except ValueError as error:
             bad = self.names[np.unique(self.codes[~_finite(source)])]
             if not len(bad):

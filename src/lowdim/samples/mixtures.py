@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
@@ -233,7 +234,7 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         """
         source = as_rows(X)
         groups = SampleRows.of(samples, source.n_rows)
-        groups.check(source)
+        groups.check(source, min_rows=2)
         source = read_rows(self, source)
         plan = self._plan()
         shared = check_in(self.sharing, "sharing", ("sample_specific", "global")) == "global"
@@ -269,7 +270,9 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         check_in(self.refit, "refit", (True, False))
         handling = check_in(self.singularity_handling, "singularity_handling", SINGULARITY)
         if handling != "strict" and check_interval(self.reg_covar, "reg_covar", low=0.0) == 0:
-            raise ValueError("reg_covar=0 needs singularity_handling='strict'.")
+            raise ValueError(
+                "reg_covar=0 (in lowdim.tl.fit_gmm eps) needs singularity_handling='strict'."
+            )
         sizes = None
         if self.n_components is not None:
             wanted = self.n_components
@@ -342,3 +345,9 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
                 UserWarning,
                 stacklevel=3,
             )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags

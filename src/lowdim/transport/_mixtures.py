@@ -8,7 +8,7 @@ import numpy as np
 
 from lowdim._compile import compiled_exact
 from lowdim.transport._bures import bures, bures_matrix
-from lowdim.transport._exact import first_tree, optimize
+from lowdim.transport._exact import near_tree, optimize
 
 #: Covariances of so few dimensions are as quickly compared as bounded.
 CHEAP = 2
@@ -38,49 +38,59 @@ def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
     for p in range(len(pairs)):
         i, j = pairs[p]
         n, m = sizes[i], sizes[j]
-        out[p] = transport(
-            first_tree(weights[i, :n], weights[j, :m]),
-            means[i, :n],
-            means[j, :m],
-            roots[i, :n],
-            roots[j, :m],
-            factors[i, :n],
-            factors[j, :m],
+        cost, between = bounds(
+            means[i, :n], means[j, :m], roots[i, :n], roots[j, :m], factors[i, :n], factors[j, :m],
             mean_power,
-        )
+        )  # fmt: skip
+        tree = near_tree(cost, weights[i, :n], weights[j, :m])
+        out[p] = settle(cost, between, factors[i, :n], factors[j, :m], tree)
 
 
 @compiled_exact
-def transport(tree, m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power):
-    """Bring the tree of a pair to its best plan, and return the cost.
+def bounds(m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power):
+    """What components cost at least, and what their means cost, both (n, m).
 
-    The cost of two components is at least what it would be if A and B had the same eigenvectors,
-    which is cheap. A plan that is optimal for these bounds, with the right cost where it moves
-    mass, is optimal: so the distance of a pair of covariances is found only once a plan wants it.
+    The cost of two covariances is at least what it would be if they had the same eigenvectors,
+    which is cheap. If they are diagonal, or few numbers, it is right.
     """
     n, m, d, axes = len(m_a), len(m_b), m_a.shape[1], roots_a.shape[1]
-    cost, between, plan = np.empty((n, m)), np.empty((n, m)), np.empty((n, m))
-    known = np.full((n, m), len(factors_a) == 0 or d <= CHEAP)
-    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
+    cost, between = np.zeros((n, m)), np.empty((n, m))
+    exact = len(factors_a) > 0 and d <= CHEAP
+    if exact:
+        bures_matrix(factors_a, factors_b, cost)
     for a in range(n):
         for b in range(m):
             apart, bound = 0.0, 0.0
             for axis in range(d):
                 apart += (m_a[a, axis] - m_b[b, axis]) ** 2
-            for axis in range(axes):
-                bound += (roots_a[a, axis] - roots_b[b, axis]) ** 2
+            if not exact:
+                for axis in range(axes):
+                    bound += (roots_a[a, axis] - roots_b[b, axis]) ** 2
             between[a, b] = apart if mean_power == 2 else math.sqrt(apart)
-            cost[a, b] = between[a, b] + bound
-    if len(factors_a) > 0 and d <= CHEAP:
-        bures_matrix(factors_a, factors_b, cost)
-        cost += between
-    for v in range(n + m):  # what moved mass before is likely to do so again
+            cost[a, b] += between[a, b] + bound
+    return cost, between
+
+
+@compiled_exact
+def settle(cost, between, factors_a, factors_b, tree):
+    """Bring the tree of a pair to its best plan, and return the cost.
+
+    A plan that is optimal for bounds, with the right cost where it moves mass, is optimal: so the
+    distance of a pair of covariances is found only once a plan wants it. Costs are mended in place.
+    """
+    n, m = cost.shape
+    plan = np.empty((n, m))
+    d = factors_a.shape[2]
+    if len(factors_a) == 0 or d <= CHEAP:
+        return optimize(cost, tree, plan)
+    known = np.zeros((n, m), np.bool_)
+    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
+    for v in range(n + m):  # a good tree's arcs are likely to be wanted
         other = tree.parent[v]
         if other < n + m:
             a, b = (v, other - n) if v < n else (other, v - n)
-            if not known[a, b]:
-                own = bures(factors_a[a], factors_b[b], product, square, values)
-                cost[a, b], known[a, b] = max(between[a, b] + own, cost[a, b]), True
+            own = bures(factors_a[a], factors_b[b], product, square, values)
+            cost[a, b], known[a, b] = max(between[a, b] + own, cost[a, b]), True
     while True:
         total = optimize(cost, tree, plan)
         risen = False

@@ -7,6 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from lowdim._validation import check_in
+from lowdim.transport._pairs import Penalty, distances_of
+
+#: What mass costs: the power of the distance of two points, and that of the whole cost.
+COSTS = {"w2": (2, 0.5), "w1": (1, 1.0)}
+
 
 @dataclass(frozen=True)
 class Clouds:
@@ -69,3 +75,69 @@ class Clouds:
     def mapped(self, W: np.ndarray) -> Clouds:
         """The points ``W x``, for a map W, (r, d)."""
         return Clouds(self.points @ np.asarray(W, dtype=np.float64).T, self.offsets, self.weights)
+
+    def with_mass(self) -> Clouds:
+        """Without points of no mass."""
+        if (self.weights > 0).all():
+            return self
+        slices = [self.rows(s) for s in range(len(self))]
+        masses = [self.weights[own] for own in slices]
+        return Clouds.of(
+            [self.points[own][mass > 0] for own, mass in zip(slices, masses, strict=True)],
+            [mass[mass > 0] for mass in masses],
+        )
+
+    def ascending(self) -> Clouds:
+        """With the points of every sample, (n, 1), in ascending order."""
+        order = np.lexsort([self.points[:, 0], np.repeat(range(len(self)), np.diff(self.offsets))])
+        return Clouds(self.points[order], self.offsets, self.weights[order])
+
+
+def cloud_distances(
+    clouds: Clouds,
+    pairs: Any = None,
+    *,
+    cost: str = "w2",
+    entropic: float = 0.0,
+    debiased: bool = False,
+) -> np.ndarray:
+    """Wasserstein distances between clouds: of all pairs, (S, S), or of those given, (n,).
+
+    Parameters
+    ----------
+    clouds : Clouds
+    pairs : (n, 2), optional
+        Numbers of samples.
+    cost : {"w2", "w1"}, default="w2"
+        "w2" is ``sqrt <P, |x - y|^2>`` of the plan P that makes it least, "w1" ``<P, |x - y|>``.
+        Both are metrics and scale with the data. Points on a line are matched in their order.
+    entropic, debiased
+        As of `mixture_distances`.
+
+    Raises
+    ------
+    ValueError
+        Pairs are of other samples, or an argument cannot be used.
+    """
+    power, root = COSTS[check_in(cost, "cost", tuple(COSTS))]
+    penalty = Penalty.of(entropic, debiased)
+    own = clouds.with_mass()
+    on_a_line = own.points.shape[1] == 1 and not penalty
+    if on_a_line:
+        own = own.ascending()
+    points = np.ascontiguousarray(own.points.T)
+
+    def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+        from lowdim.transport._clouds import entropic_costs, exact_costs, line_costs
+
+        if penalty:
+            entropic_costs(
+                part, own.offsets, points, own.weights, power, penalty.strength, penalty.debiased,
+                out, found,
+            )  # fmt: skip
+        elif on_a_line:
+            line_costs(part, own.offsets, points[0], own.weights, power, out)
+        else:
+            exact_costs(part, own.offsets, points, own.weights, power, out)
+
+    return distances_of(costs, len(own), pairs, root, penalty)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from lowdim._threads import in_threads
 from lowdim._validation import check_in
+from lowdim.transport._pairs import PairCosts, Penalty, checked_pairs, distances_of
 from lowdim.transport.gaussians import spectral_factors, square_roots
 
 #: What a pair of components costs: the power of the distance of their means, and that of the
@@ -17,8 +16,6 @@ from lowdim.transport.gaussians import spectral_factors, square_roots
 COSTS = {"mw2": (2, 0.5), "mixed": (1, 1.0)}
 #: Weights of a mixture sum to one within this.
 SUM = 1e-6
-#: Pairs that one thread takes at once.
-PAIRS = 256
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,15 @@ class Mixtures:
     means : (S, K, d)
     covariances : (S, K, d, d) or (S, K, d)
         Full or diagonal.
+    shared : (S, K) or None
+        Where components recur in several samples, as those of a mixture of all rows do: the number
+        of each among the different ones, -1 at the end. Their costs are found only once.
     """
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
+    shared: np.ndarray | None = None
 
     @classmethod
     def of(cls, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> Mixtures:
@@ -72,7 +73,8 @@ class Mixtures:
         if not (np.isfinite(means[used]).all() and np.isfinite(covariances[used]).all()):
             raise ValueError("means and covariances must be finite where weights are not zero.")
         means[~used], covariances[~used] = 0.0, 0.0
-        return cls(weights / sums[:, None], means, covariances)
+        shared = _recurring(used, means, covariances)
+        return cls(weights / sums[:, None], means, covariances, shared)
 
     @property
     def sizes(self) -> np.ndarray:
@@ -84,22 +86,40 @@ class Mixtures:
         """Whether covariances are matrices."""
         return self.covariances.ndim == 4
 
+    @property
+    def most(self) -> int:
+        """Components of the sample that has the most, K."""
+        return self.weights.shape[1]
+
     def __len__(self) -> int:
         return len(self.weights)
 
     def take(self, samples: Any) -> Mixtures:
         """Some samples, in the order given."""
-        return Mixtures(self.weights[samples], self.means[samples], self.covariances[samples])
+        shared = None if self.shared is None else self.shared[samples]
+        return Mixtures(
+            self.weights[samples], self.means[samples], self.covariances[samples], shared
+        )
 
     def mapped(self, W: np.ndarray) -> Mixtures:
         """The mixtures of ``W x``, for a map W, (r, d)."""
         W = np.asarray(W, dtype=np.float64)
         spread = W @ self.covariances if self.full else W * self.covariances[..., None, :]
-        return Mixtures(self.weights, self.means @ W.T, spread @ W.T)
+        return Mixtures(self.weights, self.means @ W.T, spread @ W.T, self.shared)
+
+    def diagonal(self) -> Mixtures:
+        """With the variances only."""
+        own = np.diagonal(self.covariances, axis1=2, axis2=3) if self.full else self.covariances
+        return Mixtures(self.weights, self.means, own.copy(), self.shared)
 
 
 def mixture_distances(
-    mixtures: Mixtures, pairs: np.ndarray | None = None, *, cost: str = "mw2"
+    mixtures: Mixtures,
+    pairs: Any = None,
+    *,
+    cost: str = "mw2",
+    entropic: float = 0.0,
+    debiased: bool = False,
 ) -> np.ndarray:
     """Distances between mixtures: of all pairs, (S, S), or of those given, (n,).
 
@@ -110,36 +130,110 @@ def mixture_distances(
     ----------
     mixtures : Mixtures
     pairs : (n, 2), optional
+        Numbers of samples.
     cost : {"mw2", "mixed"}, default="mw2"
         "mw2" is that paper's distance: components cost their squared W2, and the root is taken; it
         is a metric and scales with the data. "mixed" is ggml-ot's cost, the distance of means plus
         the squared Bures distance of covariances, of which no root is taken.
+    entropic : float, default=0.0
+        Strength of an entropic penalty on plans, relative to the mean cost of each pair; the cost
+        of the plan that results is taken, without the penalty. It tends to the exact one as the
+        penalty goes, and is no distance: a sample is off itself, as the diagonal tells.
+    debiased : bool, default=False
+        Take half of what either sample costs to itself, at the penalty of the pair, off an entropic
+        cost (Genevay, Peyre and Cuturi 2018, Learning generative models with Sinkhorn
+        divergences). Then a sample is at zero from itself; costs below zero, which can be, count
+        as zero.
+
+    Raises
+    ------
+    ValueError
+        Pairs are of other samples, or an argument cannot be used.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Entropic plans were not found in time.
     """
+    power, root = COSTS[check_in(cost, "cost", tuple(COSTS))]
+    penalty = Penalty.of(entropic, debiased)
+    n_pairs = len(checked_pairs(pairs, len(mixtures)))
+    if mixtures.shared is not None and mixtures.shared.max() ** 2 < 4 * n_pairs * mixtures.most:
+        costs = _shared_costs(mixtures, mixtures.shared, power, penalty)
+    else:
+        costs = _own_costs(mixtures, power, penalty)
+    return distances_of(costs, len(mixtures), pairs, root, penalty)
+
+
+def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
+    from lowdim.transport._component_costs import own_entropic_costs
     from lowdim.transport._mixtures import pair_costs
 
-    mean_power, power = COSTS[check_in(cost, "cost", tuple(COSTS))]
-    wanted = np.array(np.triu_indices(len(mixtures), 1)).T if pairs is None else np.asarray(pairs)
-    wanted = np.ascontiguousarray(wanted, dtype=np.int64)
-    S, K, d = mixtures.means.shape
-    factors = np.empty((S, 0, d, d))
-    if mixtures.full and d > 1:
-        factors, roots = spectral_factors(mixtures.covariances, "covariances")
-    else:
-        roots = square_roots(mixtures.covariances.reshape(S, K, d), "covariances")
-    found = np.empty(len(wanted))
-    edges = [*range(0, len(wanted), PAIRS), len(wanted)]
+    roots, factors = _spreads(mixtures.means, mixtures.covariances)
+    sizes, weights, means = mixtures.sizes, mixtures.weights, mixtures.means
 
-    def solve(part: tuple[int, int]) -> None:
-        own = slice(*part)
-        pair_costs(
-            wanted[own], mixtures.sizes, mixtures.weights, mixtures.means, roots, factors,
-            mean_power, found[own],
-        )  # fmt: skip
+    def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+        if penalty:
+            own_entropic_costs(
+                part, sizes, weights, means, roots, factors, power, penalty.strength,
+                penalty.debiased, out, found,
+            )  # fmt: skip
+        else:
+            pair_costs(part, sizes, weights, means, roots, factors, power, out)
 
-    in_threads(solve, pairwise(edges))
-    found = found.clip(min=0) ** power
-    if pairs is not None:
-        return found
-    matrix = np.zeros((S, S))
-    matrix[wanted[:, 0], wanted[:, 1]] = matrix[wanted[:, 1], wanted[:, 0]] = found
-    return matrix
+    return costs
+
+
+def _shared_costs(
+    mixtures: Mixtures, shared: np.ndarray, power: int, penalty: Penalty
+) -> PairCosts:
+    from lowdim.transport._component_costs import (
+        between,
+        shared_costs,
+        shared_entropic_costs,
+    )
+
+    _, first = np.unique(shared[shared >= 0], return_index=True)
+    sample, component = (index[first] for index in np.nonzero(shared >= 0))
+    means = mixtures.means[sample, component]
+    roots, factors = _spreads(means[None], mixtures.covariances[sample, component][None])
+    own = means, roots[0], factors[0]
+    table = between(own, own, power)
+    table = (table + table.T) / 2
+    np.fill_diagonal(table, 0)
+    sizes = mixtures.sizes
+
+    def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+        if penalty:
+            shared_entropic_costs(
+                part, sizes, mixtures.weights, shared, table, penalty.strength, penalty.debiased,
+                out, found,
+            )  # fmt: skip
+        else:
+            shared_costs(part, sizes, mixtures.weights, shared, table, out)
+
+    return costs
+
+
+def _spreads(means: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Roots of eigenvalues or variances, (S, K, d), and triangular factors, which may be none."""
+    S, K, d = means.shape
+    if covariances.ndim == 4 and d > 1:
+        factors, roots = spectral_factors(covariances, "covariances")
+        return roots, factors
+    roots = square_roots(covariances.reshape(S, K, d), "covariances")
+    return roots, np.empty((S, 0, d, d))
+
+
+def _recurring(used: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> np.ndarray | None:
+    """The number of every component among the different ones, (S, K), if these are few."""
+    rows = means[used]
+    if 2 * len(np.unique(rows, axis=0)) > len(rows):
+        return None
+    rows = np.concatenate([rows, covariances[used].reshape(len(rows), -1)], axis=1)
+    different, numbers = np.unique(rows, axis=0, return_inverse=True)
+    if 2 * len(different) > len(rows):
+        return None
+    shared = np.full(used.shape, -1)
+    shared[used] = numbers.reshape(-1)
+    return shared

@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim._validation import check_interval, check_positive_int
@@ -53,40 +52,38 @@ def entropic_plan(
 ) -> np.ndarray:
     """The plan of least cost plus ``strength * mean cost * sum P (log P - 1)``, (n, m).
 
-    Sinkhorn's steps on logarithms (Peyré and Cuturi 2019, Computational Optimal Transport, section
-    4.4).
+    Sinkhorn's steps, stabilized (Peyré and Cuturi 2019, Computational Optimal Transport, section
+    4.4), and Newton's where these take too long.
 
     Parameters
     ----------
     cost, supply, demand
         As of `transport_plan`.
     strength : float, default=0.05
-        Of the penalty, relative to the mean of the costs.
+        Of the penalty, relative to the mean size of costs between points that have mass.
     max_iter : int, default=1000
     tol : float, default=1e-9
-        Stop when no row's mass is off by more.
+        Stop when no more mass is where it does not belong.
     """
+    from lowdim.transport._entropic import sinkhorn
+
     cost, supply, demand = _checked(cost, supply, demand)
     check_interval(strength, "strength", low=0.0, closed="neither")
     check_positive_int(max_iter, "max_iter")
-    scaled = cost / max(strength * float(cost.mean()), 1e-300)
-    with np.errstate(divide="ignore"):
-        log_rows, log_columns = np.log(supply), np.log(demand)
-    columns = np.zeros(len(demand))
-    for _ in range(max_iter):
-        rows = log_rows - logsumexp(columns - scaled, axis=1)
-        columns = log_columns - logsumexp(rows[:, None] - scaled, axis=0)
-        plan = np.exp(rows[:, None] + columns - scaled)
-        if np.abs(plan.sum(1) - supply).max() <= tol:
-            break
-    else:
+    rows, columns = np.flatnonzero(supply), np.flatnonzero(demand)
+    own = np.ascontiguousarray(cost[np.ix_(rows, columns)])
+    part, penalty = np.empty(own.shape), strength * float(np.abs(own).mean())
+    found = sinkhorn(own, supply[rows], demand[columns], penalty, part, max_iter, tol)[1]
+    if not found:
         warnings.warn(
             f"The entropic plan did not converge within max_iter={max_iter}; raise it, or "
             "strength.",
             ConvergenceWarning,
             stacklevel=2,
         )
-    return np.asarray(plan)
+    plan = np.zeros(cost.shape)
+    plan[np.ix_(rows, columns)] = part
+    return plan
 
 
 def _checked(cost: Any, supply: Any, demand: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,15 +91,16 @@ def _checked(cost: Any, supply: Any, demand: Any) -> tuple[np.ndarray, np.ndarra
     if cost.ndim != 2 or not cost.size or not np.isfinite(cost).all():
         raise ValueError(f"cost must be finite numbers, (n, m), and has shape {cost.shape}.")
     n, m = cost.shape
-    return cost, _masses(supply, n, "supply"), _masses(demand, m, "demand")
+    return cost, masses(supply, n, "supply"), masses(demand, m, "demand")
 
 
-def _masses(values: Any, n: int, name: str) -> np.ndarray:
+def masses(values: Any, n: int, name: str) -> np.ndarray:
+    """Checked, brought to the sum one, and by default all the same, (n,)."""
     if values is None:
         return np.full(n, 1.0 / n)
-    masses = np.asarray(values, dtype=np.float64)
-    if masses.shape != (n,):
-        raise ValueError(f"{name} has shape {masses.shape}, expected ({n},).")
-    if not (np.isfinite(masses).all() and (masses >= 0).all() and masses.sum() > 0):
+    own = np.asarray(values, dtype=np.float64)
+    if own.shape != (n,):
+        raise ValueError(f"{name} has shape {own.shape}, expected ({n},).")
+    if not (np.isfinite(own).all() and (own >= 0).all() and own.sum() > 0):
         raise ValueError(f"{name} must be finite, not negative, and not all zero.")
-    return masses / masses.sum()
+    return own / own.sum()

@@ -13,7 +13,7 @@ from torch import Tensor
 from lowdim.data.blocks import Block, DenseBlock, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 from lowdim.mixture._gaussian.covariance import SHAPES, Covariance
-from lowdim.mixture._gaussian.fused import fused_expectation
+from lowdim.mixture._gaussian.fused import fused_expectation, in_one_call, whole_step
 
 if TYPE_CHECKING:
     from lowdim.mixture._gaussian.starts import Starter
@@ -107,8 +107,25 @@ class GaussianFamily:
 
     def fused_step(
         self, data: Rows, parameters: GaussianParameters, assignment: str, beta: float
-    ) -> None:
-        return None
+    ) -> tuple[np.ndarray, GaussianParameters, np.ndarray] | None:
+        on_host = parameters.means.device.type == "cpu"
+        if self.kind != "full" or not on_host or not in_one_call(self.starter.n_rows, parameters):
+            return None
+        block = next(iter(data))
+        if not isinstance(block, DenseBlock) or block.n_rows < self.starter.n_rows:
+            return None
+        if block.values.dtype != torch.float64:
+            return None
+        objective, counts, means, covariances = whole_step(
+            block, parameters, assignment, beta, self.reg
+        )
+        updated = GaussianParameters(
+            weights=torch.from_numpy(counts / self.total_weight),
+            means=torch.from_numpy(means),
+            covariances=torch.from_numpy(covariances),
+            kind=self.kind,
+        )
+        return objective / data.total_weight, updated, counts < self._least_weight
 
     def statistics(
         self, block: Block, responsibilities: Tensor, parameters: GaussianParameters
@@ -145,8 +162,12 @@ class GaussianFamily:
 
     def starved(self, statistics: Statistics, parameters: GaussianParameters) -> Tensor:
         """Components with less than a row's weight."""
-        least = 0.5 * self.total_weight / self.starter.n_rows
-        return (statistics["counts"] < least).cpu()
+        return (statistics["counts"] < self._least_weight).cpu()
+
+    @property
+    def _least_weight(self) -> float:
+        """Half a row's."""
+        return 0.5 * self.total_weight / self.starter.n_rows
 
     def collapsed(self, parameters: GaussianParameters) -> Tensor:
         """Restarts with a component that has shrunk onto `reg` where the data do not."""

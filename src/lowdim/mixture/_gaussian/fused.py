@@ -20,6 +20,8 @@ THREAD_WORK = 200_000
 #: In this many columns or fewer, scores are made at once; beyond, bounds come first, from one in
 #: `LEAD_SHARE` columns or as many.
 WHOLE_COLUMNS, LEAD_SHARE = 16, 4
+#: An EM step of so much less work, in so few columns, is one call.
+STEP_WORK, STEP_COLUMNS = 1_000_000, 64
 
 
 def fused_expectation(
@@ -48,6 +50,38 @@ def fused_expectation(
     return tensors, torch.from_numpy(objective)
 
 
+def in_one_call(n_rows: int, parameters: GaussianParameters) -> bool:
+    """Whether there is so little to do that an EM step is best made by one compiled function."""
+    r, k, d = parameters.means.shape
+    return d <= STEP_COLUMNS and n_rows * r * k * d < STEP_WORK
+
+
+def whole_step(
+    block: DenseBlock, parameters: GaussianParameters, assignment: str, beta: float, reg: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Summed objective (R,), counts (R, K), and the next means and covariances."""
+    from lowdim.mixture._gaussian.step import step
+
+    p = parameters
+    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] = step(
+        block.host_rows,
+        block.host_weights,
+        p.weights.numpy(),
+        p.means.numpy(),
+        p.covariances.numpy(),
+        assignment == "soft",
+        beta,
+        reg,
+        _lead(p.means.shape[2]),
+    )
+    return found
+
+
+def _lead(n_columns: int) -> int:
+    """In so many columns scores are bounded first."""
+    return n_columns if n_columns <= WHOLE_COLUMNS else max(8, n_columns // LEAD_SHARE)
+
+
 def _telling(parameters: GaussianParameters, r: int) -> np.ndarray:
     """Columns in the order in which they tell components apart: variance of the means, within."""
     weights = parameters.weights[r].numpy()[:, None]
@@ -65,7 +99,7 @@ def _terms(parameters: GaussianParameters, r: int, order: np.ndarray) -> tuple[n
     whitening = parameters.shape.whiten(covariances, d)[0].numpy()  # y = W (x - mu)
     means = parameters.means[r].numpy()[:, order]
     factors = whitening.swapaxes(1, 2)
-    m = d if d <= WHOLE_COLUMNS else max(8, d // LEAD_SHARE)
+    m = _lead(d)
     return (
         np.ascontiguousarray(factors[:, :m, :m]),
         np.ascontiguousarray(factors[:, :, m:]),

@@ -1,0 +1,169 @@
+"""Distances between the samples of an AnnData."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+
+from lowdim._keys import GmmKeys, SampleDistanceKeys
+from lowdim._validation import check_in
+from lowdim._version import __version__
+from lowdim.samples import SampleDataset
+from lowdim.samples._rows import listed
+from lowdim.samples._schema import model_of
+from lowdim.tl._input import open_rows
+from lowdim.tl._params import to_uns
+from lowdim.tl._results import Results
+from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
+
+#: Costs between mixtures, and between the cells themselves.
+OF_MIXTURES, OF_CELLS = ("mw2", "mixed"), ("w1", "w2")
+
+
+def sample_distances(
+    adata: AnnData,
+    *,
+    gmm_key: str | None = None,
+    sample_key: str | None = None,
+    use_rep: str | None = None,
+    layer: str | None = None,
+    n_cells: int | None = None,
+    cost: str = "mw2",
+    entropic: float = 0.0,
+    debiased: bool = False,
+    ground_metric: Any = None,
+    key_added: str = "sample_distances",
+    random_state: Any = 0,
+    copy: bool = False,
+) -> AnnData | None:
+    """Distances between all samples of an AnnData, of their mixtures or of their cells.
+
+    Parameters
+    ----------
+    adata
+        The AnnData; for mixtures one that `lowdim.tl.fit_gmm` or ggml-ot has written to.
+    gmm_key
+        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default "gmm_" and the
+        name of the matrix.
+    sample_key
+        Column of `obs`, for the costs "w1" and "w2".
+    use_rep, layer
+        Key of `obsm` or of `layers`; with neither, `X`.
+    n_cells : int, optional
+        For "w1" and "w2" at most so many cells of each sample, drawn at random.
+    cost : {"mw2", "mixed", "w1", "w2"}, default="mw2"
+        "mw2" and "mixed" are of mixtures, as in `lowdim.transport.mixture_distances`; "w1" and
+        "w2" are Wasserstein distances of the cells, as in `lowdim.transport.cloud_distances`.
+    entropic, debiased
+        Entropic plans in place of exact ones, as in these functions.
+    ground_metric : array (r, D), str or estimator, optional
+        Measure under a linear map: W itself, the key of `uns` that `lowdim.tl.ground_metric` has
+        written, or a fitted `lowdim.GroundMetric`.
+    key_added
+        Where the result goes.
+    random_state
+        Draws cells.
+    copy
+        Return a copy with the result and leave `adata` as it is.
+
+    Returns
+    -------
+    None, or with `copy` the copy. ``uns[key_added]`` has ``distances``, (S, S), ``names`` of the
+    samples, ``params`` and ``version``; `lowdim.get.sample_distances` makes a table of it.
+
+    Raises
+    ------
+    KeyError
+        There are no such mixtures, or there is no such column.
+    TypeError, ValueError
+        An argument or the data cannot be used. `adata` is then as it was.
+    """
+    key = SampleDistanceKeys(key_added)
+    check_in(cost, "cost", (*OF_MIXTURES, *OF_CELLS))
+    open_rows(adata, layer=layer, use_rep=use_rep, copy=copy)
+    W = _map(adata, ground_metric)
+    measure: dict[str, Any] = {"cost": cost, "entropic": entropic, "debiased": debiased}
+    if cost in OF_MIXTURES:
+        gmm_key = gmm_key or f"gmm_{use_rep or layer or 'X'}"
+        names, mixtures = _mixtures(adata, GmmKeys(gmm_key).record)
+        if W is not None:
+            mixtures = mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
+        distances = mixture_distances(mixtures, **measure)
+    else:
+        names, clouds = _clouds(adata, sample_key, use_rep, layer, n_cells, random_state)
+        if W is not None:
+            clouds = clouds.mapped(_fitting(W, clouds.points.shape[1]))
+        distances = cloud_distances(clouds, **measure)
+    params = {
+        **measure,
+        "gmm_key": gmm_key if cost in OF_MIXTURES else None,
+        "sample_key": sample_key,
+        "use_rep": use_rep,
+        "layer": layer,
+        "n_cells": n_cells,
+        "ground_metric": ground_metric if isinstance(ground_metric, str) else W,
+        "random_state": random_state if cost in OF_CELLS else None,
+    }
+    record = {
+        "distances": distances,
+        "names": np.asarray(names, dtype=object),
+        "params": to_uns(params),
+        "version": __version__,
+    }
+    target = adata.copy() if copy else adata
+    Results(obs={}, obsm={}, varm={}, uns={key.record: record}).write(target)
+    return target if copy else None
+
+
+def _mixtures(adata: AnnData, key: str) -> tuple[np.ndarray, Mixtures]:
+    if key not in adata.uns:
+        raise KeyError(
+            f"{key!r} is not in uns, which has {listed(adata.uns)}; run ld.tl.fit_gmm first, name "
+            "its key by gmm_key, or measure the cells themselves by cost='w2'."
+        )
+    model = model_of(adata.uns[key], key)
+    return model.names_, model.mixtures()
+
+
+def _clouds(
+    adata: AnnData,
+    sample_key: str | None,
+    use_rep: str | None,
+    layer: str | None,
+    n_cells: int | None,
+    random_state: Any,
+) -> tuple[np.ndarray, Clouds]:
+    if sample_key is None:
+        raise TypeError("sample_key is missing: name the column of obs that has the samples.")
+    dataset = SampleDataset.from_anndata(adata, sample_key=sample_key, use_rep=use_rep, layer=layer)
+    return dataset.names, dataset.clouds(n_cells, random_state=random_state)
+
+
+def _map(adata: AnnData, ground_metric: Any) -> np.ndarray | None:
+    """The map W, (r, D), however it was named."""
+    if ground_metric is None:
+        return None
+    W = getattr(ground_metric, "components_", ground_metric)
+    if isinstance(ground_metric, str):
+        record = adata.uns.get(ground_metric)
+        if not isinstance(record, Mapping) or "components" not in record:
+            raise KeyError(
+                f"uns has no map {ground_metric!r}, it has {listed(adata.uns)}; run "
+                "ld.tl.ground_metric first."
+            )
+        W = record["components"]
+    W = np.asarray(W, dtype=np.float64)
+    if W.ndim != 2 or not np.isfinite(W).all():
+        raise ValueError(f"ground_metric must be finite numbers (r, D), got shape {W.shape}.")
+    return W
+
+
+def _fitting(W: np.ndarray, n_columns: int) -> np.ndarray:
+    if W.shape[1] != n_columns:
+        raise ValueError(
+            f"ground_metric has {W.shape[1]} columns and the samples have {n_columns}."
+        )
+    return W
