@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
@@ -39,7 +42,7 @@ def test_every_sample_has_its_own_mixture_whatever_the_order_of_rows() -> None:
     np.testing.assert_allclose(centres, 20 * np.arange(6), atol=0.5)
     again = clone(model).fit(X, samples)
     np.testing.assert_array_equal(again.means_, model.means_)
-    order = np.argsort(samples, kind="stable")
+    order = np.lexsort((X[:, 0], samples))
     sorted_ = clone(model).fit(X[order], samples[order])
     np.testing.assert_array_equal(sorted_.means_, model.means_)
     jobs = clone(model).set_params(n_jobs=2).fit(X, samples)
@@ -58,6 +61,56 @@ def test_no_sample_is_fitted_worse_than_by_a_loop_over_scikit_learn(kind: str) -
         assert model.log_likelihoods_[s] == pytest.approx(
             model.score_samples(rows, [name] * len(rows)).mean()
         )
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_every_sample_is_where_scikit_learn_stays(kind: str) -> None:
+    """From our parameters its steps gain nothing; that steps agree is told in test_gaussian."""
+    X, samples = cohort()
+    options = {"covariance_type": kind, "tol": 1e-13, "max_iter": 3000}
+    model = SampleGaussianMixtures(2, reg_covar=1e-4, random_state=0, **options).fit(X, samples)
+    for s, name in enumerate(model.names_):
+        rows, own = X[samples == name], model.mixture(name)
+        C = own["covariances"]
+        peer = Peer(
+            2,
+            weights_init=own["weights"] / own["weights"].sum(),
+            means_init=own["means"],
+            precisions_init=np.linalg.inv(C) if kind == "full" else 1 / C,
+            reg_covar=model.added_variances_[s],
+            **options,
+        ).fit(rows)
+        assert model.log_likelihoods_[s] == pytest.approx(peer.score(rows), abs=1e-8)
+        np.testing.assert_allclose(peer.means_, own["means"], atol=1e-4)
+
+
+@given(
+    seed=st.integers(0, 2**20),
+    scale=st.sampled_from([1e-3, 1e-2, 1e2, 1e4]),
+    sizes=st.lists(st.integers(6, 60), min_size=1, max_size=4),
+    sharing=st.sampled_from(["sample_specific", "global"]),
+)
+@settings(deadline=None, max_examples=25)
+def test_order_and_units_do_not_matter(
+    seed: int, scale: float, sizes: list[int], sharing: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    samples = np.repeat([f"p{s}" for s in range(len(sizes))], sizes)
+    X = rng.normal(size=(len(samples), 2)) + 8.0 * (rng.random(len(samples)) < 0.5)[:, None]
+    order = rng.permutation(len(X))
+    model = SampleGaussianMixtures(2, sharing=sharing, reg_covar=1e-3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = clone(model).fit(X, samples)
+        other = clone(model).fit(X[order], samples[order])
+        scaled = clone(model).fit(scale * X, samples)
+    np.testing.assert_array_equal(other.means_, plain.means_)
+    np.testing.assert_array_equal(other.covariances_, plain.covariances_)
+    np.testing.assert_allclose(other.weights_, plain.weights_, rtol=1e-12)
+    R = plain.predict_proba(X, samples)
+    np.testing.assert_allclose(R.sum(1), 1.0)
+    np.testing.assert_allclose(scaled.predict_proba(scale * X, samples), R, atol=1e-5)
+    np.testing.assert_allclose(scaled.means_, scale * plain.means_, rtol=1e-4, atol=1e-4 * scale)
 
 
 def test_answers_are_those_of_the_rows_own_sample() -> None:

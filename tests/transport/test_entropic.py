@@ -157,7 +157,7 @@ def test_pairs_that_were_not_found_are_told_once(monkeypatch: pytest.MonkeyPatch
         out, found = arguments[-2:]
         out[:], found[:] = 4.0, np.arange(len(found)) > 1
 
-    monkeypatch.setattr("lowdim.transport._clouds.pair_costs", stopped_early)
+    monkeypatch.setattr("lowdim.transport._clouds.entropic_costs", stopped_early)
     with pytest.warns(ConvergenceWarning, match=r"for 2 of 10 pairs; raise entropic=0.1") as told:
         found = cloud_distances(clouds(), entropic=0.1)
     assert len(told) == 1

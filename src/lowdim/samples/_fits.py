@@ -123,7 +123,7 @@ class Part:
 
 def fit_part(plan: FitPlan, source: RowSource, part: Part) -> SampleFit:
     """Fit a part of the rows; what goes wrong is told with its name."""
-    rows = dense_rows(source, part.rows)
+    rows = _ordered(dense_rows(source, part.rows))
     if (rows == rows[0]).all():
         raise ValueError(f"Rows of {listed([part.name])} are all the same; drop them.")
     try:
@@ -132,6 +132,14 @@ def fit_part(plan: FitPlan, source: RowSource, part: Part) -> SampleFit:
             return fit_rows(plan, rows, part.seed)
     except ValueError as error:
         raise ValueError(f"The mixture of {listed([part.name])}: {error}") from error
+
+
+def _ordered(rows: np.ndarray) -> np.ndarray:
+    """Rows in an order of their own, so that starts and sums do not depend on how they came."""
+    key = np.zeros(len(rows))
+    for a, weight in enumerate(np.random.default_rng(0).normal(size=rows.shape[1])):
+        key += weight * rows[:, a]
+    return np.asarray(rows[key.argsort(kind="stable")])
 
 
 def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:

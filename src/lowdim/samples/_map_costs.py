@@ -11,10 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lowdim._compile import compiled, compiled_exact
-from lowdim.samples._entropic_slopes import entropic_slopes
 from lowdim.transport import _clouds, _component_costs
 from lowdim.transport._bures import best_rotation
-from lowdim.transport._entropic import sinkhorn
 from lowdim.transport._exact import near_tree, optimize
 from lowdim.transport._mixtures import CHEAP, bounds, settle
 from lowdim.transport._tree import keep, kept
@@ -42,8 +40,6 @@ class Geometry(NamedTuple):
         As of `lowdim.transport._mixtures.pair_costs`.
     power : int
         Of the distance of means.
-    strength : float
-        Of the entropic penalty, relative to the mean cost of a pair; 0 is none.
     """
 
     offsets: np.ndarray
@@ -55,12 +51,11 @@ class Geometry(NamedTuple):
     roots: np.ndarray
     factors: np.ndarray
     power: int
-    strength: float
 
 
 @compiled
-def pair_costs(pairs, numbers, fresh, geometry, trees, out, found):
-    """Write the transport cost of every pair of samples, and whether it was found, (n,).
+def pair_costs(pairs, numbers, fresh, geometry, trees, out):
+    """Write the transport cost of every pair of samples, (n,).
 
     Parameters
     ----------
@@ -71,20 +66,13 @@ def pair_costs(pairs, numbers, fresh, geometry, trees, out, found):
         Whether the tree is yet to be planted.
     geometry : Geometry
     trees : Tree
-    out, found : (n,)
+    out : (n,)
     """
     offsets, weights, factors = geometry.offsets, geometry.weights, geometry.factors
     lazy = len(factors) > 0 and factors.shape[2] > CHEAP and len(geometry.table) == 0
     for p in range(len(pairs)):
         a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
         c, d = offsets[pairs[p, 1]], offsets[pairs[p, 1] + 1]
-        if geometry.strength > 0.0:
-            cost = all_costs(a, b, c, d, geometry)
-            penalty = geometry.strength * cost.mean()
-            out[p], found[p] = sinkhorn(
-                cost, weights[a:b], weights[c:d], penalty, np.empty(cost.shape)
-            )
-            continue
         if lazy:
             means, roots, power = geometry.means, geometry.roots, geometry.power
             cost, between = bounds(
@@ -135,26 +123,19 @@ def pair_gradients(pairs, numbers, slopes, geometry, trees, moved, sums):
     sums : tuple
         If not, gradients are added here; see `pull`.
     """
-    offsets, weights = geometry.offsets, geometry.weights
+    offsets = geometry.offsets
     for p in range(len(pairs)):
         if slopes[p] == 0.0:
             continue
         a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
-        c, d = offsets[pairs[p, 1]], offsets[pairs[p, 1] + 1]
-        n, m = b - a, d - c
-        if geometry.strength > 0.0:
-            cost = all_costs(a, b, c, d, geometry)
-            by_costs = entropic_slopes(cost, weights[a:b], weights[c:d], geometry.strength)
-            for k in range(n):
-                for j in range(m):
-                    _add(a + k, c + j, slopes[p] * by_costs[k, j], geometry, moved, sums)
-            continue
+        c = offsets[pairs[p, 1]]
+        n, m = b - a, offsets[pairs[p, 1] + 1] - c
         for v in range(n + m):
             other = trees.parent[numbers[p], v]
             if other < n + m:
                 k, j = (v, other - n) if v < n else (other, v - n)
                 mass = slopes[p] * trees.flow[numbers[p], v]
-                _add(a + k, c + j, mass, geometry, moved, sums)
+                add_flow(a + k, c + j, mass, geometry, moved, sums)
 
 
 @compiled
@@ -167,7 +148,11 @@ def shared_gradients(moved, geometry, sums):
 
 
 @compiled
-def _add(a, b, mass, geometry, moved, sums):
+def add_flow(a, b, mass, geometry, moved, sums):
+    """Add mass times slope that goes between two components to `moved`, or its gradient to `sums`.
+
+    See `pair_gradients`.
+    """
     if len(moved) > 0:
         moved[geometry.rows[a], geometry.rows[b]] += mass
     elif mass != 0.0:

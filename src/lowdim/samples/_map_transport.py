@@ -96,9 +96,12 @@ class MapTransport:
         costs, found = np.empty(len(pairs)), np.ones(len(pairs), dtype=bool)
 
         def solve(part: slice) -> None:
-            pair_costs(
-                pairs[part], numbers[part], fresh[part], geometry, trees, costs[part], found[part]
-            )
+            if self.entropic:
+                from lowdim.samples._entropic_maps import entropic_costs
+
+                entropic_costs(pairs[part], self.entropic, geometry, costs[part], found[part])
+            else:
+                pair_costs(pairs[part], numbers[part], fresh[part], geometry, trees, costs[part])
 
         in_threads(solve, _parts(len(pairs)))
         return Transported(
@@ -121,7 +124,7 @@ class MapTransport:
             points = np.ascontiguousarray(at.means.T)
         return Geometry(
             support.offsets, support.weights, support.rows, table, points, at.means, at.roots,
-            at.factors, self.mean_power, self.entropic,
+            at.factors, self.mean_power,
         )  # fmt: skip
 
     def _trees_of(self, pairs: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -190,8 +193,14 @@ class Transported:
         def work(part: slice) -> tuple[np.ndarray, ...]:
             moved = np.zeros((shared, shared))
             sums = np.zeros((M, r)), np.zeros(M), np.zeros((M, r, r if len(self.at.factors) else 1))
-            own = self._pairs[part], self._numbers[part], slopes[part]
-            pair_gradients(*own, self._geometry, self._trees, moved, sums)
+            pairs, own = self._pairs[part], slopes[part]
+            if self._by.entropic:
+                from lowdim.samples._entropic_maps import entropic_gradients
+
+                entropic_gradients(pairs, own, self._by.entropic, self._geometry, moved, sums)
+            else:
+                numbers = self._numbers[part]
+                pair_gradients(pairs, numbers, own, self._geometry, self._trees, moved, sums)
             return (moved, *sums)
 
         parts = in_threads(work, _parts(len(self._pairs)))

@@ -237,6 +237,13 @@ class GroundMetric(Saved, BaseEstimator):
         self.loss_ = best.score
         self.losses_ = np.array([course.score for course in courses])
         self._tell(best)
+        if not objective.plans_found:
+            warnings.warn(
+                f"Some entropic plans were not found; raise entropic={self.entropic!r}, or take 0, "
+                "which is exact.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
     def transform(self, X: Any) -> np.ndarray:

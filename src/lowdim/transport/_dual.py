@@ -35,10 +35,10 @@ def newton(cost, supply, demand, penalty, rows, columns, plan, steps, off):
     for _ in range(min(steps, STEPS)):
         if wrong <= off:
             return True
-        _graph(plan, supply, graph)
+        column_graph(plan, supply, graph)
         for j in range(m):
             step[j] = penalty * (demand[j] - sums[j])
-        _solve(graph, step)
+        solve_graph(graph, step)
         scale = min(1.0, REACH * penalty / max(np.abs(step).max(), 1e-300))
         best[:] = columns
         taken = False
@@ -86,7 +86,7 @@ def _evaluate(cost, supply, demand, penalty, rows, columns, plan, sums):
 
 
 @compiled_fast
-def _graph(plan, supply, graph):
+def column_graph(plan, supply, graph):
     """Write weights between columns, ``sum_i P_ij P_ik / supply_i``, below the diagonal."""
     graph[:] = 0.0
     for i in range(len(supply)):
@@ -98,7 +98,7 @@ def _graph(plan, supply, graph):
 
 
 @compiled_fast
-def _solve(graph, values):
+def solve_graph(graph, values):
     """Solve for potentials on a graph, of which the first is 0; both are overwritten."""
     m = len(values)
     for j in range(m - 1, 0, -1):

@@ -13,7 +13,6 @@ import numpy as np
 
 from lowdim._compile import compiled, compiled_exact, compiled_fast
 from lowdim.transport._dual import newton
-from lowdim.transport._exact import near_tree, optimize
 
 #: Rounds at most.
 ROUNDS = 1000
@@ -29,16 +28,9 @@ WINDOW, MOST_RELAXED = 20, 1.98
 
 
 @compiled
-def transport_cost(cost, supply, demand, strength):
-    """The transport cost of a pair, and whether it was found.
-
-    Exact if strength is 0, else ``<P, C>`` of the entropic plan with the penalty ``strength * mean
-    cost``.
-    """
-    plan = np.empty(cost.shape)
-    if strength == 0.0:
-        return optimize(cost, near_tree(cost, supply, demand), plan), True
-    return sinkhorn(cost, supply, demand, strength * cost.mean(), plan)
+def entropic_cost(cost, supply, demand, strength):
+    """``<P, C>`` of the plan with the penalty ``strength * mean cost``, and whether it is found."""
+    return sinkhorn(cost, supply, demand, strength * cost.mean(), np.empty(cost.shape))
 
 
 @compiled

@@ -128,14 +128,16 @@ def cloud_distances(
     points = np.ascontiguousarray(own.points.T)
 
     def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
-        from lowdim.transport._clouds import line_costs, pair_costs
+        from lowdim.transport._clouds import entropic_costs, exact_costs, line_costs
 
-        if on_a_line:
-            line_costs(part, own.offsets, points[0], own.weights, power, out)
-        else:
-            pair_costs(
+        if penalty:
+            entropic_costs(
                 part, own.offsets, points, own.weights, power, penalty.strength, penalty.debiased,
                 out, found,
             )  # fmt: skip
+        elif on_a_line:
+            line_costs(part, own.offsets, points[0], own.weights, power, out)
+        else:
+            exact_costs(part, own.offsets, points, own.weights, power, out)
 
     return distances_of(costs, len(own), pairs, root, penalty)

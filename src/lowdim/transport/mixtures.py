@@ -166,7 +166,7 @@ def mixture_distances(
 
 
 def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
-    from lowdim.transport._component_costs import own_pair_costs
+    from lowdim.transport._component_costs import own_entropic_costs
     from lowdim.transport._mixtures import pair_costs
 
     roots, factors = _spreads(mixtures.means, mixtures.covariances)
@@ -174,7 +174,7 @@ def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
 
     def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
         if penalty:
-            own_pair_costs(
+            own_entropic_costs(
                 part, sizes, weights, means, roots, factors, power, penalty.strength,
                 penalty.debiased, out, found,
             )  # fmt: skip
@@ -187,7 +187,11 @@ def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
 def _shared_costs(
     mixtures: Mixtures, shared: np.ndarray, power: int, penalty: Penalty
 ) -> PairCosts:
-    from lowdim.transport._component_costs import between, shared_pair_costs
+    from lowdim.transport._component_costs import (
+        between,
+        shared_costs,
+        shared_entropic_costs,
+    )
 
     _, first = np.unique(shared[shared >= 0], return_index=True)
     sample, component = (index[first] for index in np.nonzero(shared >= 0))
@@ -200,10 +204,13 @@ def _shared_costs(
     sizes = mixtures.sizes
 
     def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
-        shared_pair_costs(
-            part, sizes, mixtures.weights, shared, table, penalty.strength, penalty.debiased,
-            out, found,
-        )  # fmt: skip
+        if penalty:
+            shared_entropic_costs(
+                part, sizes, mixtures.weights, shared, table, penalty.strength, penalty.debiased,
+                out, found,
+            )  # fmt: skip
+        else:
+            shared_costs(part, sizes, mixtures.weights, shared, table, out)
 
     return costs
 
