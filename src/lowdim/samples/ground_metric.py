@@ -24,6 +24,7 @@ from lowdim.samples._map_transport import MapTransport
 from lowdim.samples._rows import listed
 from lowdim.samples._support import Support
 from lowdim.samples._triplets import n_triplets
+from lowdim.samples.axes import along_principal_axes
 from lowdim.samples.dataset import SampleDataset
 from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
 
@@ -105,7 +106,9 @@ class GroundMetric(Saved, BaseEstimator):
     Attributes
     ----------
     components_ : ndarray of shape (r, D)
-        W, in the units of the data.
+        W, in the units of the data. Distances stay as they are when a map is turned, so its rows
+        are orthogonal and the longest is the first; not so where single axes count (`diagonal`,
+        `mi_reg`, "l1").
     classes_ : ndarray
         The labels.
     loss_ : float
@@ -233,7 +236,9 @@ class GroundMetric(Saved, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.classes_ = np.unique(labels)
-        self.components_ = best.best / scales
+        W = best.best / scales
+        turns = not (self.diagonal or self.mi_reg or self.reg_type == "l1")
+        self.components_ = along_principal_axes(W) if turns else W
         self.loss_ = best.score
         self.losses_ = np.array([course.score for course in courses])
         self._tell(best)
