@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lowdim._version import __version__
 
 if TYPE_CHECKING:
-    from lowdim import data, get, kspaces, metrics, pl, pp, report, tl
+    from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.factorization import (
         FactorAnalysis,
@@ -65,13 +65,17 @@ __all__ = [
     "pl",
     "pp",
     "report",
+    "samples",
     "select_factors",
     "select_mixture",
     "select_subspaces",
     "tl",
+    "transport",
 ]
 
-_MODULES = frozenset({"data", "get", "kspaces", "metrics", "pl", "pp", "report", "tl"})
+_MODULES = frozenset(
+    {"data", "get", "kspaces", "metrics", "pl", "pp", "report", "samples", "tl", "transport"}
+)
 _HOMES = {
     "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
