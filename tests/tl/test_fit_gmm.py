@@ -195,7 +195,7 @@ def with_rows(patient: str, value: float) -> ad.AnnData:
         (cohort, {"covariance_type": "tied"}, ValueError, "covariance_type='tied'"),
         (cohort, {"singularity_handling": "ignore"}, ValueError, "singularity_handling='ignore'"),
         (cohort, {"too_small": "keep"}, ValueError, "too_small='keep'"),
-        (cohort, {"gmm_key": "a/b"}, ValueError, "a/b"),
+        (cohort, {"gmm_key": "a/b"}, ValueError, "gmm_key='a/b'"),
         (lambda: with_rows("p2", 1.0), {}, ValueError, "Rows of 'p2' are all the same"),
         (lambda: with_rows("p1", np.nan), {}, ValueError, "NaN(.|\n)*They are of 'p1'"),
         (lambda: with_rows("p1", np.inf), {}, ValueError, "infinity(.|\n)*They are of 'p1'"),

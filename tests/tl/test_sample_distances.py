@@ -21,7 +21,7 @@ W = np.array([[1.0, 0.0, 0.5], [0.0, -2.0, 0.0]])
 def cohort() -> ad.AnnData:
     rng = np.random.default_rng(0)
     codes = rng.permutation(np.repeat(np.arange(3), 40))
-    adata = ad.AnnData(rng.normal(size=(120, 3)) + 4.0 * codes[:, None])
+    adata = ad.AnnData(rng.normal(size=(120, 3)) + 1.5 * codes[:, None])
     adata.obs["sample"] = np.array(NAMES)[codes]
     adata.obsm["X_part"] = adata.X[:, :2].copy()
     return adata
