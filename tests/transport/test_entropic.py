@@ -162,3 +162,15 @@ def test_pairs_that_were_not_found_are_told_once(monkeypatch: pytest.MonkeyPatch
         found = cloud_distances(clouds(), entropic=0.1)
     assert len(told) == 1
     np.testing.assert_array_equal(found, 2.0)
+
+
+def test_masses_next_to_nothing_count_as_nothing() -> None:
+    means = np.array([[[0.0], [9.0]], [[1.0], [9.0]]])
+    weights = np.array([[1.0, 1e-100], [0.5, 0.5]])
+    mixtures = Mixtures.of(weights, means, np.ones((2, 2, 1)))
+    assert mixtures.sizes.tolist() == [1, 2]
+    found = mixture_distances(mixtures, entropic=0.05)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[0, 1], np.sqrt(0.5 * 1.0 + 0.5 * 81.0))
+    clouds = Clouds.of(list(means), list(weights))
+    np.testing.assert_allclose(cloud_distances(clouds, entropic=0.05)[0, 1], found[0, 1])

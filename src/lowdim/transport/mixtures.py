@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lowdim._validation import check_in
-from lowdim.transport._pairs import PairCosts, Penalty, checked_pairs, distances_of
+from lowdim.transport._pairs import NOTHING, PairCosts, Penalty, checked_pairs, distances_of
 from lowdim.transport.gaussians import spectral_factors, square_roots
 
 #: What a pair of components costs: the power of the distance of their means, and that of the
@@ -40,7 +40,7 @@ class Mixtures:
 
     @classmethod
     def of(cls, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> Mixtures:
-        """Checked, in float64, with components of no weight at the end and all zero.
+        """Checked, in float64, with components of no weight (below 1e-20) at the end and all zero.
 
         Raises
         ------
@@ -62,6 +62,7 @@ class Mixtures:
             raise ValueError(
                 f"weights of sample {int(bad.argmax())} are not positive numbers with sum one."
             )
+        weights = np.where(weights < NOTHING, 0.0, weights)
         order = np.argsort(weights == 0, axis=1, kind="stable")
         rows = np.arange(S)[:, None]
         weights, means, covariances = (
