@@ -124,7 +124,7 @@ class GroundMetric(Saved, BaseEstimator):
 
     References
     ----------
-    Kühn, Schaub and others, Global ground metric learning with applications to single-cell data.
+    Kuehn and Schaub (2025), Global ground metric learning with applications to scRNA data.
 
     Examples
     --------
