@@ -210,8 +210,8 @@ def covid(options: argparse.Namespace) -> Table:
         ["distance", "10 PCs", "20 PCs", "50 PCs", "p, 50 PCs"],
         f"Nearest neighbour, 4 stratified folds, {repeats} repeats: mean, and standard deviation "
         "over repeats, which is that of the splits alone. There are 4 healthy donors: one more or "
-        "less moves a figure by 0.125. Mixtures are diagonal. Nested: which row and column above is "
-        "chosen on folds of the training samples, as a user would have to. Learned map: "
+        "less moves a figure by 0.125. Mixtures are diagonal. Nested: the row and column above "
+        "are chosen on folds of the training samples, as a user would have to. Learned map: "
         f"`GroundMetric(cost='mw2')` of mixtures of {K}, with its components (1, 2, 5) and alpha "
         f"(1, 10) so chosen, {some} repeats. p: {permutations} permutations of the labels.",
     )

@@ -162,6 +162,14 @@ def test_several_strips_share_no_colour(cohort: ad.AnnData) -> None:
     ]  # fmt: skip
 
 
+def test_more_labels_than_colours() -> None:
+    matrix, _ = distances(80)
+    ax = ld.pl.sample_distances(matrix, [f"site {i}" for i in range(80)])
+    assert len(ax.get_legend().get_texts()) == 80
+    with pytest.raises(TypeError, match="ax is a str"):
+        ld.pl.sample_distances(matrix, ax="here")
+
+
 def test_distances_are_drawn_within_given_axes() -> None:
     figure, grid = plt.subplots(1, 2, figsize=(12, 5))
     matrix, labels = distances(200)

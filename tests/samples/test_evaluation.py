@@ -382,6 +382,10 @@ def test_too_few_samples_for_the_grid_and_metrics_that_are_none() -> None:
         cross_validate_samples(D, labels, grid={"n_neighbors": [1, 2]}, n_splits=2)
     with pytest.raises(TypeError, match="without fit"):
         cross_validate_samples(D, labels, "mw2")
+    with pytest.raises(TypeError, match="metric is missing"):
+        cross_validate_samples(points(np.ones((4, 1))), labels)
+    with pytest.raises(ValueError, match="has shape"):
+        cross_validate_samples(3.0, labels)
     with pytest.raises(TypeError, match="distributions is a ndarray"):
         cross_validate_samples(D, labels, Recorder())
 

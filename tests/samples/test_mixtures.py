@@ -90,7 +90,7 @@ def test_every_sample_is_where_scikit_learn_stays(kind: str) -> None:
     sizes=st.lists(st.integers(6, 60), min_size=1, max_size=4),
     sharing=st.sampled_from(["sample_specific", "global"]),
 )
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_order_and_units_do_not_matter(
     seed: int, scale: float, sizes: list[int], sharing: str
 ) -> None:

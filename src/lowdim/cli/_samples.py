@@ -49,7 +49,8 @@ def run(arguments: Namespace) -> None:
 
 def _fit(adata: AnnData, *, arguments: Namespace, key: str) -> None:
     """Mixtures, distances, a map if it is wanted, and predicted labels; all go into `adata`."""
-    from lowdim import GroundMetric, tl
+    from lowdim import tl
+    from lowdim.samples import GroundMetric
 
     for option in ("sample_key", "label_key", "group_key"):
         name = getattr(arguments, option)

@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from lowdim._validation import check_in, check_positive_int
-from lowdim.pl._colors import INK, PALETTE
+from lowdim.pl._colors import INK
+from lowdim.pl._colors import palette as usual_colors
 from lowdim.pl._figure import check_axes
 from lowdim.pl._fitted import is_anndata
 from lowdim.pl._legend import square_handle
@@ -96,13 +97,14 @@ def sample_distances(
     S = len(named)
     if n_clusters is not None and check_positive_int(n_clusters, "n_clusters") > S:
         raise ValueError(f"n_clusters={n_clusters} is more than the {S} samples.")
+    ax = None if ax is None else check_axes(ax)
     strips = _strips(distances_or_adata, labels, named, key, sample_key, palette)
     tree = sample_tree(matrix, linkage)
     order = leaves_list(tree)
     shown = S <= _MOST_NAMES if names is None else names
     written = [brief(named[s]) if shown else "" for s in order]
     page = _Page.of(ax, S, written, [title for title, _ in strips], _handles(strips))
-    ax = _make_axes(page) if ax is None else check_axes(ax)
+    ax = ax or _make_axes(page)
     ax.axis("off")
     heat = ax.inset_axes(page.box(page.left, page.low, page.across, page.up))
     image = _draw_heat(heat, matrix[np.ix_(order, order)], written if shown else [], cmap, page.up)
@@ -205,7 +207,7 @@ def _strips(
         own = color_samples(values, len(names), "viridis", palette)
         if palette is None and own.names:
             kinds = len(own.names)
-            own = color_samples(values, len(names), "viridis", [*PALETTE[used:], *PALETTE])
+            own = color_samples(values, len(names), "viridis", usual_colors(used + kinds)[used:])
             used += kinds - ("missing" in own.names)
         strips.append((str(values.name or ""), own))
     return strips

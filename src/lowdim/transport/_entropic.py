@@ -69,7 +69,7 @@ def sinkhorn(cost, supply, demand, penalty, plan, rounds=ROUNDS, off=OFF):
     Returns
     -------
     float, bool
-        ``<P, C>``, and whether that little is.
+        ``<P, C>``, and whether masses are right.
     """
     n, m = cost.shape
     penalty = max(penalty, 1e-300)

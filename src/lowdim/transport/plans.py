@@ -60,7 +60,7 @@ def entropic_plan(
     cost, supply, demand
         As of `transport_plan`.
     strength : float, default=0.05
-        Of the penalty, relative to the mean of the costs between points that have mass.
+        Of the penalty, relative to the mean size of costs between points that have mass.
     max_iter : int, default=1000
     tol : float, default=1e-9
         Stop when no more mass is where it does not belong.
@@ -72,7 +72,7 @@ def entropic_plan(
     check_positive_int(max_iter, "max_iter")
     rows, columns = np.flatnonzero(supply), np.flatnonzero(demand)
     own = np.ascontiguousarray(cost[np.ix_(rows, columns)])
-    part, penalty = np.empty(own.shape), strength * float(own.mean())
+    part, penalty = np.empty(own.shape), strength * float(np.abs(own).mean())
     found = sinkhorn(own, supply[rows], demand[columns], penalty, part, max_iter, tol)[1]
     if not found:
         warnings.warn(
