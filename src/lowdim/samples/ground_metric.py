@@ -6,6 +6,7 @@ import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -296,8 +297,6 @@ class GroundMetric(Saved, BaseEstimator):
                 "one for every sample."
             )
         names = getattr(distributions, "names", np.arange(len(labels)))
-        import pandas as pd
-
         if pd.isna(labels).any():
             raise ValueError(f"labels are missing for {listed(names[pd.isna(labels)])}.")
         return measures, _with_triplets(labels)
