@@ -376,6 +376,8 @@ def test_labels_that_cannot_be_used() -> None:
         quick().fit(mixtures, ["a", "b", None, "a", "b", "a"])
     with pytest.raises(ValueError, match="labels are missing; pass one for every sample"):
         quick().fit(dataset(labels=False))
+    with pytest.raises(ValueError, match="batch_size=3 is too small: no batch"):
+        quick(batch_size=3).fit(mixtures, ["a", "b", "c", "d", "a", "b"])
     with pytest.raises(TypeError, match="distributions is a ndarray"):
         quick().fit(mixtures.means, labels)
 

@@ -95,7 +95,13 @@ def descend(
     rng: np.random.Generator,
     report: Callable[[int, float], None] | None = None,
 ) -> Course:
-    """Descend from a map W, (r, D)."""
+    """Descend from a map W, (r, D).
+
+    Raises
+    ------
+    ValueError
+        No batch has triplets.
+    """
     steps, course, since = Steps(plan.rate), Course(W), 0
     for epoch in range(plan.max_iter + 1):
         moves = epoch < plan.max_iter
@@ -107,6 +113,11 @@ def descend(
             losses.append(loss)
             if moves:
                 W = W - steps.next(loss.gradient)
+        if not losses:
+            raise ValueError(
+                f"batch_size={plan.batch_size} is too small: no batch had two samples of one label "
+                "and one of another."
+            )
         found = _mean(losses)
         if len(losses) > 1:
             before = W  # the losses of batches tell of no map in particular: take the last one

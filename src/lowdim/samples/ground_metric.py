@@ -6,6 +6,7 @@ import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -127,7 +128,7 @@ class GroundMetric(Saved, BaseEstimator):
 
     References
     ----------
-    Kühn, Schaub and others, Global ground metric learning with applications to single-cell data.
+    Kuehn and Schaub (2025), Global ground metric learning with applications to scRNA data.
 
     Examples
     --------
@@ -301,8 +302,6 @@ class GroundMetric(Saved, BaseEstimator):
                 "one for every sample."
             )
         names = getattr(distributions, "names", np.arange(len(labels)))
-        import pandas as pd
-
         if pd.isna(labels).any():
             raise ValueError(f"labels are missing for {listed(names[pd.isna(labels)])}.")
         return measures, _with_triplets(labels)
