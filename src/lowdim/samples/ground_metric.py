@@ -85,7 +85,7 @@ class GroundMetric(Saved, BaseEstimator):
     lr : float, default=0.1
         About what a step changes an entry of the map by; steps are Adam's, with one scale for the
         whole map, so that turning the data turns the course.
-    max_iter : int, default=30
+    max_iter : int, default=100
         Epochs.
     tol : float, default=1e-6
         Stop when the norm of the gradient is no more.
@@ -160,7 +160,7 @@ class GroundMetric(Saved, BaseEstimator):
         init: Any = "orthonormal",
         n_init: int = 1,
         lr: float = 0.1,
-        max_iter: int = 30,
+        max_iter: int = 100,
         tol: float = 1e-6,
         n_iter_no_change: int | None = None,
         validation_fraction: float = 0.0,

@@ -44,7 +44,7 @@ def ground_metric(
     init: Any = "orthonormal",
     n_init: int = 1,
     lr: float = 0.1,
-    max_iter: int = 30,
+    max_iter: int = 100,
     n_iter_no_change: int | None = None,
     validation_fraction: float = 0.0,
     batch_size: int | None = None,
