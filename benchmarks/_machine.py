@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,8 @@ T = TypeVar("T")
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Hold every library to one thread, and fail if one does not obey."""
-    import kspaces  # noqa: F401  (loads the libraries that the limit must reach)
+    with contextlib.suppress(ImportError):
+        import kspaces  # noqa: F401  (loads the libraries that the limit must reach)
     import sklearn.mixture  # noqa: F401
     import torch
     from threadpoolctl import threadpool_info, threadpool_limits
@@ -64,6 +65,12 @@ def peak_bytes() -> int:
     return peak if platform.system() == "Darwin" else peak * 1024
 
 
+def resident_bytes() -> int:
+    """Resident memory of this process now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def description() -> str:
     """Date, processor and versions, one Markdown paragraph."""
     model = platform.processor() or platform.machine()
@@ -72,10 +79,12 @@ def description() -> str:
             if line.startswith("model name"):
                 model = line.split(":", 1)[1].strip()
                 break
-    names = ("kspaces", "torch", "numpy", "scipy", "scikit-learn")
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    versions = []
+    for name in ("kspaces", "ggml-ot", "torch", "numpy", "scipy", "scikit-learn"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions.append(f"{name} {version(name)}")
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     return (
         f"{date}. {model}, {os.cpu_count()} cores, {platform.system()}; "
-        f"Python {platform.python_version()}, lowdim {lowdim.__version__}, {versions}."
+        f"Python {platform.python_version()}, lowdim {lowdim.__version__}, {', '.join(versions)}."
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lowdim._version import __version__
 
 if TYPE_CHECKING:
-    from lowdim import data, get, kspaces, metrics, pl, pp, report, tl
+    from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.factorization import (
         FactorAnalysis,
@@ -38,10 +38,6 @@ if TYPE_CHECKING:
         GroundMetric,
         SampleDataset,
         SampleGaussianMixtures,
-        classical_mds,
-        cluster_samples,
-        clustering_agreement,
-        embed_samples,
     )
 
 __all__ = [
@@ -59,13 +55,9 @@ __all__ = [
     "SubspaceMixture",
     "__version__",
     "bootstrap_subspaces",
-    "classical_mds",
-    "cluster_samples",
-    "clustering_agreement",
     "compare_factorizations",
     "consensus_subspaces",
     "data",
-    "embed_samples",
     "get",
     "kspaces",
     "load",
@@ -73,13 +65,17 @@ __all__ = [
     "pl",
     "pp",
     "report",
+    "samples",
     "select_factors",
     "select_mixture",
     "select_subspaces",
     "tl",
+    "transport",
 ]
 
-_MODULES = frozenset({"data", "get", "kspaces", "metrics", "pl", "pp", "report", "tl"})
+_MODULES = frozenset(
+    {"data", "get", "kspaces", "metrics", "pl", "pp", "report", "samples", "tl", "transport"}
+)
 _HOMES = {
     "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
@@ -94,12 +90,8 @@ _HOMES = {
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "bootstrap_subspaces": "lowdim.mixture",
-    "classical_mds": "lowdim.samples",
-    "cluster_samples": "lowdim.samples",
-    "clustering_agreement": "lowdim.samples",
     "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",
-    "embed_samples": "lowdim.samples",
     "load": "lowdim.io",
     "select_factors": "lowdim.factorization",
     "select_mixture": "lowdim.mixture",

@@ -7,7 +7,7 @@ needs a second place in the same container adds an ending to it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import Any, ClassVar, NotRequired, TypedDict
 
 from lowdim._typing import Float64Array, IntArray
 
@@ -33,14 +33,16 @@ class FitKeys:
     """
 
     key: str
+    #: What calls name it by.
+    argument: ClassVar[str] = "key_added"
 
     def __post_init__(self) -> None:
         if not isinstance(self.key, str):
-            raise TypeError(f"key_added must be a string, got {type(self.key).__name__}.")
+            raise TypeError(f"{self.argument} must be a string, got {type(self.key).__name__}.")
         if not self.key or "/" in self.key:
             raise ValueError(
-                f"key_added={self.key!r} cannot be stored; use a name that is not empty and has "
-                "no '/'."
+                f"{self.argument}={self.key!r} cannot be stored; use a name that is not empty and "
+                "has no '/'."
             )
 
     @property
@@ -158,6 +160,7 @@ class GmmKeys(FitKeys):
     """Where `ld.tl.fit_gmm` writes, under the names that ggml-ot uses; see `FitKeys`."""
 
     key: str = "gmm_X"
+    argument: ClassVar[str] = "gmm_key"
 
     @property
     def components(self) -> str:
@@ -175,6 +178,30 @@ class SampleDistanceKeys(FitKeys):
     """Where `ld.tl.sample_distances` writes; see `FitKeys`."""
 
     key: str = "sample_distances"
+
+
+@dataclass(frozen=True)
+class GroundMetricKeys(FitKeys):
+    """Where `ld.tl.ground_metric` writes; see `FitKeys`."""
+
+    key: str = "ground_metric"
+
+    @property
+    def coordinates(self) -> str:
+        """`obsm`: rows under the map, (N, r)."""
+        return self.key
+
+    @property
+    def loadings(self) -> str:
+        """`varm`: (n_vars, r)."""
+        return self.key
+
+
+@dataclass(frozen=True)
+class SampleValidationKeys(FitKeys):
+    """Where `ld.tl.sample_validation` writes; see `FitKeys`."""
+
+    key: str = "sample_validation"
 
 
 class MixtureRecord(TypedDict):

@@ -98,3 +98,13 @@ def test_faiss_is_not_needed_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -
     nearest_neighbors(X, 5, method="approximate", random_state=0)
     with pytest.raises(ImportError, match=r"lowdim\[ann\]"):
         nearest_neighbors(X, 5, method="faiss")
+
+
+def test_rows_that_need_more_cells_leave_the_others_alone() -> None:
+    """Two rows far from all others, of which only cells with few points are near."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(3000, 2)), 100 + rng.normal(size=(40, 2)) * 30])
+    index = NeighborIndex(X, method="approximate", random_state=0)
+    found = index.query(np.concatenate([X[:50], [[500.0, 500.0]]]), 300)
+    np.testing.assert_array_equal(index.query(X[:50], 300).indices, found.indices[:50])
+    assert (np.diff(np.sort(found.indices, axis=1), axis=1) > 0).all()

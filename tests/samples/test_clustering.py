@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import silhouette_score
 
-from lowdim import cluster_samples, clustering_agreement
+from lowdim.samples import cluster_samples, clustering_agreement
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
-from lowdim import classical_mds, embed_samples
+from lowdim.samples import classical_mds, embed_samples
 from lowdim.samples.embedding import METHODS
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)
@@ -106,9 +106,9 @@ def test_a_diffusion_map_takes_the_density_out() -> None:
     cosine = np.cos(np.pi * places)
 
     def error(bandwidth: float, alpha: float) -> float:
-        found = embed_samples(
-            distances, 1, method="diffusion", bandwidth=bandwidth, alpha=alpha
-        )[:, 0]
+        found = embed_samples(distances, 1, method="diffusion", bandwidth=bandwidth, alpha=alpha)[
+            :, 0
+        ]
         line = np.polyfit(found, cosine, 1)
         return float(np.abs(np.polyval(line, found) - cosine).max())
 

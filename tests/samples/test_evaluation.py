@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
 
 import lowdim as ld
 from lowdim.samples import (
@@ -194,6 +196,19 @@ def test_a_whole_procedure_with_a_learned_metric_gives_chance_on_shuffled_labels
     assert abs(found.null_scores.mean() - 0.5) < 0.15
 
 
+def test_a_learned_ground_metric_is_no_better_than_chance_on_shuffled_labels() -> None:
+    truth = ld.data.simulate_cohort(
+        18, 10, 4, n_components=3, signal="mean", separation=6.0, nuisance=1.0
+    ).uns["truth"]
+    known = Mixtures.of(truth["weights"], truth["means"], truth["covariances"])
+    metric = ld.GroundMetric(2, alpha=1.0, max_iter=15)
+    found = permutation_test(
+        known, truth["labels"], metric, n_splits=3, n_permutations=10, random_state=0
+    )
+    assert found.score > 0.8
+    assert abs(found.null_scores.mean() - 0.5) < 0.15
+
+
 def test_labels_are_shuffled_within_groups_or_among_them() -> None:
     from lowdim.samples._folds import shuffled
 
@@ -273,10 +288,27 @@ def test_neighbours_vote_as_by_hand(seed: int, k: int) -> None:
         winners = [name for name in nearest if counts[name] == max(counts.values())]
         if len(set(winners)) == 1:
             assert predicted == winners[0]
-        elif most == 2:
-            assert predicted == nearest[0]
-        else:
-            assert predicted in winners
+        else:  # the nearest decides, and if it is of neither, the next
+            assert predicted == winners[0]
+
+
+def test_votes_agree_with_scikit_learn_where_no_numbers_are_equal() -> None:
+    rng = np.random.default_rng(0)
+    places, labels = rng.normal(size=(90, 3)), rng.choice(["a", "b"], 90)
+    D = np.linalg.norm(places[:, None] - places, axis=2)
+    train, test = np.arange(60), np.arange(60, 90)
+    for k in (1, 3, 7):
+        peer = KNeighborsClassifier(k).fit(places[train], labels[train]).predict(places[test])
+        np.testing.assert_array_equal(knn_predict(D, labels, train, test, k), peer)
+
+
+def test_scores_are_those_of_scikit_learn() -> None:
+    D, labels = two_classes(21, gap=1.0)
+    found = cross_validate_samples(D, labels, n_splits=3, random_state=0)
+    said = found.predictions
+    assert found.score == pytest.approx(balanced_accuracy_score(said["label"], said["predicted"]))
+    accuracy = accuracy_score(said["label"], said["predicted"])
+    assert found.by_repeat.loc[0, "accuracy"] == pytest.approx(accuracy)
 
 
 def test_datasets_bring_their_names_labels_and_distributions() -> None:
@@ -289,7 +321,7 @@ def test_datasets_bring_their_names_labels_and_distributions() -> None:
     same = cross_validate_samples(D, dataset.labels, n_splits=3, random_state=0)
     assert found.predictions["predicted"].tolist() == same.predictions["predicted"].tolist()
     assert set(found.predictions["sample"]) == set(dataset.names)
-    gmm = ld.SampleGaussianMixtures(2, random_state=0).fit(adata.X, adata.obs["sample"])
+    gmm = ld.SampleGaussianMixtures(1, random_state=0).fit(adata.X, adata.obs["sample"])
     seen = cross_validate_samples(
         dataset.with_gmm(gmm), metric=_Means(), n_splits=3, random_state=0
     )
@@ -350,6 +382,10 @@ def test_too_few_samples_for_the_grid_and_metrics_that_are_none() -> None:
         cross_validate_samples(D, labels, grid={"n_neighbors": [1, 2]}, n_splits=2)
     with pytest.raises(TypeError, match="without fit"):
         cross_validate_samples(D, labels, "mw2")
+    with pytest.raises(TypeError, match="metric is missing"):
+        cross_validate_samples(points(np.ones((4, 1))), labels)
+    with pytest.raises(ValueError, match="has shape"):
+        cross_validate_samples(3.0, labels)
     with pytest.raises(TypeError, match="distributions is a ndarray"):
         cross_validate_samples(D, labels, Recorder())
 

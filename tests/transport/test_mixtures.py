@@ -91,3 +91,53 @@ def test_what_is_no_mixture_is_named(changed: dict[str, Any], message: str) -> N
     parts = {"weights": m.weights, "means": m.means, "covariances": m.covariances}
     with pytest.raises(ValueError, match=message):
         Mixtures.of(**{**parts, **changed})
+
+
+def of_shared_components(S: int = 8, K: int = 5, d: int = 3, *, full: bool = True) -> Mixtures:
+    own = planted(1, K, d, full=full)
+    weights = np.random.default_rng(1).dirichlet(np.full(K, 0.5), size=S)
+    weights[2, 1], weights[3, [0, 4]] = 0.0, 0.0
+    weights /= weights.sum(1, keepdims=True)
+    own = Mixtures.of(np.full((1, K), 1 / K), np.nan_to_num(own.means), own.covariances)
+    return Mixtures.of(weights, *(np.repeat(p, S, 0) for p in (own.means, own.covariances)))
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("cost", ["mw2", "mixed"])
+def test_components_that_samples_share_are_compared_once(full: bool, cost: str) -> None:
+    mixtures = of_shared_components(full=full)
+    assert mixtures.shared is not None and mixtures.shared.max() == 4
+    alone = Mixtures(mixtures.weights, mixtures.means, mixtures.covariances)
+    for one, other in (
+        (mixtures, alone),
+        (mixtures.take([3, 0, 2]), alone.take([3, 0, 2])),
+        (mixtures.mapped(np.eye(2, 3)), alone.mapped(np.eye(2, 3))),
+    ):
+        for entropic in (0.0, 0.1):
+            np.testing.assert_allclose(
+                mixture_distances(one, cost=cost, entropic=entropic),
+                mixture_distances(other, cost=cost, entropic=entropic),
+                rtol=1e-6,
+                atol=1e-9,
+            )
+    assert planted().shared is None
+
+
+def test_mw2_is_that_of_pot() -> None:
+    ot = pytest.importorskip("ot")
+    m = planted(S=4, K=4, d=3)
+    found = mixture_distances(m)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        first, second = ((m.means[s], m.covariances[s], m.weights[s]) for s in (i, j))
+        expected = ot.gmm.gmm_ot_loss(first[0], second[0], first[1], second[1], first[2], second[2])
+        assert found[i, j] ** 2 == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_bad_arguments_are_named() -> None:
+    for arguments, message in (
+        ({"cost": "w2"}, "cost='w2' is not a choice"),
+        ({"entropic": np.nan}, "entropic=nan is out of range"),
+        ({"pairs": [[0, 6]]}, "pairs has sample 6"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mixture_distances(planted(), **arguments)

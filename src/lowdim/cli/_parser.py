@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import (
     ArgumentParser,
-    ArgumentTypeError,
     BooleanOptionalAction,
     Namespace,
     RawDescriptionHelpFormatter,
@@ -13,6 +12,13 @@ from importlib import import_module
 from typing import Any
 
 from lowdim._version import __version__
+from lowdim.cli._values import (
+    dims_list,
+    natural_number,
+    positive_int,
+    positive_number,
+    sizes_list,
+)
 
 _EXAMPLES = """\
 examples:
@@ -21,6 +27,7 @@ examples:
   lowdim subspaces cells.h5ad --dims 2,1,1 -o fit.h5ad --report
   lowdim mixture cells.h5ad --use-rep X_pca -k 2-10 -o out
   lowdim mixture cells.h5ad --family negative-binomial --layer counts -k 8 -o out
+  lowdim samples cells.h5ad --sample-key patient --label-key state --use-rep X_pca -o out
   lowdim spatial spots.h5ad -n 10 --top-genes 2000 -o out
   lowdim grid spots.h5ad configurations.json -o fits.csv
   lowdim report fit.h5ad --labels cell_type -o report.html
@@ -40,7 +47,8 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lowdim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     adders = (
-        _add_demo, _add_subspaces, _add_mixture, _add_spatial, _add_grid, _add_report, _add_info,
+        _add_demo, _add_subspaces, _add_mixture, _add_samples, _add_spatial, _add_grid,
+        _add_report, _add_info,
     )  # fmt: skip
     for add in adders:
         command = add(commands)
@@ -50,57 +58,6 @@ def build_parser() -> ArgumentParser:
             "--json", action="store_true", help="print one JSON object instead of text"
         )
     return parser
-
-
-def dims_list(text: str) -> list[int]:
-    """The dimensions in "2,1,1"."""
-    try:
-        dims = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a list of whole numbers such as 2,1,1") from None
-    if min(dims) < 0:
-        raise ArgumentTypeError(f"{text!r} has a negative dimension")
-    return dims
-
-
-def positive_int(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
-
-
-def positive_number(text: str) -> float:
-    """A number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
-def sizes_list(text: str) -> list[int]:
-    """The numbers in "8", "2-10" or "2,4,8"."""
-    try:
-        if "-" in text:
-            low, high = (positive_int(part) for part in text.split("-"))
-            sizes = list(range(low, high + 1))
-        else:
-            sizes = [positive_int(part) for part in text.split(",")]
-    except (ValueError, ArgumentTypeError):
-        sizes = []
-    if not sizes:
-        raise ArgumentTypeError(f"{text!r} is not a number of components such as 8, 2-10 or 2,4,8")
-    return sizes
-
-
-def natural_number(text: str) -> int:
-    """A whole number of at least 0."""
-    if not text.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
 
 
 def _add_demo(commands: Any) -> ArgumentParser:
@@ -186,6 +143,59 @@ def _add_mixture(commands: Any) -> ArgumentParser:
         "--n-jobs", type=positive_int, metavar="N", help="numbers of components fitted at a time"
     )
     return _runs(command, "mixture")
+
+
+def _add_samples(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "samples",
+        help="compare samples of a .h5ad file, such as patients, as distributions",
+        description="Fit a mixture of Gaussians to the rows of every sample, and measure how far "
+        "samples are from each other. With labels, tell how well they are predicted for samples "
+        "that are held out. A folder gets the distances as a table as well.",
+    )
+    _add_files(command)
+    command.add_argument(
+        "--sample-key", required=True, metavar="COLUMN", help="column of obs that has the samples"
+    )
+    command.add_argument(
+        "--label-key", metavar="COLUMN", help="column of obs that says what samples are"
+    )
+    command.add_argument(
+        "--group-key", metavar="COLUMN", help="column of obs whose groups are held out whole"
+    )
+    _add_matrix(command)
+    command.add_argument(
+        "--components",
+        "-k",
+        type=sizes_list,
+        metavar="K",
+        help="number of components, as in 8, or those to choose from by BIC, as in 2,4,8 "
+        "(default: 1 to 12)",
+    )
+    command.add_argument(
+        "--covariance-type", choices=("full", "diag"), default="full", help="default: full"
+    )
+    command.add_argument(
+        "--cost", choices=("mw2", "mixed"), default="mw2", help="of the distances (default: mw2)"
+    )
+    command.add_argument(
+        "--metric", action="store_true", help="learn a map under which samples of a label are near"
+    )
+    command.add_argument(
+        "--axes", type=positive_int, metavar="R", help="of the map (default: 2; needs --metric)"
+    )
+    command.add_argument(
+        "--n-permutations",
+        type=natural_number,
+        default=0,
+        metavar="N",
+        help="predict shuffled labels so many times, for a p-value (default: 0)",
+    )
+    command.add_argument(
+        "--n-jobs", type=positive_int, metavar="N", help="samples that are fitted at a time"
+    )
+    _add_results(command, "sample_distances", labels=False)
+    return _runs(command, "samples")
 
 
 def _add_spatial(commands: Any) -> ArgumentParser:
@@ -326,15 +336,21 @@ def _add_files(command: ArgumentParser) -> None:
 
 def _add_data(command: ArgumentParser, key: str) -> None:
     """Which matrix of the file, what to compare with, and how to call the result."""
-    matrix = command.add_mutually_exclusive_group()
-    matrix.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
-    matrix.add_argument("--use-rep", metavar="KEY", help="fit this key of obsm, such as X_pca")
+    _add_matrix(command)
     _add_results(command, key)
 
 
-def _add_results(command: ArgumentParser, key: str) -> None:
+def _add_matrix(command: ArgumentParser) -> None:
+    """Which matrix of the file."""
+    matrix = command.add_mutually_exclusive_group()
+    matrix.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
+    matrix.add_argument("--use-rep", metavar="KEY", help="fit this key of obsm, such as X_pca")
+
+
+def _add_results(command: ArgumentParser, key: str, *, labels: bool = True) -> None:
     """What to compare with, how to call the result, the seed, and whether a report is written."""
-    command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
+    if labels:
+        command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
     command.add_argument("--key", default=key, help="name of the result in the file")
     command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
     command.add_argument(

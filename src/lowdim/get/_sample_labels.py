@@ -20,13 +20,15 @@ def labels_of_samples(
 ) -> pd.Series:
     """The value of every sample, (S,), indexed by name; missing where no row has one.
 
+    Without `sample_key`, the samples are in the column that has their names.
+
     Raises
     ------
     ValueError
         A column is not there, or rows of one sample have different values.
     """
     if sample_key is None:
-        raise ValueError("It is not known which column of obs has the samples; pass sample_key.")
+        sample_key = _column_of(adata, names)
     for name in (sample_key, column):
         if name not in adata.obs:
             raise ValueError(f"{name!r} is not in adata.obs, which has {sorted(adata.obs)}.")
@@ -45,6 +47,21 @@ def labels_of_samples(
     if isinstance(values.dtype, pd.CategoricalDtype):  # keeps the order of the kinds
         found = found.astype(values.dtype)
     return found.rename(column)
+
+
+def _column_of(adata: AnnData, names: Sequence[str] | np.ndarray) -> str:
+    """The only column of `obs` that has all these names."""
+    wanted = {str(name) for name in names}
+    texts = adata.obs.select_dtypes(exclude="number")
+    found = [str(name) for name in texts if wanted <= set(texts[name].astype(str).unique())]
+    if len(found) != 1:
+        raise ValueError(
+            f"It is not known which column of obs has the samples ({listed(found)} have their "
+            "names); pass sample_key."
+            if found
+            else f"No column of obs has the names of the samples, {listed(names)}; pass sample_key."
+        )
+    return found[0]
 
 
 def given_labels(labels: Any, names: Sequence[str] | np.ndarray) -> pd.Series:

@@ -69,20 +69,29 @@ class Cells:
 
         return joined(one, tasks, self.n_threads)
 
-    def _probes(self, rows: np.ndarray, needed: int) -> np.ndarray:
-        """Cells that each row looks into, (n, at least PROBES), with enough points in them."""
-        sizes, n_cells = np.diff(self.edges), len(self.edges) - 1
-        n_probes = min(PROBES, n_cells)
-        while True:
-            probes = self._around(rows, n_probes)
-            if n_probes == n_cells or sizes[probes].sum(1).min() >= needed:
-                return probes
-            n_probes = min(2 * n_probes, n_cells)
+    def _probes(self, rows: np.ndarray, needed: int, n_probes: int = PROBES) -> np.ndarray:
+        """Cells that each row looks into, (n, at least PROBES), with enough points in them.
+
+        Rows that need more cells have them; -1 fills up the others, whose cells do not depend on
+        the company.
+        """
+        sizes = np.diff(self.edges)
+        n_probes = min(n_probes, len(sizes))
+        probes = self._around(rows, n_probes)
+        lacking = sizes[probes].sum(1) < needed
+        if not lacking.any() or n_probes == len(sizes):
+            return probes
+        more = self._probes(rows[lacking], needed, 2 * n_probes)
+        filled = np.full((len(rows), more.shape[1]), -1, probes.dtype)
+        filled[:, :n_probes] = probes
+        filled[lacking] = more
+        return filled
 
     def _stretches(self, probes: np.ndarray) -> list[Stretch]:
         """Points of the cells that some rows look into, the nearest cells of most rows first."""
         n, n_probes = probes.shape
         cells, rows = probes.T.ravel(), np.tile(np.arange(n), n_probes)
+        cells, rows = cells[cells >= 0], rows[cells >= 0]
         order = np.argsort(cells, kind="stable")
         found, starts = np.unique(cells[order], return_index=True)
         groups = np.split(rows[order], starts[1:])

@@ -17,7 +17,8 @@ def metric_history(source: Any, *, key: str = "ground_metric", ax: Any = None) -
 
     The loss is the mean hinge over all triplets plus the penalty; of samples that were held out,
     their hinge is drawn as well. A triplet is active while its margin is broken: with none the
-    loss cannot fall further but for the penalty, with all of them the margin may be too wide.
+    loss cannot fall further but for the penalty, with all of them the margin may be too wide. A
+    single epoch far above the others may leave the picture.
 
     Parameters
     ----------
@@ -49,7 +50,9 @@ def metric_history(source: Any, *, key: str = "ground_metric", ax: Any = None) -
         line = dashed.get(name, "-")
         panels[0].plot(epochs, history[name], line, color=color, label=label, **style)
     panels[0].set_ylabel("mean over triplets")
-    panels[0].set_ylim(bottom=0)
+    usual = max(history["loss"][0], float(np.quantile(history["loss"], 0.9)))
+    highest = max(float(np.nanmax(history[name])) for name, _, _ in drawn)
+    panels[0].set_ylim(0, 1.08 * (highest if highest < 2 * usual else usual) or None)
     panels[0].legend(fontsize="small", frameon=False)
     panels[1].plot(epochs, history["active"], color=PALETTE[2], **style)
     panels[1].set(ylabel="active triplets", ylim=(-0.02, 1.02))

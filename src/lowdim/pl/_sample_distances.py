@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from lowdim._validation import check_in, check_positive_int
-from lowdim.pl._colors import INK, PALETTE
+from lowdim.pl._colors import INK
+from lowdim.pl._colors import palette as usual_colors
 from lowdim.pl._figure import check_axes
+from lowdim.pl._fitted import is_anndata
 from lowdim.pl._legend import square_handle
 from lowdim.pl._names import brief
 from lowdim.pl._sample_input import color_samples, read_labels, read_samples
@@ -42,6 +45,7 @@ def sample_distances(
     labels: Any = None,
     *,
     key: str = "sample_distances",
+    sample_key: str | None = None,
     linkage: str = "average",
     n_clusters: int | None = None,
     names: bool | None = None,
@@ -61,10 +65,11 @@ def sample_distances(
     labels
         Of the samples: a column of `adata.obs` that has one value for each sample, an array of S
         labels or values, or a dict by name; or a list of such columns. Each is a strip of colours.
-    key
-        With an AnnData: the `key_added` of the distances.
+    key, sample_key
+        With an AnnData: the `key_added` of the distances and, unless these know it, the column of
+        `obs` that has the samples.
     linkage
-        "average", "complete" or "single"; see `lowdim.cluster_samples`.
+        "average", "complete" or "single"; see `lowdim.samples.cluster_samples`.
     n_clusters
         Outline as many clusters of the tree.
     names
@@ -92,13 +97,14 @@ def sample_distances(
     S = len(named)
     if n_clusters is not None and check_positive_int(n_clusters, "n_clusters") > S:
         raise ValueError(f"n_clusters={n_clusters} is more than the {S} samples.")
-    strips = _strips(distances_or_adata, labels, named, key, palette)
+    ax = None if ax is None else check_axes(ax)
+    strips = _strips(distances_or_adata, labels, named, key, sample_key, palette)
     tree = sample_tree(matrix, linkage)
     order = leaves_list(tree)
     shown = S <= _MOST_NAMES if names is None else names
     written = [brief(named[s]) if shown else "" for s in order]
     page = _Page.of(ax, S, written, [title for title, _ in strips], _handles(strips))
-    ax = _make_axes(page) if ax is None else check_axes(ax)
+    ax = ax or _make_axes(page)
     ax.axis("off")
     heat = ax.inset_axes(page.box(page.left, page.low, page.across, page.up))
     image = _draw_heat(heat, matrix[np.ix_(order, order)], written if shown else [], cmap, page.up)
@@ -191,25 +197,33 @@ def _draw_heat(
 
 
 def _strips(
-    source: Any, labels: Any, names: np.ndarray, key: str, palette: Any
+    source: Any, labels: Any, names: np.ndarray, key: str, sample_key: str | None, palette: Any
 ) -> list[tuple[str, Coloring]]:
     """Title and colours of every column of labels; no colour is used in two."""
-    if labels is None:
-        return []
-    several = isinstance(labels, list) and not (
-        len(labels) == len(names) and all(np.ndim(one) == 0 for one in labels)
-    )
     strips: list[tuple[str, Coloring]] = []
     used = 0
-    for one in labels if several else [labels]:
-        values = read_labels(source, one, names, key=key)
+    for one in _columns(source, labels):
+        values = read_labels(source, one, names, key=key, sample_key=sample_key)
         own = color_samples(values, len(names), "viridis", palette)
         if palette is None and own.names:
             kinds = len(own.names)
-            own = color_samples(values, len(names), "viridis", [*PALETTE[used:], *PALETTE])
+            own = color_samples(values, len(names), "viridis", usual_colors(used + kinds)[used:])
             used += kinds - ("missing" in own.names)
         strips.append((str(values.name or ""), own))
     return strips
+
+
+def _columns(source: Any, labels: Any) -> list[Any]:
+    """The columns of labels, of which a list may hold several."""
+    if labels is None:
+        return []
+    if not isinstance(labels, list):
+        return [labels]
+    named = is_anndata(source) and all(isinstance(one, str) for one in labels)
+    several = all(isinstance(one, str | Mapping) or np.ndim(one) for one in labels)
+    if several and (named or not all(isinstance(one, str) for one in labels)):
+        return labels
+    return [labels]
 
 
 def _handles(strips: list[tuple[str, Coloring]]) -> list[Any]:

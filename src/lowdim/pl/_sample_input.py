@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowdim import get
 from lowdim.get._sample_labels import given_labels, labels_of_samples
 from lowdim.pl._colors import Coloring, array_coloring, plain_coloring
 from lowdim.pl._fitted import is_anndata
@@ -23,13 +24,7 @@ def read_samples(source: Any, key: str) -> tuple[Float64Array, np.ndarray]:
     """Distances (S, S) and names (S,), of a matrix or of what an AnnData has in ``uns[key]``."""
     if not is_anndata(source):
         return read_distances(source)
-    record = source.uns.get(key, {})
-    if "distances" not in record:
-        raise ValueError(
-            f"adata.uns has no distances in {key!r}; run ld.tl.sample_distances(adata, "
-            f"key_added={key!r}) first."
-        )
-    return read_distances(record["distances"])
+    return read_distances(get.sample_distances(source, key))
 
 
 def read_labels(

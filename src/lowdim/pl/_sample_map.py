@@ -34,6 +34,7 @@ def sample_map(
     labels: Any = None,
     *,
     key: str = "sample_distances",
+    sample_key: str | None = None,
     method: str = "mds",
     clusters: Any = None,
     names: bool | None = None,
@@ -52,13 +53,14 @@ def sample_map(
     labels
         What colours the samples: a column of `adata.obs` that has one value for each sample, an
         array of S labels or values, or a dict by name. Samples without one are grey.
-    key
-        With an AnnData: the `key_added` of the distances.
+    key, sample_key
+        With an AnnData: the `key_added` of the distances and, unless these know it, the column of
+        `obs` that has the samples.
     method
-        "mds", "classical", "diffusion" or "tsne"; see `lowdim.embed_samples`.
+        "mds", "classical", "diffusion" or "tsne"; see `lowdim.samples.embed_samples`.
     clusters
-        What gives the samples their markers: what `lowdim.cluster_samples` returned, a number of
-        clusters or "auto" for its own, or an array of S clusters.
+        What gives the samples their markers: what `lowdim.samples.cluster_samples` returned, a
+        number of clusters or "auto" for its own, or an array of S clusters.
     names
         Whether to write the samples' names; by default up to 30 of them.
     palette
@@ -82,7 +84,7 @@ def sample_map(
     matrix, named = read_samples(distances_or_adata, key)
     values = None
     if labels is not None:
-        values = read_labels(distances_or_adata, labels, named, key=key)
+        values = read_labels(distances_or_adata, labels, named, key=key, sample_key=sample_key)
     coloring = color_samples(values, len(named), cmap, palette)
     groups = _clusters(clusters, matrix)
     check_in(method, "method", tuple(_AXIS))
@@ -137,8 +139,8 @@ def _draw(ax: Axes, points: Float64Array, coloring: Coloring, groups: IntArray |
     for code in np.unique(codes):
         own = codes == code
         ax.scatter(
-            points[own, 0], points[own, 1], c=coloring.rgb[own], s=area, marker=MARKERS[code % len(MARKERS)],
-            edgecolors="white", linewidths=0.5, zorder=3,
+            points[own, 0], points[own, 1], c=coloring.rgb[own], s=area,
+            marker=MARKERS[code % len(MARKERS)], edgecolors="white", linewidths=0.5, zorder=3,
         )  # fmt: skip
 
 

@@ -301,5 +301,7 @@ def _describe(ax: Axes, picture: _Picture, members: list[int], *, alone: bool) -
             for kind, color in picture.colors.items()
             if kind in set(shown)
         ]
-    ax.legend(handles=handles, loc="best" if alone else "upper right", fontsize="x-small",
-        frameon=alone, framealpha=0.8, handlelength=1.2, edgecolor=MISSING)  # fmt: skip
+    ax.legend(
+        handles=handles, loc="best" if alone else "upper right", fontsize="x-small",
+        framealpha=0.8, handlelength=1.2, edgecolor=MISSING,
+    )  # fmt: skip

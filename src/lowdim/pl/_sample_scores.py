@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowdim import get
 from lowdim._validation import check_in
+from lowdim.get._sample_validation import permutation_tests
 from lowdim.pl._colors import INK, PALETTE
 from lowdim.pl._figure import one_axes
+from lowdim.pl._fitted import is_anndata
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,19 +21,28 @@ _GREY = "0.75"
 
 
 def sample_scores(
-    validation: Any, permutation: Any = None, *, score: str | None = None, ax: Axes | None = None
+    validation: Any,
+    permutation: Any = None,
+    *,
+    key: str = "sample_validation",
+    score: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw the scores of a cross-validation, and those of shuffled labels.
 
     Parameters
     ----------
     validation
-        What `lowdim.samples.cross_validate_samples` returned, or a dict of several by name, a line
+        An AnnData after `lowdim.tl.sample_validation`; or what
+        `lowdim.samples.cross_validate_samples` returned, or a dict of several by name, a line
         each. Dots are the scores of folds, the bar is that of all predictions, averaged over
         repeats.
     permutation
-        What `lowdim.samples.permutation_test` returned, or a dict of several under the same names:
-        its scores of shuffled labels are the grey shapes, as wide as they are frequent.
+        What `lowdim.samples.permutation_test` returned, or a dict of several under the same names;
+        by default what an AnnData has. Scores of shuffled labels are grey bars, as long as they
+        are frequent.
+    key
+        With an AnnData: the `key_added` of the validation.
     score
         "accuracy" or "balanced_accuracy"; by default what the cross-validation was scored by.
     ax
@@ -45,6 +57,9 @@ def sample_scores(
     TypeError, ValueError
         An argument cannot be used.
     """
+    if is_anndata(validation):
+        permutation = permutation or permutation_tests(validation, key)
+        validation = get.sample_validation(validation, key)
     several = dict(validation) if isinstance(validation, dict) else {"": validation}
     tests = permutation if isinstance(permutation, dict) else {"": permutation}
     if not several or not all(hasattr(one, "by_repeat") for one in several.values()):

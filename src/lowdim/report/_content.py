@@ -12,6 +12,7 @@ import numpy as np
 from lowdim._keys import SubspaceKeys
 from lowdim._version import __version__
 from lowdim.get._record import find_factors, find_fit, has_factors
+from lowdim.get._sample_distances import has_distances
 from lowdim.pl._fitted import read_fit, read_rows
 from lowdim.report import _figures, _text
 from lowdim.report._agreement import compare
@@ -19,6 +20,7 @@ from lowdim.report._clusters import ADVICE, describe_clusters, mixture_keys
 from lowdim.report._components import describe
 from lowdim.report._data import GAUSSIAN_NOISE, summarize
 from lowdim.report._factors import describe_factors
+from lowdim.report._samples import describe_samples
 from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
 from lowdim.report._view3d import MAX_POINTS, SD, scene
 
@@ -43,8 +45,11 @@ _PACKAGES = (
 
 def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> dict[str, Any]:
     """The content of a report, and the name of its template; see `lowdim.report.write`."""
-    of_factors = has_factors(adata, key)
-    record: Any = find_factors(adata, key) if of_factors else find_fit(adata, key)
+    of_factors, of_samples = has_factors(adata, key), has_distances(adata, key)
+    if of_samples:
+        record: Any = adata.uns[key]
+    else:
+        record = find_factors(adata, key) if of_factors else find_fit(adata, key)
     content = {
         "key": key,
         "labels": labels,
@@ -53,6 +58,8 @@ def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> d
         "versions": _versions(str(record["version"])),
         "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     }
+    if of_samples:
+        return {**content, **describe_samples(adata, key, labels, title)}
     if of_factors:
         return {**content, **describe_factors(adata, key, labels, title)}
     if "bases" in record:

@@ -67,7 +67,7 @@ def style() -> Iterator[None]:
 def scatter(adata: AnnData, key: str, color: str = "component") -> Picture:
     """Rows in two dimensions with the subspaces, by component or by a column of `obs`."""
     what = "component" if color == "component" else f"the column {color}"
-    return _picture(
+    return drawn(
         lambda ax: pl.subspaces(adata, key=key, color=color, ax=ax),
         (6.4, 6.0),
         f"Scatter plot of the rows in two dimensions, coloured by {what}, with the subspaces "
@@ -77,7 +77,7 @@ def scatter(adata: AnnData, key: str, color: str = "component") -> Picture:
 
 def solid(adata: AnnData, key: str) -> Picture:
     """Rows in three dimensions, for where scripts do not run."""
-    return _picture(
+    return drawn(
         lambda ax: pl.subspaces(adata, key=key, ax=ax),
         (6.2, 5.4),
         "Scatter plot of the rows in three dimensions with the subspaces.",
@@ -87,7 +87,7 @@ def solid(adata: AnnData, key: str) -> Picture:
 
 def responsibilities(adata: AnnData, key: str, n_components: int) -> Picture:
     """The probability of each component for all rows."""
-    return _picture(
+    return drawn(
         lambda ax: pl.responsibilities(adata, key=key, ax=ax),
         (7.5, 1.6 + 0.3 * n_components),
         "Heat map of the probability of each component for all rows, sorted by component.",
@@ -96,7 +96,7 @@ def responsibilities(adata: AnnData, key: str, n_components: int) -> Picture:
 
 def composition(adata: AnnData, key: str, labels: str, n_components: int, n_labels: int) -> Picture:
     """The share of each label in each component."""
-    return _picture(
+    return drawn(
         lambda ax: pl.composition(adata, key, labels, ax=ax),
         (4.0 + 0.42 * n_labels, 2.4 + 0.32 * n_components),
         f"Heat map of the share of each value of {labels} among the rows of each component.",
@@ -105,7 +105,7 @@ def composition(adata: AnnData, key: str, labels: str, n_components: int, n_labe
 
 def selection(adata: AnnData, key: str) -> Picture:
     """The criterion of all mixtures of a search."""
-    return _picture(
+    return drawn(
         lambda ax: pl.selection(adata, key=key, ax=ax),
         (7.5, 4.2),
         "Plot of the criterion of every mixture that was tried against the number of components.",
@@ -114,7 +114,7 @@ def selection(adata: AnnData, key: str) -> Picture:
 
 def elbow(adata: AnnData, key: str) -> Picture:
     """The criterion of every number of components."""
-    return _picture(
+    return drawn(
         lambda ax: pl.elbow(adata, key=key, ax=ax),
         (6.4, 3.6),
         "Plot of the criterion against the number of components, with the number chosen.",
@@ -123,7 +123,7 @@ def elbow(adata: AnnData, key: str) -> Picture:
 
 def convergence(adata: AnnData, key: str, *, searched: bool) -> Picture:
     """The objective at each step, and where the restarts ended; or the runs of a search."""
-    return _picture(
+    return drawn(
         lambda ax: pl.convergence(adata, key=key, ax=ax),
         (6.4, 3.4),
         "Plot of the BIC of every run of the search, in order, and of the best so far."
@@ -134,7 +134,7 @@ def convergence(adata: AnnData, key: str, *, searched: bool) -> Picture:
 
 def convergence_of_factors(adata: AnnData, key: str) -> Picture:
     """The bound after every round."""
-    return _picture(
+    return drawn(
         lambda ax: pl.convergence(adata, key=key, ax=ax),
         (6.4, 3.4),
         "Plot of the bound on the log-likelihood per row after every round.",
@@ -149,7 +149,7 @@ def maps(
     size = (4.2, 2.2)
     if places is not None and places.shape[1] > 1:
         size = panel_size(tissue_of(places, adata, sample, axes))
-    return _panels(
+    return drawn_panels(
         lambda ax: pl.spatial_factors(
             adata, key=key, factors=numbers, sample=sample, axes=axes, ax=ax
         ),
@@ -162,7 +162,7 @@ def maps(
 
 def genes_of_factors(adata: AnnData, key: str, n_factors: int) -> Picture:
     """Bars of the genes that mark each factor."""
-    return _panels(
+    return drawn_panels(
         lambda ax: pl.loadings(adata, n_genes=8, key=key, ax=ax),
         n_factors,
         4,
@@ -173,7 +173,7 @@ def genes_of_factors(adata: AnnData, key: str, n_factors: int) -> Picture:
 
 def importance(adata: AnnData, key: str, axes: tuple[int, int] | None) -> Picture:
     """Spatial importance of genes and rows."""
-    return _panels(
+    return drawn_panels(
         lambda ax: pl.spatial_importance(adata, key=key, axes=axes, ax=ax),
         2,
         2,
@@ -184,7 +184,7 @@ def importance(adata: AnnData, key: str, axes: tuple[int, int] | None) -> Pictur
 
 def goodness(adata: AnnData, key: str, n_panels: int, axes: tuple[int, int] | None) -> Picture:
     """Observed against expected counts, and the deviance of genes and rows."""
-    return _panels(
+    return drawn_panels(
         lambda ax: pl.goodness_of_fit(adata, key=key, axes=axes, ax=ax),
         n_panels,
         3,
@@ -201,14 +201,14 @@ def factors_by_label(shares: pd.DataFrame, labels: str) -> Picture:
         draw_shares(ax, shares.to_numpy(), lines, columns, "mean share of the rate")
         ax.set_xlabel("factor")
 
-    return _picture(
+    return drawn(
         draw,
         (3.0 + 0.42 * len(columns), 1.6 + 0.3 * len(lines)),
         f"Heat map of the mean share of each factor in the rate of rows, by {labels}.",
     )
 
 
-def _panels(
+def drawn_panels(
     draw: Callable[[Any], Any], n: int, n_columns: int, size: tuple[float, float], alt: str
 ) -> Picture:
     """Draw on n Axes of a figure that pyplot does not know."""
@@ -222,7 +222,7 @@ def _panels(
     return _encode(figure, alt)
 
 
-def _picture(
+def drawn(
     draw: Callable[[Any], Any],
     size: tuple[float, float],
     alt: str,

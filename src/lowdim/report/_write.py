@@ -32,13 +32,16 @@ def write(
     the components are and which genes make them, how the rows lie (with a view in 3-D that turns),
     whether the fit can be trusted, and with which settings and versions it was made. A report of
     subspaces compares them with all clusterings that `lowdim.tl.mixture` left; one of such a
-    clustering is shorter. One of spatial factors shows their maps, genes, importance and fit.
+    clustering is shorter. One of spatial factors shows their maps, genes, importance and fit; one
+    of samples their map and distances, mixtures, the axes of a ground metric, and what
+    `lowdim.tl.sample_validation` found.
 
     Parameters
     ----------
     adata
         Data with the results of `lowdim.tl.subspaces`, `lowdim.tl.select_subspaces`,
-        `lowdim.tl.mixture` or `lowdim.tl.spatial_factors`. What ``adata.uns["preprocessing"]``
+        `lowdim.tl.mixture`, `lowdim.tl.spatial_factors`, `lowdim.tl.sample_distances` or
+        `lowdim.tl.ground_metric`. What ``adata.uns["preprocessing"]``
         says, a text or several, is quoted.
     path
         The file; replaced if it exists, and its folder made if it does not.

@@ -7,11 +7,14 @@ from lowdim.samples.clustering import SampleClusters, cluster_samples, clusterin
 from lowdim.samples.dataset import SampleDataset
 from lowdim.samples.embedding import classical_mds, embed_samples
 from lowdim.samples.evaluation import CrossValidation, cross_validate_samples
+from lowdim.samples.families import ComponentFamilies, component_families
 from lowdim.samples.ground_metric import GroundMetric
 from lowdim.samples.mixtures import SampleGaussianMixtures
 from lowdim.samples.permutation import PermutationTest, permutation_test
+from lowdim.samples.training import train, train_gmm
 
 __all__ = [
+    "ComponentFamilies",
     "CrossValidation",
     "GroundMetric",
     "PermutationTest",
@@ -23,8 +26,11 @@ __all__ = [
     "classical_mds",
     "cluster_samples",
     "clustering_agreement",
+    "component_families",
     "cross_validate_samples",
     "embed_samples",
     "knn_predict",
     "permutation_test",
+    "train",
+    "train_gmm",
 ]

@@ -37,7 +37,7 @@ class GivenDistances:
         if not named:
             raise ValueError("distributions is empty; pass at least one matrix of distances.")
         arrays = {name: np.asarray(own, dtype=np.float64) for name, own in named.items()}
-        size = len(next(iter(arrays.values())))
+        size = len(np.atleast_1d(next(iter(arrays.values()))))
         for name, array in arrays.items():
             what = f"distributions[{name!r}]" if several else name
             if array.shape != (size, size):
@@ -85,6 +85,11 @@ def to_split(distributions: Any, metric: Any) -> Any:
         It cannot be used, or the metric is none.
     """
     if metric is None:
+        if isinstance(distributions, SampleDataset | Mixtures | Clouds):
+            raise TypeError(
+                f"metric is missing: pass one, such as GroundMetric, or distances in place of the "
+                f"{type(distributions).__name__}."
+            )
         return GivenDistances.of(distributions)
     for method in ("fit", "distances", "get_params"):
         if not hasattr(metric, method):

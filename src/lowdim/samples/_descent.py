@@ -1,4 +1,4 @@
-"""Gradient descent on a map by Adam, with batches of samples and a memory of the best map."""
+"""Gradient descent on a map, with batches of samples and a memory of the best map."""
 
 from __future__ import annotations
 
@@ -9,27 +9,33 @@ import numpy as np
 
 from lowdim.samples._map_objective import Loss, MapObjective
 
-#: Decay of Adam's moments, and what keeps its divisor from zero (Kingma and Ba 2015).
-FIRST, SECOND, DIVISOR = 0.9, 0.999, 1e-8
+#: Decay of the moments of gradients (Kingma and Ba 2015).
+FIRST, SECOND = 0.9, 0.999
 #: Losses that fall by a smaller share of themselves count as not falling.
 IMPROVEMENT = 1e-4
 
 
-class Adam:
-    """Steps along a gradient, each entry by its own scale (Kingma and Ba 2015, Adam)."""
+class Steps:
+    """Adam's steps with Nesterov's look ahead, with one scale for all entries.
+
+    A scale for every entry, as Adam has it, would make the course depend on the axes in which the
+    data are written (Kingma and Ba 2015, Adam; Dozat 2016, Incorporating Nesterov momentum into
+    Adam). Early steps change an entry by `rate` on average.
+    """
 
     def __init__(self, rate: float) -> None:
         self.rate, self.n_steps = rate, 0
-        self.mean, self.square = np.zeros(()), np.zeros(())
+        self.mean, self.square = np.zeros(()), 0.0
 
-    def step(self, gradient: np.ndarray) -> np.ndarray:
+    def next(self, gradient: np.ndarray) -> np.ndarray:
         """What to subtract."""
         self.n_steps += 1
         self.mean = FIRST * self.mean + (1 - FIRST) * gradient
-        self.square = SECOND * self.square + (1 - SECOND) * gradient**2
-        mean = self.mean / (1 - FIRST**self.n_steps)
-        square = self.square / (1 - SECOND**self.n_steps)
-        return np.asarray(self.rate * mean / (np.sqrt(square) + DIVISOR))
+        self.square = SECOND * self.square + (1 - SECOND) * float((gradient**2).mean())
+        ahead = FIRST * self.mean / (1 - FIRST ** (self.n_steps + 1))
+        ahead = ahead + (1 - FIRST) * gradient / (1 - FIRST**self.n_steps)
+        size = np.sqrt(self.square / (1 - SECOND**self.n_steps))
+        return np.asarray(self.rate * ahead / max(size, np.finfo(float).tiny))
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,7 @@ class Course:
     epochs : list of Loss
         Of the start and after every epoch; of batches, their means while the map moves.
     stopped : str
-        "gradient", "separated" (no margin is broken and the penalty is all that is left),
-        "plateau" or "limit".
+        "gradient", "plateau" or "limit".
     """
 
     best: np.ndarray
@@ -90,8 +95,14 @@ def descend(
     rng: np.random.Generator,
     report: Callable[[int, float], None] | None = None,
 ) -> Course:
-    """Descend from a map W, (r, D)."""
-    adam, course, since = Adam(plan.rate), Course(W), 0
+    """Descend from a map W, (r, D).
+
+    Raises
+    ------
+    ValueError
+        No batch has triplets.
+    """
+    steps, course, since = Steps(plan.rate), Course(W), 0
     for epoch in range(plan.max_iter + 1):
         moves = epoch < plan.max_iter
         before, losses = W, []
@@ -101,7 +112,12 @@ def descend(
                 continue
             losses.append(loss)
             if moves:
-                W = W - adam.step(loss.gradient)
+                W = W - steps.next(loss.gradient)
+        if not losses:
+            raise ValueError(
+                f"batch_size={plan.batch_size} is too small: no batch had two samples of one label "
+                "and one of another."
+            )
         found = _mean(losses)
         if len(losses) > 1:
             before = W  # the losses of batches tell of no map in particular: take the last one

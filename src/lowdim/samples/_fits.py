@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
@@ -123,7 +124,7 @@ class Part:
 
 def fit_part(plan: FitPlan, source: RowSource, part: Part) -> SampleFit:
     """Fit a part of the rows; what goes wrong is told with its name."""
-    rows = dense_rows(source, part.rows)
+    rows = _ordered(dense_rows(source, part.rows))
     if (rows == rows[0]).all():
         raise ValueError(f"Rows of {listed([part.name])} are all the same; drop them.")
     try:
@@ -134,6 +135,15 @@ def fit_part(plan: FitPlan, source: RowSource, part: Part) -> SampleFit:
         raise ValueError(f"The mixture of {listed([part.name])}: {error}") from error
 
 
+def _ordered(rows: np.ndarray) -> np.ndarray:
+    """Rows in an order of their own, so that starts and sums do not depend on how they came."""
+    key = np.zeros(len(rows))
+    weights = np.random.default_rng(0).normal(size=(rows.shape[1],))
+    for a, weight in enumerate(weights):
+        key += weight * rows[:, a]
+    return np.asarray(rows[key.argsort(kind="stable")])
+
+
 def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:
     """Fit the rows of a sample, (n, D), as the plan says.
 
@@ -142,19 +152,19 @@ def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:
     ValueError
         A component is singular and that is not wanted; or as of `GaussianMixture.fit`.
     """
-    model = clone(plan.model).set_params(random_state=seed)
+    model = _with(plan.model, random_state=seed)
     sizes = plan.candidates(*rows.shape)
     table, fitted_to = None, rows
     if plan.selects:
         best, table, fitted_to = _selected(model, rows, sizes, plan, seed)
     else:
-        best = model.set_params(n_components=sizes[0]).fit(rows)
+        best = _with(model, n_components=sizes[0]).fit(rows)
     variance = float(fitted_to.var(0).mean())
     singular = _singular(best, variance)
     if len(singular) and plan.singularity == "strict":
         raise ValueError(_complaint(best, singular, len(fitted_to)))
     if len(singular) and plan.singularity == "robust":
-        best = clone(best).set_params(reg_covar=ROBUST * best.reg_covar).fit(fitted_to)
+        best = _with(best, reg_covar=ROBUST * best.reg_covar).fit(fitted_to)
     # The bound of a fit to all rows is their likelihood.
     log_likelihood = best.lower_bound_ if len(fitted_to) == len(rows) else best.score(rows)
     return SampleFit(best, table, float(log_likelihood), best.reg_covar * variance, singular)
@@ -173,6 +183,14 @@ def check_sizes(parts: list[Part], plan: FitPlan) -> None:
         )
 
 
+def _with(model: GaussianMixture, **settings: Any) -> GaussianMixture:
+    """A copy with other settings, to be fitted; what `clone` looks up takes as long as a step."""
+    own = copy(model)
+    for name, value in settings.items():
+        setattr(own, name, value)
+    return own
+
+
 def _selected(
     model: GaussianMixture, rows: np.ndarray, sizes: tuple[int, ...], plan: FitPlan, seed: int
 ) -> tuple[GaussianMixture, pd.DataFrame, np.ndarray]:
@@ -184,12 +202,12 @@ def _selected(
     train, held_out = rows, rows[:0]
     if plan.splits:
         train, held_out = train_test_split(rows, train_size=plan.train_size, random_state=seed)
-    fits = [clone(model).set_params(n_components=k).fit(train) for k in sizes]
+    fits = [_with(model, n_components=k).fit(train) for k in sizes]
     table = pd.DataFrame([_row(fit, train, held_out, plan.criterion) for fit in fits])
     worth = table if table["degenerate"].all() else table[~table["degenerate"]]
     best = fits[int(worth["score"].idxmin())]
     if plan.splits and plan.refit:
-        return clone(best).fit(rows), table, rows
+        return _with(best).fit(rows), table, rows
     return best, table, train
 
 

@@ -6,136 +6,181 @@ Import on first use only: numba is slow to load.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from lowdim._compile import compiled_exact
-from lowdim.transport._bures import best_rotation, bures_matrix
+from lowdim._compile import compiled, compiled_exact
+from lowdim.transport import _clouds, _component_costs
+from lowdim.transport._bures import best_rotation
 from lowdim.transport._exact import near_tree, optimize
-from lowdim.transport._mixtures import bounds, settle
+from lowdim.transport._mixtures import CHEAP, bounds, settle
 from lowdim.transport._tree import keep, kept
 
-
-@compiled_exact
-def component_costs(means, roots, factors, mean_power):
-    """Costs of all pairs of components, (M, M), with factors, (M, r, r), or none, (0, r, r)."""
-    costs, between = bounds(means, means, roots, roots, factors, factors, mean_power)
-    if len(factors) > 0:
-        bures_matrix(factors, factors, costs)
-        costs += between
-    for a in range(len(means)):
-        costs[a, a] = 0.0
-        for b in range(a):
-            costs[b, a] = costs[a, b]
-    return costs
+between_points, between_components = _clouds.between, _component_costs.between
 
 
-@compiled_exact
-def shared_costs(pairs, numbers, fresh, offsets, weights, rows, costs, trees, out):
-    """Write the transport cost of every pair, (n,), of samples that share components."""
+class Geometry(NamedTuple):
+    """Components of all samples under a map; n in all, M different ones.
+
+    Attributes
+    ----------
+    offsets : (S + 1,)
+        Those of sample s are ``offsets[s]:offsets[s + 1]``.
+    weights : (n,)
+    rows : (n,)
+        Of the table.
+    table : (M, M) or (0, 0)
+        Costs, where samples share components.
+    points : (r, n) or (r, 0)
+        Where components are points.
+    means : (M, r)
+    roots : (M, r) or (M, 0)
+    factors : (M, r, r) or (0, r, r)
+        As of `lowdim.transport._mixtures.pair_costs`.
+    power : int
+        Of the distance of means.
+    """
+
+    offsets: np.ndarray
+    weights: np.ndarray
+    rows: np.ndarray
+    table: np.ndarray
+    points: np.ndarray
+    means: np.ndarray
+    roots: np.ndarray
+    factors: np.ndarray
+    power: int
+
+
+@compiled
+def pair_costs(pairs, numbers, fresh, geometry, trees, out):
+    """Write the transport cost of every pair of samples, (n,).
+
+    Parameters
+    ----------
+    pairs : (n, 2)
+    numbers : (n,)
+        Of the pairs' trees.
+    fresh : (n,)
+        Whether the tree is yet to be planted.
+    geometry : Geometry
+    trees : Tree
+    out : (n,)
+    """
+    offsets, weights, factors = geometry.offsets, geometry.weights, geometry.factors
+    lazy = len(factors) > 0 and factors.shape[2] > CHEAP and len(geometry.table) == 0
     for p in range(len(pairs)):
-        i, j = pairs[p]
-        a, b, c, d = offsets[i], offsets[i + 1], offsets[j], offsets[j + 1]
-        cost, plan = np.empty((b - a, d - c)), np.empty((b - a, d - c))
-        for k in range(a, b):
-            for l in range(c, d):  # noqa: E741
-                cost[k - a, l - c] = costs[rows[k], rows[l]]
-        if fresh[p]:
-            keep(near_tree(cost, weights[a:b], weights[c:d]), trees, numbers[p])
-        out[p] = optimize(cost, kept(trees, numbers[p], b - a + d - c + 1), plan)
-
-
-@compiled_exact
-def own_costs(
-    pairs, numbers, fresh, offsets, weights, means, roots, factors, mean_power, trees, out
-):
-    """Write the transport cost of every pair, (n,), of samples with components of their own."""
-    full = len(factors) > 0
-    for p in range(len(pairs)):
-        i, j = pairs[p]
-        a, b, c, d = offsets[i], offsets[i + 1], offsets[j], offsets[j + 1]
-        factors_a, factors_b = factors[a:b] if full else factors, factors[c:d] if full else factors
-        cost, between = bounds(
-            means[a:b], means[c:d], roots[a:b], roots[c:d], factors_a, factors_b, mean_power
-        )
+        a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
+        c, d = offsets[pairs[p, 1]], offsets[pairs[p, 1] + 1]
+        if lazy:
+            means, roots, power = geometry.means, geometry.roots, geometry.power
+            cost, between = bounds(
+                means[a:b], means[c:d], roots[a:b], roots[c:d], factors[a:b], factors[c:d], power
+            )
+        else:
+            cost = all_costs(a, b, c, d, geometry)
         if fresh[p]:
             keep(near_tree(cost, weights[a:b], weights[c:d]), trees, numbers[p])
         tree = kept(trees, numbers[p], b - a + d - c + 1)
-        out[p] = settle(cost, between, factors_a, factors_b, tree)
+        if lazy:
+            out[p] = settle(cost, between, factors[a:b], factors[c:d], tree)
+        else:
+            out[p] = optimize(cost, tree, np.empty(cost.shape))
 
 
-@compiled_exact
-def flows(pairs, numbers, slopes, offsets, rows, trees, out):
-    """Add the slope of every pair times what its plan moves between components, (M, M)."""
+@compiled
+def all_costs(a, b, c, d, geometry):
+    """Costs of the components a to b with c to d."""
+    if len(geometry.table) > 0:
+        cost = np.empty((b - a, d - c))
+        for k in range(a, b):
+            for j in range(c, d):
+                cost[k - a, j - c] = geometry.table[geometry.rows[k], geometry.rows[j]]
+        return cost
+    if geometry.points.shape[1] > 0:
+        return between_points(geometry.points[:, a:b], geometry.points[:, c:d], geometry.power)
+    means, roots, factors = geometry.means, geometry.roots, geometry.factors
+    full = len(factors) > 0
+    return between_components(
+        (means[a:b], roots[a:b], factors[a:b] if full else factors),
+        (means[c:d], roots[c:d], factors[c:d] if full else factors),
+        geometry.power,
+    )
+
+
+@compiled
+def pair_gradients(pairs, numbers, slopes, geometry, trees, moved, sums):
+    """Add the gradient of ``sum slope * cost`` over pairs of samples.
+
+    Parameters
+    ----------
+    pairs, numbers, geometry, trees
+        As of `pair_costs`, after it.
+    slopes : (n,)
+    moved : (M, M)
+        If samples share components, slopes times mass are added here.
+    sums : tuple
+        If not, gradients are added here; see `pull`.
+    """
+    offsets = geometry.offsets
     for p in range(len(pairs)):
-        i, j = pairs[p]
-        n, m = offsets[i + 1] - offsets[i], offsets[j + 1] - offsets[j]
         if slopes[p] == 0.0:
             continue
+        a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
+        c = offsets[pairs[p, 1]]
+        n, m = b - a, offsets[pairs[p, 1] + 1] - c
         for v in range(n + m):
             other = trees.parent[numbers[p], v]
             if other < n + m:
-                k, l = (v, other - n) if v < n else (other, v - n)  # noqa: E741
-                moved = slopes[p] * trees.flow[numbers[p], v]
-                out[rows[offsets[i] + k], rows[offsets[j] + l]] += moved
+                k, j = (v, other - n) if v < n else (other, v - n)
+                mass = slopes[p] * trees.flow[numbers[p], v]
+                add_flow(a + k, c + j, mass, geometry, moved, sums)
 
 
-@compiled_exact
-def shared_gradient(moved, means, roots, factors, mean_power, of_means, of_traces, of_factors):
-    """Add the gradient of ``sum moved * cost`` over all pairs of components; see `pull`."""
+@compiled
+def shared_gradients(moved, geometry, sums):
+    """Add the gradient of ``sum moved * cost`` over all components that samples share."""
     for a in range(len(moved)):
         for b in range(len(moved)):
             if a != b and moved[a, b] != 0.0:
-                pull(
-                    a, b, moved[a, b], means, roots, factors, mean_power,
-                    of_means, of_traces, of_factors,
-                )  # fmt: skip
+                pull(a, b, moved[a, b], geometry, sums)
+
+
+@compiled
+def add_flow(a, b, mass, geometry, moved, sums):
+    """Add mass times slope that goes between two components to `moved`, or its gradient to `sums`.
+
+    See `pair_gradients`.
+    """
+    if len(moved) > 0:
+        moved[geometry.rows[a], geometry.rows[b]] += mass
+    elif mass != 0.0:
+        pull(a, b, mass, geometry, sums)
 
 
 @compiled_exact
-def own_gradient(
-    pairs, numbers, slopes, offsets, means, roots, factors, mean_power, trees,
-    of_means, of_traces, of_factors,
-):  # fmt: skip
-    """Add the gradient of ``sum slope * cost`` over pairs of samples; see `pull`."""
-    for p in range(len(pairs)):
-        if slopes[p] == 0.0:
-            continue
-        i, j = pairs[p]
-        n, m = offsets[i + 1] - offsets[i], offsets[j + 1] - offsets[j]
-        for v in range(n + m):
-            other = trees.parent[numbers[p], v]
-            moved = slopes[p] * trees.flow[numbers[p], v]
-            if other < n + m and moved != 0.0:
-                k, l = (v, other - n) if v < n else (other, v - n)  # noqa: E741
-                pull(
-                    offsets[i] + k, offsets[j] + l, moved, means, roots, factors, mean_power,
-                    of_means, of_traces, of_factors,
-                )  # fmt: skip
-
-
-@compiled_exact
-def pull(a, b, mass, means, roots, factors, mean_power, of_means, of_traces, of_factors):
+def pull(a, b, mass, geometry, sums):
     """Add the gradient of mass times the cost of two components.
 
     With factors ``A = L L'``, ``B = M M'`` and the orthogonal U for which L U is nearest to M, the
-    Bures distance is ``tr A + tr B - 2 tr U' L' M``. The gradient by W of ``A = W C W'`` is
+    Bures distance is ``tr A + tr B - 2 tr U' L' M``. Its gradient by W, where ``A = W C W'``, is
     ``2 (I - M U' L^-1) W C``; what belongs to I and what to ``L^-1`` is summed here.
 
     Parameters
     ----------
-    of_means : (M, r)
-    of_traces : (M,)
-        Masses.
-    of_factors : (M, r, r) or (M, r)
-        Masses times ``M U'``; for diagonal covariances times the diagonal of M.
+    sums : tuple
+        For means, (M, r); for I, (M,); for the inverses of factors, (M, r, r), or of roots,
+        (M, r, 1).
     """
+    means, roots, factors = geometry.means, geometry.roots, geometry.factors
+    of_means, of_traces, of_factors = sums
     d = means.shape[1]
     apart = 0.0
     for axis in range(d):
         apart += (means[a, axis] - means[b, axis]) ** 2
     scale = 2.0 * mass
-    if mean_power == 1:
+    if geometry.power == 1:
         scale = mass / math.sqrt(apart) if apart > 0.0 else 0.0
     for axis in range(d):
         step = scale * (means[a, axis] - means[b, axis])

@@ -44,6 +44,11 @@ class MapObjective:
     labels : (S,)
     margin : float
     penalty : Penalty
+
+    Attributes
+    ----------
+    plans_found : bool
+        Whether all entropic plans were, so far.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class MapObjective:
     ) -> None:
         self.transport, self.labels = transport, labels
         self.margin, self.penalty = margin, penalty
+        self.plans_found = True
         self._masses = transport.support.masses
 
     def of(self, W: np.ndarray, samples: np.ndarray) -> Loss | None:
@@ -58,6 +64,7 @@ class MapObjective:
         labels, n = self.labels[samples], len(samples)
         first, second = np.triu_indices(n, 1)
         moved = self.transport.distances(W, np.stack([samples[first], samples[second]], axis=1))
+        self.plans_found &= moved.converged
         distances = np.full((n, n), np.nan)
         distances[first, second] = distances[second, first] = moved.distances
         found = hinge(distances, labels, labels, self.margin)

@@ -68,39 +68,64 @@ class MapTransport:
     cost : {"mw2", "mixed"}
     diagonal : bool
         Whether only the variances of the mapped axes count, not their correlations.
+    entropic : float
+        Strength of an entropic penalty on plans, relative to the mean cost of a pair.
     """
 
-    def __init__(self, support: Support, *, cost: str, diagonal: bool) -> None:
+    def __init__(
+        self, support: Support, *, cost: str, diagonal: bool = False, entropic: float = 0.0
+    ) -> None:
         from lowdim.transport._tree import room_for_trees
 
-        self.support, self.diagonal = support, diagonal
+        self.support, self.diagonal, self.entropic = support, diagonal, float(entropic)
         self.mean_power, self.power = COSTS[cost]
         S, self._n_nodes = len(support), 2 * int(support.sizes.max()) + 1
-        n_pairs = S * (S - 1) // 2
+        n_pairs = 0 if entropic else S * (S - 1) // 2
         pair_bytes = self._n_nodes * sum(part.itemsize for part in room_for_trees(1, 1))
         self._keeps = n_pairs * pair_bytes <= KEPT_BYTES
         self._trees = room_for_trees(n_pairs if self._keeps else 0, self._n_nodes)
-        self._planted = np.zeros(n_pairs if self._keeps else 0, dtype=bool)
+        self._planted = np.zeros(S * (S - 1) // 2, dtype=bool)
 
     def distances(self, W: np.ndarray, pairs: np.ndarray) -> Transported:
         """Distances of pairs of samples, (n, 2) with the lower number first, under a map."""
-        from lowdim.samples import _map_costs as compiled
+        from lowdim.samples._map_costs import pair_costs
 
-        support, at = self.support, Projection.of(self.support, W, diagonal=self.diagonal)
+        at = Projection.of(self.support, W, diagonal=self.diagonal)
+        geometry = self._geometry(at)
         trees, numbers, fresh = self._trees_of(pairs)
-        found = np.empty(len(pairs))
-        geometry = at.means, at.roots, at.factors, self.mean_power
-        table = compiled.component_costs(*geometry) if support.is_shared else None
+        costs, found = np.empty(len(pairs)), np.ones(len(pairs), dtype=bool)
 
         def solve(part: slice) -> None:
-            own = pairs[part], numbers[part], fresh[part], support.offsets, support.weights
-            if table is None:
-                compiled.own_costs(*own, *geometry, trees, found[part])
+            if self.entropic:
+                from lowdim.samples._entropic_maps import entropic_costs
+
+                entropic_costs(pairs[part], self.entropic, geometry, costs[part], found[part])
             else:
-                compiled.shared_costs(*own, support.rows, table, trees, found[part])
+                pair_costs(pairs[part], numbers[part], fresh[part], geometry, trees, costs[part])
 
         in_threads(solve, _parts(len(pairs)))
-        return Transported(self, at, pairs, numbers, trees, found.clip(min=0) ** self.power)
+        return Transported(
+            self, at, geometry, pairs, numbers, trees, bool(found.all()),
+            costs.clip(min=0) ** self.power,
+        )  # fmt: skip
+
+    def _geometry(self, at: Projection) -> Any:
+        """What the compiled loops take."""
+        from lowdim.samples._map_costs import Geometry, between_components
+
+        support, r = self.support, at.means.shape[1]
+        table, points = np.empty((0, 0)), np.empty((r, 0))
+        if support.is_shared:
+            components = at.means, at.roots, at.factors
+            table = between_components(components, components, self.mean_power)
+            table = (table + table.T) / 2
+            np.fill_diagonal(table, 0)
+        if at.spread is None:
+            points = np.ascontiguousarray(at.means.T)
+        return Geometry(
+            support.offsets, support.weights, support.rows, table, points, at.means, at.roots,
+            at.factors, self.mean_power,
+        )  # fmt: skip
 
     def _trees_of(self, pairs: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         """Where the trees of pairs are, their numbers there, and which are yet to be planted."""
@@ -122,70 +147,67 @@ class Transported:
 
     Attributes
     ----------
+    at : Projection
+    converged : bool
+        Whether all entropic plans were found.
     distances : (n,)
     """
 
     _by: MapTransport
     at: Projection
+    _geometry: Any
     _pairs: np.ndarray
     _numbers: np.ndarray
     _trees: Any
+    converged: bool
     distances: np.ndarray
 
     def gradient(self, slopes: np.ndarray) -> np.ndarray:
         """Gradient by the map, (r, D), of a loss with these slopes by the distances, (n,).
 
-        Plans are held: where they are the best ones, a change of theirs costs nothing to first
-        order (the envelope theorem).
+        Exact plans are held: a change of the best one costs nothing to first order (the envelope
+        theorem). Entropic plans move with their costs.
         """
         if self._by.power != 1.0:  # of the root of a cost
             far = self.distances > 0
             slopes = np.where(far, slopes / (2 * np.where(far, self.distances, 1.0)), 0.0)
-        M, r = self.at.means.shape
-        of_means, of_traces = np.zeros((M, r)), np.zeros(M)
-        of_factors = np.zeros((M, r, r if len(self.at.factors) else 1))
-        for part in self._sums(slopes):
-            of_means += part[0]
-            of_traces += part[1]
-            of_factors += part[2]
+        of_means, of_traces, of_factors = self._sums(slopes)
         found = of_means.T @ self._by.support.means
         if self.at.spread is None:
             return np.asarray(found)
         if len(self.at.factors):
             inverses = np.linalg.pinv(self.at.factors, rcond=NOTHING)
-            by_covariances = of_traces[:, None, None] * np.eye(r) - of_factors @ inverses
+            by_covariances = of_traces[:, None, None] * np.eye(len(found)) - of_factors @ inverses
         else:
             roots = np.where(self.at.roots > 0, self.at.roots, np.inf)
             by_covariances = _diagonals(of_traces[:, None] - of_factors[:, :, 0] / roots)
         return np.asarray(found + by_map(by_covariances, self.at.half))
 
-    def _sums(self, slopes: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """What belongs to means, traces and factors, part by part."""
-        from lowdim.samples import _map_costs as compiled
+    def _sums(self, slopes: np.ndarray) -> list[np.ndarray]:
+        """What belongs to means, (M, r), traces, (M,), and factors, (M, r, r) or (M, r, 1)."""
+        from lowdim.samples._map_costs import pair_gradients, shared_gradients
 
-        support, at, power = self._by.support, self.at, self._by.mean_power
-        M, r = at.means.shape
+        M, r = self.at.means.shape
+        shared = M if self._by.support.is_shared else 0
 
-        def zeros() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return np.zeros((M, r)), np.zeros(M), np.zeros((M, r, r if len(at.factors) else 1))
+        def work(part: slice) -> tuple[np.ndarray, ...]:
+            moved = np.zeros((shared, shared))
+            sums = np.zeros((M, r)), np.zeros(M), np.zeros((M, r, r if len(self.at.factors) else 1))
+            pairs, own = self._pairs[part], slopes[part]
+            if self._by.entropic:
+                from lowdim.samples._entropic_maps import entropic_gradients
 
-        geometry = at.means, at.roots, at.factors, power
-        if support.is_shared:
-            moved, sums = np.zeros((M, M)), zeros()
-            compiled.flows(
-                self._pairs, self._numbers, slopes, support.offsets, support.rows, self._trees,
-                moved,
-            )  # fmt: skip
-            compiled.shared_gradient(moved, *geometry, *sums)
-            return [sums]
+                entropic_gradients(pairs, own, self._by.entropic, self._geometry, moved, sums)
+            else:
+                numbers = self._numbers[part]
+                pair_gradients(pairs, numbers, own, self._geometry, self._trees, moved, sums)
+            return (moved, *sums)
 
-        def work(part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            sums = zeros()
-            own = self._pairs[part], self._numbers[part], slopes[part], support.offsets
-            compiled.own_gradient(*own, *geometry, self._trees, *sums)
-            return sums
-
-        return in_threads(work, _parts(len(self._pairs)))
+        parts = in_threads(work, _parts(len(self._pairs)))
+        moved, *sums = (sum(arrays[1:], start=arrays[0]) for arrays in zip(*parts, strict=True))
+        if shared:
+            shared_gradients(moved, self._geometry, tuple(sums))
+        return sums
 
 
 def by_map(by_covariances: np.ndarray, half: np.ndarray) -> np.ndarray:

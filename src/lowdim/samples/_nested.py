@@ -81,7 +81,7 @@ class Procedure:
         folds = self._inner(train, labels, seed)
         best: tuple[dict[str, Any], int, float] | None = None
         for settings in self.candidates.settings:
-            said = {k: own.copy() for k in self.candidates.n_neighbors}
+            said = {k: np.full_like(own, "") for k in self.candidates.n_neighbors}
             for fit, held in folds:
                 metric = self.candidates.fitted(settings, given.take(fit), own[fit], seed)
                 distances = between(metric, given, held, fit)
@@ -107,7 +107,7 @@ class Procedure:
         """`scoring` of all predictions of a repeat, and the mean over repeats."""
         said: dict[int, np.ndarray] = {}
         for fold, seed in self.folds(labels, rng):
-            own = said.setdefault(fold.repeat, labels.copy())
+            own = said.setdefault(fold.repeat, np.full_like(labels, ""))
             own[fold.test] = self.predict(fold, labels, seed).labels
         scores = [prediction_scores(labels, own)[self.scoring] for own in said.values()]
         return float(np.mean(scores))

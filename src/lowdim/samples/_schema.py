@@ -127,8 +127,7 @@ def model_of(record: Any, key: str) -> SampleGaussianMixtures:
 
 def of_record(record: Mapping[str, Any], name: str) -> Any:
     """The matrix ("use_rep" or "layer") that was fitted, or the samples that were "dropped"."""
-    value = _read(record, "backend_metadata", name) if name != "use_rep" else record.get(name)
-    return value
+    return record.get(name) if name == "use_rep" else _read(record, "backend_metadata", name)
 
 
 def _read(record: Mapping[str, Any], *path: str) -> Any:

@@ -43,9 +43,11 @@ class Support:
         offsets = np.concatenate([[0], np.cumsum(used.sum(1))])
         weights = distributions.weights[used]
         means, spread = distributions.means[used], distributions.covariances[used]
-        rows, first = _distinct(means, spread)
-        if 2 * len(first) <= len(rows):
-            return cls(weights, offsets, rows, means[first], spread[first])
+        if distributions.shared is not None:
+            numbers = distributions.shared[used]
+            _, first, rows = np.unique(numbers, return_index=True, return_inverse=True)
+            if 2 * len(first) <= len(rows):
+                return cls(weights, offsets, rows, means[first], spread[first])
         return cls(weights, offsets, np.arange(len(means)), means, spread)
 
     def __len__(self) -> int:
@@ -93,13 +95,3 @@ class Support:
         half = self.covariances @ W.T if full else self.covariances[:, :, None] * W.T
         spread = W @ half
         return means, (spread + spread.swapaxes(1, 2)) / 2, half
-
-
-def _distinct(means: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The number of every component among those that differ, (n,), and where each comes first."""
-    numbers: dict[bytes, int] = {}
-    rows = [
-        numbers.setdefault(mean.tobytes() + own.tobytes(), len(numbers))
-        for mean, own in zip(means, spread, strict=True)
-    ]
-    return np.array(rows), np.unique(rows, return_index=True)[1]

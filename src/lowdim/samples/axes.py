@@ -1,4 +1,4 @@
-"""What each axis of a learned map adds to the separation of labels."""
+"""The axes of a learned map: which to look at, and what each adds to the separation of labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ import pandas as pd
 from lowdim.samples._rows import listed
 from lowdim.samples.dataset import SampleDataset
 from lowdim.transport import Clouds, Mixtures, mixture_distances
+
+
+def along_principal_axes(W: np.ndarray) -> np.ndarray:
+    """A map, (r, D), turned so that its rows are orthogonal, the longest first.
+
+    Distances under it stay as they are. The largest entry of a row is positive.
+    """
+    _, lengths, axes = np.linalg.svd(W, full_matrices=False)
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])
+    return np.asarray((signs * lengths)[:, None] * axes)
 
 
 def axis_separation(

@@ -224,10 +224,8 @@ def _weighted(
 ) -> SampleGaussianMixtures:
     """The mixtures with weights as stored, or as shares of the rows that components own."""
     if check_in(weights_source, "gmm_weights_source", WEIGHTS) == "components":
+        counts = np.zeros_like(model.weights_)
         own = model.predict(dataset.source, dataset.groups)
-        for s in range(len(dataset)):
-            rows = dataset.groups.rows(s)
-            model.weights_[s] = np.bincount(own[rows], minlength=model.weights_.shape[1]) / len(
-                rows
-            )
+        np.add.at(counts, (dataset.groups.codes, own), 1.0)
+        model.weights_ = counts / counts.sum(1, keepdims=True)
     return model

@@ -6,6 +6,7 @@ import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -19,15 +20,21 @@ from lowdim.data.estimator_rows import read_rows
 from lowdim.samples._descent import Course, Plan, descend
 from lowdim.samples._map_objective import MapObjective
 from lowdim.samples._map_penalty import NORMS, Penalty
+from lowdim.samples._map_starts import first_maps
 from lowdim.samples._map_transport import MapTransport
 from lowdim.samples._rows import listed
 from lowdim.samples._support import Support
 from lowdim.samples._triplets import n_triplets
+from lowdim.samples.axes import along_principal_axes
 from lowdim.samples.dataset import SampleDataset
-from lowdim.transport import Clouds, Mixtures
+from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
 
-#: Costs of components, and those of points that they are without covariances.
+#: Costs of components that `cost` stands for.
 COSTS = {"mixed": "mixed", "mw2": "mw2", "w1": "mixed", "w2": "mw2"}
+#: What these are called where components are points.
+POINTS = {"mixed": "w1", "mw2": "w2"}
+#: Costs of points only.
+OF_POINTS = tuple(POINTS.values())
 #: A fit whose loss still falls by this share within its last tenth should go on.
 FALLING = 0.05
 
@@ -43,7 +50,7 @@ class GroundMetric(Saved, BaseEstimator):
 
     over all triplets of samples with ``y_i = y_j != y_k`` and i other than j: a sample is to be
     nearer to its like than to any other, by the margin alpha. Distances in training are those that
-    `distances` gives, and gradients are exact: plans are held at their optimum (envelope theorem).
+    `distances` gives, and gradients are exact.
 
     Parameters
     ----------
@@ -56,6 +63,10 @@ class GroundMetric(Saved, BaseEstimator):
         Of points these are "w1" and "w2".
     diagonal : bool, default=False
         Whether only the variances along the axes of the map count, not correlations.
+    entropic : float, default=0.0
+        Strength of an entropic penalty on plans, relative to the mean cost of each pair of samples;
+        distances are costs of these plans without the penalty, as in
+        `lowdim.transport.mixture_distances`. 0 takes exact plans, which is faster here.
     alpha : float, default=10.0
         The margin, in the units of the distances: choose it with them in mind.
     reg : float, default=1e-3
@@ -72,8 +83,9 @@ class GroundMetric(Saved, BaseEstimator):
     n_init : int, default=1
         Starts, of which the one with the lowest loss is kept.
     lr : float, default=0.1
-        Step of Adam.
-    max_iter : int, default=30
+        About what a step changes an entry of the map by; steps are Adam's, with one scale for the
+        whole map, so that turning the data turns the course.
+    max_iter : int, default=100
         Epochs.
     tol : float, default=1e-6
         Stop when the norm of the gradient is no more.
@@ -85,7 +97,7 @@ class GroundMetric(Saved, BaseEstimator):
     batch_size : int, optional
         Samples of a step, with labels in about equal shares; by default all.
     n_cells : int or None, default=250
-        Rows of each sample that are drawn where a `SampleDataset` has no mixtures.
+        Rows that are drawn of each sample of a `SampleDataset`, where its mixtures are not taken.
     warm_start : bool, default=False
         Begin where the last fit ended.
     random_state : int, Generator or RandomState, optional
@@ -95,7 +107,9 @@ class GroundMetric(Saved, BaseEstimator):
     Attributes
     ----------
     components_ : ndarray of shape (r, D)
-        W, in the units of the data.
+        W, in the units of the data. Distances stay as they are when a map is turned, so its rows
+        are orthogonal and the longest is the first; not so where single axes count (`diagonal`,
+        `mi_reg`, "l1").
     classes_ : ndarray
         The labels.
     loss_ : float
@@ -114,7 +128,7 @@ class GroundMetric(Saved, BaseEstimator):
 
     References
     ----------
-    Kühn, Schaub and others, Global ground metric learning with applications to single-cell data.
+    Kuehn and Schaub (2025), Global ground metric learning with applications to scRNA data.
 
     Examples
     --------
@@ -137,6 +151,7 @@ class GroundMetric(Saved, BaseEstimator):
         *,
         cost: str = "mixed",
         diagonal: bool = False,
+        entropic: float = 0.0,
         alpha: float = 10.0,
         reg: float = 1e-3,
         reg_type: str = "fro",
@@ -145,7 +160,7 @@ class GroundMetric(Saved, BaseEstimator):
         init: Any = "orthonormal",
         n_init: int = 1,
         lr: float = 0.1,
-        max_iter: int = 30,
+        max_iter: int = 100,
         tol: float = 1e-6,
         n_iter_no_change: int | None = None,
         validation_fraction: float = 0.0,
@@ -158,6 +173,7 @@ class GroundMetric(Saved, BaseEstimator):
         self.n_components = n_components
         self.cost = cost
         self.diagonal = diagonal
+        self.entropic = entropic
         self.alpha = alpha
         self.reg = reg
         self.reg_type = reg_type
@@ -182,7 +198,7 @@ class GroundMetric(Saved, BaseEstimator):
         Parameters
         ----------
         distributions : Mixtures, Clouds or SampleDataset
-            Of S samples; of a dataset its mixtures, or where it has none, points of each sample.
+            Of S samples; of a dataset its mixtures, unless it has none or the cost is of points.
         labels : (S,), optional
             Of the samples; by default those of the dataset.
 
@@ -195,16 +211,19 @@ class GroundMetric(Saved, BaseEstimator):
         support = Support.of(measures)
         rng = generator(self.random_state)
         D = support.means.shape[1]
+        check_in(self.standardize, "standardize", (True, False))
         scales = support.scales() if self.standardize else np.ones(D)
+        support = support.divided_by(scales)
         cost = self._cost(measures)
         starts = self._starts(support, scales, rng)
         penalty = self._penalty()
         margin = check_interval(self.alpha, "alpha", low=0.0)
         plan = self._plan(labels, rng)
         transport = MapTransport(
-            support.divided_by(scales),
+            support,
             cost=cost,
             diagonal=bool(check_in(self.diagonal, "diagonal", (True, False))),
+            entropic=check_interval(self.entropic, "entropic", low=0.0),
         )
         objective = MapObjective(transport, labels, margin, penalty)
         total = plan.max_iter * len(starts)
@@ -212,11 +231,25 @@ class GroundMetric(Saved, BaseEstimator):
             courses = [descend(objective, W, plan, rng, report) for W in starts]
         best = min(courses, key=lambda course: course.score)
         self.n_features_in_ = D
+        names = getattr(getattr(distributions, "source", None), "feature_names", None)
+        if names is not None:
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         self.classes_ = np.unique(labels)
-        self.components_ = best.best / scales
+        W = best.best / scales
+        turns = not (self.diagonal or self.mi_reg or self.reg_type == "l1")
+        self.components_ = along_principal_axes(W) if turns else W
         self.loss_ = best.score
         self.losses_ = np.array([course.score for course in courses])
         self._tell(best)
+        if not objective.plans_found:
+            warnings.warn(
+                f"Some entropic plans were not found; raise entropic={self.entropic!r}, or take 0, "
+                "which is exact.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -240,26 +273,19 @@ class GroundMetric(Saved, BaseEstimator):
     ) -> np.ndarray:
         """Distances under the map, of all pairs, (S, S), or of those given, (n,)."""
         check_is_fitted(self)
-        measures = _measures(distributions, self.n_cells)
-        support = Support.of(measures)
-        if support.means.shape[1] != self.n_features_in_:
+        measures = self._measures(distributions)
+        D = measures.points.shape[1] if isinstance(measures, Clouds) else measures.means.shape[2]
+        if self.n_features_in_ != D:
             raise ValueError(
-                f"distributions have {support.means.shape[1]} columns, and the map was learned "
-                f"from {self.n_features_in_}; pass samples with the same columns."
+                f"distributions have {D} columns, and the map was learned from "
+                f"{self.n_features_in_}; pass samples with the same columns."
             )
-        S = len(support)
-        wanted = np.stack(np.triu_indices(S, 1), axis=1)
-        if pairs is not None:
-            wanted = np.sort(np.asarray(pairs, dtype=np.int64), axis=1)
-        transport = MapTransport(support, cost=self._cost(measures), diagonal=bool(self.diagonal))
-        found = np.zeros(len(wanted))
-        apart = wanted[:, 0] != wanted[:, 1]
-        found[apart] = transport.distances(self.components_, wanted[apart]).distances
-        if pairs is not None:
-            return found
-        matrix = np.zeros((S, S))
-        matrix[wanted[:, 0], wanted[:, 1]] = matrix[wanted[:, 1], wanted[:, 0]] = found
-        return matrix
+        mapped, cost = measures.mapped(self.components_), self._cost(measures)
+        if isinstance(mapped, Clouds):
+            return cloud_distances(mapped, pairs, cost=POINTS[cost], entropic=self.entropic)
+        if self.diagonal:
+            mapped = mapped.diagonal()
+        return mixture_distances(mapped, pairs, cost=cost, entropic=self.entropic)
 
     # Arguments ------------------------------------------------------------------------------
 
@@ -268,7 +294,7 @@ class GroundMetric(Saved, BaseEstimator):
             labels = distributions.labels
         if labels is None:
             raise ValueError("labels are missing; pass one for every sample.")
-        measures = _measures(distributions, self.n_cells)
+        measures = self._measures(distributions)
         labels = np.asarray(labels)
         if labels.shape != (len(measures),):
             raise ValueError(
@@ -276,15 +302,26 @@ class GroundMetric(Saved, BaseEstimator):
                 "one for every sample."
             )
         names = getattr(distributions, "names", np.arange(len(labels)))
-        import pandas as pd
-
         if pd.isna(labels).any():
             raise ValueError(f"labels are missing for {listed(names[pd.isna(labels)])}.")
         return measures, _with_triplets(labels)
 
+    def _measures(self, distributions: Any) -> Mixtures | Clouds:
+        """What is compared: mixtures of a dataset unless it has none or the cost is of points."""
+        if isinstance(distributions, SampleDataset):
+            if distributions.gmm is not None and self.cost not in OF_POINTS:
+                return distributions.mixtures
+            return distributions.clouds(self.n_cells)  # the same rows in every call
+        if not isinstance(distributions, Mixtures | Clouds):
+            raise TypeError(
+                f"distributions is a {type(distributions).__name__}; pass "
+                "lowdim.transport.Mixtures or Clouds, or a lowdim.SampleDataset."
+            )
+        return distributions
+
     def _cost(self, measures: Mixtures | Clouds) -> str:
         cost = check_in(self.cost, "cost", tuple(COSTS))
-        if cost in ("w1", "w2") and isinstance(measures, Mixtures):
+        if cost in OF_POINTS and isinstance(measures, Mixtures):
             raise ValueError(f"cost={cost!r} is for points; of mixtures it is {COSTS[cost]!r}.")
         return COSTS[cost]
 
@@ -319,30 +356,19 @@ class GroundMetric(Saved, BaseEstimator):
     def _starts(
         self, support: Support, scales: np.ndarray, rng: np.random.Generator
     ) -> list[np.ndarray]:
-        """First maps, (r, D), of the columns divided by their scales."""
-        r, D = check_positive_int(self.n_components, "n_components"), len(scales)
-        n_init = check_positive_int(self.n_init, "n_init")
-        check_in(self.standardize, "standardize", (True, False))
-        if r > D:
-            raise ValueError(f"n_components={r} is more than the {D} columns; pass at most {D}.")
+        """First maps, (r, D), of columns that have been divided by their scales."""
+        r = check_positive_int(self.n_components, "n_components")
+        n_init, init = check_positive_int(self.n_init, "n_init"), self.init
         if self.warm_start and hasattr(self, "components_"):
-            if self.components_.shape != (r, D):
+            if self.components_.shape != (r, len(scales)):
                 raise ValueError(
                     f"warm_start=True, but the last map has shape {self.components_.shape}, "
-                    f"expected ({r}, {D}); fit with warm_start=False."
+                    f"expected ({r}, {len(scales)}); fit with warm_start=False."
                 )
-            return [self.components_ * scales]
-        if not isinstance(self.init, str):
-            given = np.array(self.init, dtype=np.float64)
-            if given.shape != (r, D) or not np.isfinite(given).all():
-                raise ValueError(f"init has shape {given.shape}; pass finite numbers, ({r}, {D}).")
-            return [given * scales]
-        if check_in(self.init, "init", ("orthonormal", "pca")) == "pca":
-            scaled = support.divided_by(scales).means
-            shares = support.masses
-            centred = np.sqrt(shares)[:, None] * (scaled - shares @ scaled)
-            return [np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :r].T]
-        return [np.linalg.qr(rng.normal(size=(D, r)))[0].T for _ in range(n_init)]
+            init = self.components_
+        if not isinstance(init, str) and np.shape(init)[-1:] == scales.shape:
+            init = np.asarray(init) * scales
+        return first_maps(support, init, r, n_init, rng)
 
     def _tell(self, course: Course) -> None:
         epochs = course.epochs
@@ -358,19 +384,6 @@ class GroundMetric(Saved, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-
-
-def _measures(distributions: Any, n_cells: int | None) -> Mixtures | Clouds:
-    if isinstance(distributions, SampleDataset):
-        if distributions.gmm is not None:
-            return distributions.mixtures
-        return distributions.clouds(n_cells)  # the same rows in every call
-    if not isinstance(distributions, Mixtures | Clouds):
-        raise TypeError(
-            f"distributions is a {type(distributions).__name__}; pass lowdim.transport.Mixtures or "
-            "Clouds, or a lowdim.SampleDataset."
-        )
-    return distributions
 
 
 def _with_triplets(labels: np.ndarray) -> np.ndarray:

@@ -270,7 +270,9 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         check_in(self.refit, "refit", (True, False))
         handling = check_in(self.singularity_handling, "singularity_handling", SINGULARITY)
         if handling != "strict" and check_interval(self.reg_covar, "reg_covar", low=0.0) == 0:
-            raise ValueError("reg_covar=0 needs singularity_handling='strict'.")
+            raise ValueError(
+                "reg_covar=0 (in lowdim.tl.fit_gmm eps) needs singularity_handling='strict'."
+            )
         sizes = None
         if self.n_components is not None:
             wanted = self.n_components

@@ -12,6 +12,7 @@ from anndata import AnnData
 from lowdim._keys import GmmKeys
 from lowdim._validation import check_in
 from lowdim.samples import SampleDataset, SampleGaussianMixtures
+from lowdim.samples._fits import CRITERIA
 from lowdim.samples._rows import listed
 from lowdim.samples._schema import record_of
 from lowdim.tl._input import open_rows
@@ -132,6 +133,7 @@ def fit_gmm(
     """
     sharing = check_in(component_sharing, "component_sharing", SHARING)
     check_in(too_small, "too_small", TOO_SMALL)
+    check_in(k_selection_metric, "k_selection_metric", CRITERIA)
     key = GmmKeys(gmm_key or f"gmm_{use_rep or layer or 'X'}")
     use_rep = None if use_rep == "X" else use_rep
     dataset = _dataset(data, samples, sample_key, label_key, use_rep, layer, key)

@@ -9,7 +9,7 @@ import numpy as np
 from anndata import AnnData
 
 from lowdim._keys import GmmKeys, SampleDistanceKeys
-from lowdim._validation import check_in, check_interval
+from lowdim._validation import check_in
 from lowdim._version import __version__
 from lowdim.samples import SampleDataset
 from lowdim.samples._rows import listed
@@ -33,6 +33,7 @@ def sample_distances(
     n_cells: int | None = None,
     cost: str = "mw2",
     entropic: float = 0.0,
+    debiased: bool = False,
     ground_metric: Any = None,
     key_added: str = "sample_distances",
     random_state: Any = 0,
@@ -56,8 +57,8 @@ def sample_distances(
     cost : {"mw2", "mixed", "w1", "w2"}, default="mw2"
         "mw2" and "mixed" are of mixtures, as in `lowdim.transport.mixture_distances`; "w1" and
         "w2" are Wasserstein distances of the cells, as in `lowdim.transport.cloud_distances`.
-    entropic : float, default=0.0
-        Entropic regularisation, relative to the mean cost; 0 is exact.
+    entropic, debiased
+        Entropic plans in place of exact ones, as in these functions.
     ground_metric : array (r, D), str or estimator, optional
         Measure under a linear map: W itself, the key of `uns` that `lowdim.tl.ground_metric` has
         written, or a fitted `lowdim.GroundMetric`.
@@ -82,21 +83,22 @@ def sample_distances(
     """
     key = SampleDistanceKeys(key_added)
     check_in(cost, "cost", (*OF_MIXTURES, *OF_CELLS))
-    entropic = check_interval(entropic, "entropic", low=0.0)
     open_rows(adata, layer=layer, use_rep=use_rep, copy=copy)
     W = _map(adata, ground_metric)
+    measure: dict[str, Any] = {"cost": cost, "entropic": entropic, "debiased": debiased}
     if cost in OF_MIXTURES:
         gmm_key = gmm_key or f"gmm_{use_rep or layer or 'X'}"
         names, mixtures = _mixtures(adata, GmmKeys(gmm_key).record)
-        mapped = mixtures if W is None else mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
-        distances = mixture_distances(mapped, cost=cost, entropic=entropic)
+        if W is not None:
+            mixtures = mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
+        distances = mixture_distances(mixtures, **measure)
     else:
         names, clouds = _clouds(adata, sample_key, use_rep, layer, n_cells, random_state)
-        mapped = clouds if W is None else clouds.mapped(_fitting(W, clouds.points.shape[1]))
-        distances = cloud_distances(mapped, cost=cost, entropic=entropic)
+        if W is not None:
+            clouds = clouds.mapped(_fitting(W, clouds.points.shape[1]))
+        distances = cloud_distances(clouds, **measure)
     params = {
-        "cost": cost,
-        "entropic": entropic,
+        **measure,
         "gmm_key": gmm_key if cost in OF_MIXTURES else None,
         "sample_key": sample_key,
         "use_rep": use_rep,
@@ -136,9 +138,7 @@ def _clouds(
 ) -> tuple[np.ndarray, Clouds]:
     if sample_key is None:
         raise TypeError("sample_key is missing: name the column of obs that has the samples.")
-    dataset = SampleDataset.from_anndata(
-        adata, sample_key=sample_key, use_rep=use_rep, layer=layer
-    )
+    dataset = SampleDataset.from_anndata(adata, sample_key=sample_key, use_rep=use_rep, layer=layer)
     return dataset.names, dataset.clouds(n_cells, random_state=random_state)
 
 

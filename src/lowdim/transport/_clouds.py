@@ -7,12 +7,13 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled, compiled_exact, compiled_fast
-from lowdim.transport._entropic import debiased_cost, transport_cost
+from lowdim.transport._entropic import debiased_cost, entropic_cost
+from lowdim.transport._exact import least_cost
 
 
 @compiled
-def pair_costs(pairs, offsets, points, weights, power, strength, debiased, out, found):
-    """Write the transport cost of every pair of clouds, and whether it was found, (n,).
+def exact_costs(pairs, offsets, points, weights, power, out):
+    """Write the least transport cost of every pair of clouds, (n,).
 
     Parameters
     ----------
@@ -24,21 +25,34 @@ def pair_costs(pairs, offsets, points, weights, power, strength, debiased, out, 
         Masses, none zero.
     power : int
         Of the distance of two points, which is what mass costs: 1 or 2.
+    out : (n,)
+    """
+    for p in range(len(pairs)):
+        i, j = pairs[p]
+        a, b = slice(offsets[i], offsets[i + 1]), slice(offsets[j], offsets[j + 1])
+        out[p] = least_cost(between(points[:, a], points[:, b], power), weights[a], weights[b])
+
+
+@compiled
+def entropic_costs(pairs, offsets, points, weights, power, strength, debiased, out, found):
+    """Write the entropic cost of every pair of clouds, and whether it was found, (n,).
+
+    Parameters
+    ----------
     strength : float
-        Of the entropic penalty, relative to the mean cost of the pair; 0 is none.
+        Of the penalty, relative to the mean cost of the pair.
     debiased : bool
-    out, found : (n,)
     """
     for p in range(len(pairs)):
         i, j = pairs[p]
         a, b = slice(offsets[i], offsets[i + 1]), slice(offsets[j], offsets[j + 1])
         cost = between(points[:, a], points[:, b], power)
-        if strength > 0.0 and debiased:
+        if debiased:
             own = between(points[:, a], points[:, a], power)
             other = between(points[:, b], points[:, b], power)
             out[p], found[p] = debiased_cost(cost, own, other, weights[a], weights[b], strength)
         else:
-            out[p], found[p] = transport_cost(cost, weights[a], weights[b], strength)
+            out[p], found[p] = entropic_cost(cost, weights[a], weights[b], strength)
 
 
 @compiled_fast

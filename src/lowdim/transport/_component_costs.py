@@ -11,13 +11,14 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled, compiled_exact
-from lowdim.transport._bures import bures
-from lowdim.transport._entropic import debiased_cost, transport_cost
+from lowdim.transport._bures import bures_matrix
+from lowdim.transport._entropic import debiased_cost, entropic_cost
+from lowdim.transport._exact import least_cost
 
 
 @compiled
-def shared_pair_costs(pairs, sizes, weights, numbers, table, strength, debiased, out, found):
-    """Write the transport cost of every pair of mixtures, and whether it was found, (n,).
+def shared_costs(pairs, sizes, weights, numbers, table, out):
+    """Write the least transport cost of every pair of mixtures, (n,).
 
     Parameters
     ----------
@@ -29,25 +30,38 @@ def shared_pair_costs(pairs, sizes, weights, numbers, table, strength, debiased,
         Rows of the table.
     table : (U, U)
         Costs of all different components.
+    out : (n,)
+    """
+    for p in range(len(pairs)):
+        i, j = pairs[p]
+        cost = _looked_up(table, numbers[i, : sizes[i]], numbers[j, : sizes[j]])
+        out[p] = least_cost(cost, weights[i, : sizes[i]], weights[j, : sizes[j]])
+
+
+@compiled
+def shared_entropic_costs(pairs, sizes, weights, numbers, table, strength, debiased, out, found):
+    """Write the entropic cost of every pair of mixtures, and whether it was found, (n,).
+
+    Parameters
+    ----------
     strength : float
-        Of the entropic penalty, relative to the mean cost of the pair; 0 is none.
+        Of the penalty, relative to the mean cost of the pair.
     debiased : bool
-    out, found : (n,)
     """
     for p in range(len(pairs)):
         i, j = pairs[p]
         own, other = numbers[i, : sizes[i]], numbers[j, : sizes[j]]
         supply, demand = weights[i, : sizes[i]], weights[j, : sizes[j]]
         cost = _looked_up(table, own, other)
-        if strength > 0.0 and debiased:
+        if debiased:
             first, second = _looked_up(table, own, own), _looked_up(table, other, other)
             out[p], found[p] = debiased_cost(cost, first, second, supply, demand, strength)
         else:
-            out[p], found[p] = transport_cost(cost, supply, demand, strength)
+            out[p], found[p] = entropic_cost(cost, supply, demand, strength)
 
 
 @compiled
-def own_pair_costs(
+def own_entropic_costs(
     pairs, sizes, weights, means, roots, factors, power, strength, debiased, out, found
 ):
     """The same for mixtures with components of their own; see `between` for these.
@@ -64,11 +78,11 @@ def own_pair_costs(
         second = means[j, :m], roots[j, :m], factors[j, :m]
         supply, demand = weights[i, :n], weights[j, :m]
         cost = between(first, second, power)
-        if strength > 0.0 and debiased:
+        if debiased:
             own, other = between(first, first, power), between(second, second, power)
             out[p], found[p] = debiased_cost(cost, own, other, supply, demand, strength)
         else:
-            out[p], found[p] = transport_cost(cost, supply, demand, strength)
+            out[p], found[p] = entropic_cost(cost, supply, demand, strength)
 
 
 @compiled
@@ -93,16 +107,15 @@ def between(first, second, power):
         1 or 2.
     """
     (means, roots, factors), (other_means, other_roots, other_factors) = first, second
-    d = means.shape[1]
-    product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)
-    cost = np.empty((len(means), len(other_means)))
+    cost = np.zeros((len(means), len(other_means)))
+    if len(factors) > 0:
+        bures_matrix(factors, other_factors, cost)
     for a in range(cost.shape[0]):
         for b in range(cost.shape[1]):
-            apart, spread = 0.0, 0.0
-            for axis in range(d):
+            apart = 0.0
+            for axis in range(means.shape[1]):
                 apart += (means[a, axis] - other_means[b, axis]) ** 2
-                spread += (roots[a, axis] - other_roots[b, axis]) ** 2
-            if len(factors) > 0:
-                spread = bures(factors[a], other_factors[b], product, square, values)
-            cost[a, b] = (apart if power == 2 else math.sqrt(apart)) + max(spread, 0.0)
+                if len(factors) == 0:
+                    cost[a, b] += (roots[a, axis] - other_roots[b, axis]) ** 2
+            cost[a, b] = (apart if power == 2 else math.sqrt(apart)) + max(cost[a, b], 0.0)
     return cost

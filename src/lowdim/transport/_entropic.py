@@ -12,10 +12,10 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled, compiled_exact, compiled_fast
-from lowdim.transport._exact import near_tree, optimize
+from lowdim.transport._dual import newton
 
 #: Rounds at most.
-ROUNDS = 10_000
+ROUNDS = 1000
 #: Mass that may be in the wrong rows at the end.
 OFF = 1e-9
 #: Scalings that are larger, or smaller than its inverse, go into the potentials.
@@ -28,16 +28,9 @@ WINDOW, MOST_RELAXED = 20, 1.98
 
 
 @compiled
-def transport_cost(cost, supply, demand, strength):
-    """The transport cost of a pair, and whether it was found.
-
-    Exact if strength is 0, else ``<P, C>`` of the entropic plan with the penalty ``strength * mean
-    cost``.
-    """
-    plan = np.empty(cost.shape)
-    if strength == 0.0:
-        return optimize(cost, near_tree(cost, supply, demand), plan), True
-    return sinkhorn(cost, supply, demand, strength * cost.mean(), plan)
+def entropic_cost(cost, supply, demand, strength):
+    """``<P, C>`` of the plan with the penalty ``strength * mean cost``, and whether it is found."""
+    return sinkhorn(cost, supply, demand, strength * cost.mean(), np.empty(cost.shape))
 
 
 @compiled
@@ -69,14 +62,14 @@ def sinkhorn(cost, supply, demand, penalty, plan, rounds=ROUNDS, off=OFF):
     penalty : float
     plan : (n, m)
     rounds : int
-        Of Sinkhorn's steps at each penalty on the way to this one, at most.
+        Of Sinkhorn's steps at each penalty on the way to this one, then of Newton's, at most.
     off : float
-        Stop when no more mass is in the wrong rows.
+        Stop when no more mass is where it does not belong.
 
     Returns
     -------
     float, bool
-        ``<P, C>``, and whether so little mass is.
+        ``<P, C>``, and whether masses are right.
     """
     n, m = cost.shape
     penalty = max(penalty, 1e-300)
@@ -94,6 +87,8 @@ def sinkhorn(cost, supply, demand, penalty, plan, rounds=ROUNDS, off=OFF):
         _balance(cost, supply, demand, now, rows, columns, plan, rounds, OFF_ON_THE_WAY)
         now = max(now / FACTOR, penalty)
     found = _balance(cost, supply, demand, penalty, rows, columns, plan, rounds, off)
+    if not found:
+        found = newton(cost, supply, demand, penalty, rows, columns, plan, rounds, off)
     total = 0.0
     for i in range(n):
         for j in range(m):

@@ -12,7 +12,7 @@ import numpy as np
 from lowdim._compile import compiled, compiled_exact, compiled_finite
 from lowdim.transport._tree import Tree, first_tree, near_tree, rehang
 
-__all__ = ["Tree", "first_tree", "near_tree", "optimize"]
+__all__ = ["Tree", "first_tree", "least_cost", "near_tree", "optimize"]
 
 #: Reduced costs above it, relative to the largest cost, count as not negative.
 TOLERANCE = 1e-14
@@ -20,6 +20,12 @@ TOLERANCE = 1e-14
 ROWS = 2
 #: Steps for every arc at most: what goes on for longer goes on about rounding.
 STEPS = 20
+
+
+@compiled
+def least_cost(cost, supply, demand):
+    """What the best plan costs."""
+    return optimize(cost, near_tree(cost, supply, demand), np.empty(cost.shape))
 
 
 @compiled_exact

@@ -16,6 +16,8 @@ from lowdim._validation import check_in, check_interval
 
 #: Pairs that one thread takes at once.
 PAIRS = 64
+#: Shares of mass below it are zero: costs hardly feel them, and their logarithms run off.
+NOTHING = 1e-20
 
 #: Writes the transport cost of each of some pairs, and whether it was found, in any thread.
 PairCosts = Callable[[np.ndarray, np.ndarray, np.ndarray], object]

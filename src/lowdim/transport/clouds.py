@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lowdim._validation import check_in
-from lowdim.transport._pairs import Penalty, distances_of
+from lowdim.transport._pairs import NOTHING, Penalty, distances_of
 
 #: What mass costs: the power of the distance of two points, and that of the whole cost.
 COSTS = {"w2": (2, 0.5), "w1": (1, 1.0)}
@@ -23,7 +23,7 @@ class Clouds:
     points : (n, d)
     offsets : (S + 1,)
     weights : (n,)
-        Positive or zero; those of a sample sum to one.
+        Positive or zero, as below 1e-20; those of a sample sum to one.
     """
 
     points: np.ndarray
@@ -56,7 +56,8 @@ class Clouds:
                 raise ValueError(f"Sample {s} has points or weights that are not finite.")
             if (own < 0).any() or not own.sum() > 0:
                 raise ValueError(f"Weights of sample {s} must not be negative, nor all zero.")
-            shares.append(own / own.sum())
+            own = own / own.sum()
+            shares.append(np.where(own < NOTHING, 0.0, own))
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
         return cls(np.concatenate(parts), offsets, np.concatenate(shares))
 
@@ -128,14 +129,16 @@ def cloud_distances(
     points = np.ascontiguousarray(own.points.T)
 
     def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
-        from lowdim.transport._clouds import line_costs, pair_costs
+        from lowdim.transport._clouds import entropic_costs, exact_costs, line_costs
 
-        if on_a_line:
-            line_costs(part, own.offsets, points[0], own.weights, power, out)
-        else:
-            pair_costs(
+        if penalty:
+            entropic_costs(
                 part, own.offsets, points, own.weights, power, penalty.strength, penalty.debiased,
                 out, found,
             )  # fmt: skip
+        elif on_a_line:
+            line_costs(part, own.offsets, points[0], own.weights, power, out)
+        else:
+            exact_costs(part, own.offsets, points, own.weights, power, out)
 
     return distances_of(costs, len(own), pairs, root, penalty)

@@ -72,6 +72,20 @@ def spectral_factors(covariances: np.ndarray, name: str) -> tuple[np.ndarray, np
 
     Covariances may be singular.
     """
+    values, vectors = _spectra(covariances, name)
+    roots = np.sqrt(values)
+    _, upper = np.linalg.qr((vectors * roots[..., None, :]).swapaxes(-1, -2))
+    return np.ascontiguousarray(upper.swapaxes(-1, -2)), roots
+
+
+def spectral_roots(covariances: np.ndarray, name: str) -> np.ndarray:
+    """Symmetric square roots, (K, d, d)."""
+    values, vectors = _spectra(covariances, name)
+    return np.asarray((vectors * np.sqrt(values)[..., None, :]) @ vectors.swapaxes(-1, -2))
+
+
+def _spectra(covariances: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, ascending and not negative, and eigenvectors."""
     if covariances.shape[-1] != covariances.shape[-2] or not np.isfinite(covariances).all():
         raise ValueError(f"{name} must hold finite covariances, (K, d, d).")
     values, vectors = np.linalg.eigh(covariances)
@@ -83,6 +97,4 @@ def spectral_factors(covariances: np.ndarray, name: str) -> tuple[np.ndarray, np
             f"{name} has a matrix that is no covariance: number {worst} has the eigenvalue "
             f"{lowest.reshape(-1)[worst]:.3g}."
         )
-    roots = np.sqrt(np.where(values > NOTHING * largest[..., None], values, 0.0))
-    _, upper = np.linalg.qr((vectors * roots[..., None, :]).swapaxes(-1, -2))
-    return np.ascontiguousarray(upper.swapaxes(-1, -2)), roots
+    return np.where(values > NOTHING * largest[..., None], values, 0.0), vectors

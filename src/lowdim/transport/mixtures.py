@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lowdim._validation import check_in
-from lowdim.transport._pairs import PairCosts, Penalty, checked_pairs, distances_of
+from lowdim.transport._pairs import NOTHING, PairCosts, Penalty, checked_pairs, distances_of
 from lowdim.transport.gaussians import spectral_factors, square_roots
 
 #: What a pair of components costs: the power of the distance of their means, and that of the
@@ -40,7 +40,7 @@ class Mixtures:
 
     @classmethod
     def of(cls, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> Mixtures:
-        """Checked, in float64, with components of no weight at the end and all zero.
+        """Checked, in float64, with components of no weight (below 1e-20) at the end and all zero.
 
         Raises
         ------
@@ -62,6 +62,7 @@ class Mixtures:
             raise ValueError(
                 f"weights of sample {int(bad.argmax())} are not positive numbers with sum one."
             )
+        weights = np.where(weights < NOTHING, 0.0, weights)
         order = np.argsort(weights == 0, axis=1, kind="stable")
         rows = np.arange(S)[:, None]
         weights, means, covariances = (
@@ -106,6 +107,11 @@ class Mixtures:
         W = np.asarray(W, dtype=np.float64)
         spread = W @ self.covariances if self.full else W * self.covariances[..., None, :]
         return Mixtures(self.weights, self.means @ W.T, spread @ W.T, self.shared)
+
+    def diagonal(self) -> Mixtures:
+        """With the variances only."""
+        own = np.diagonal(self.covariances, axis1=2, axis2=3) if self.full else self.covariances
+        return Mixtures(self.weights, self.means, own.copy(), self.shared)
 
 
 def mixture_distances(
@@ -161,7 +167,7 @@ def mixture_distances(
 
 
 def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
-    from lowdim.transport._component_costs import own_pair_costs
+    from lowdim.transport._component_costs import own_entropic_costs
     from lowdim.transport._mixtures import pair_costs
 
     roots, factors = _spreads(mixtures.means, mixtures.covariances)
@@ -169,7 +175,7 @@ def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
 
     def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
         if penalty:
-            own_pair_costs(
+            own_entropic_costs(
                 part, sizes, weights, means, roots, factors, power, penalty.strength,
                 penalty.debiased, out, found,
             )  # fmt: skip
@@ -182,7 +188,11 @@ def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
 def _shared_costs(
     mixtures: Mixtures, shared: np.ndarray, power: int, penalty: Penalty
 ) -> PairCosts:
-    from lowdim.transport._component_costs import between, shared_pair_costs
+    from lowdim.transport._component_costs import (
+        between,
+        shared_costs,
+        shared_entropic_costs,
+    )
 
     _, first = np.unique(shared[shared >= 0], return_index=True)
     sample, component = (index[first] for index in np.nonzero(shared >= 0))
@@ -195,10 +205,13 @@ def _shared_costs(
     sizes = mixtures.sizes
 
     def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
-        shared_pair_costs(
-            part, sizes, mixtures.weights, shared, table, penalty.strength, penalty.debiased,
-            out, found,
-        )  # fmt: skip
+        if penalty:
+            shared_entropic_costs(
+                part, sizes, mixtures.weights, shared, table, penalty.strength, penalty.debiased,
+                out, found,
+            )  # fmt: skip
+        else:
+            shared_costs(part, sizes, mixtures.weights, shared, table, out)
 
     return costs
 

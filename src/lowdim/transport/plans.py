@@ -53,17 +53,17 @@ def entropic_plan(
     """The plan of least cost plus ``strength * mean cost * sum P (log P - 1)``, (n, m).
 
     Sinkhorn's steps, stabilized (Peyré and Cuturi 2019, Computational Optimal Transport, section
-    4.4).
+    4.4), and Newton's where these take too long.
 
     Parameters
     ----------
     cost, supply, demand
         As of `transport_plan`.
     strength : float, default=0.05
-        Of the penalty, relative to the mean of the costs between points that have mass.
+        Of the penalty, relative to the mean size of costs between points that have mass.
     max_iter : int, default=1000
     tol : float, default=1e-9
-        Stop when no more mass is in the wrong rows.
+        Stop when no more mass is where it does not belong.
     """
     from lowdim.transport._entropic import sinkhorn
 
@@ -72,7 +72,7 @@ def entropic_plan(
     check_positive_int(max_iter, "max_iter")
     rows, columns = np.flatnonzero(supply), np.flatnonzero(demand)
     own = np.ascontiguousarray(cost[np.ix_(rows, columns)])
-    part, penalty = np.empty(own.shape), strength * float(own.mean())
+    part, penalty = np.empty(own.shape), strength * float(np.abs(own).mean())
     found = sinkhorn(own, supply[rows], demand[columns], penalty, part, max_iter, tol)[1]
     if not found:
         warnings.warn(
@@ -91,15 +91,16 @@ def _checked(cost: Any, supply: Any, demand: Any) -> tuple[np.ndarray, np.ndarra
     if cost.ndim != 2 or not cost.size or not np.isfinite(cost).all():
         raise ValueError(f"cost must be finite numbers, (n, m), and has shape {cost.shape}.")
     n, m = cost.shape
-    return cost, _masses(supply, n, "supply"), _masses(demand, m, "demand")
+    return cost, masses(supply, n, "supply"), masses(demand, m, "demand")
 
 
-def _masses(values: Any, n: int, name: str) -> np.ndarray:
+def masses(values: Any, n: int, name: str) -> np.ndarray:
+    """Checked, brought to the sum one, and by default all the same, (n,)."""
     if values is None:
         return np.full(n, 1.0 / n)
-    masses = np.asarray(values, dtype=np.float64)
-    if masses.shape != (n,):
-        raise ValueError(f"{name} has shape {masses.shape}, expected ({n},).")
-    if not (np.isfinite(masses).all() and (masses >= 0).all() and masses.sum() > 0):
+    own = np.asarray(values, dtype=np.float64)
+    if own.shape != (n,):
+        raise ValueError(f"{name} has shape {own.shape}, expected ({n},).")
+    if not (np.isfinite(own).all() and (own >= 0).all() and own.sum() > 0):
         raise ValueError(f"{name} must be finite, not negative, and not all zero.")
-    return masses / masses.sum()
+    return own / own.sum()

@@ -172,9 +172,8 @@ class GaussianFamily:
     def collapsed(self, parameters: GaussianParameters) -> Tensor:
         """Restarts with a component that has shrunk onto `reg` where the data do not."""
         limit = 2 * self.reg
-        if self._flat:
-            return torch.zeros(parameters.n_restarts, dtype=torch.bool)
-        return (self.shape.smallest(parameters.covariances) <= limit).any(1).cpu()
+        found = (self.shape.smallest(parameters.covariances) <= limit).any(1).cpu()
+        return torch.zeros_like(found) if found.any() and self._flat else found
 
     @cached_property
     def _flat(self) -> bool:
