@@ -1,0 +1,1 @@
+"""Embeddings: layouts of rows in few dimensions that keep neighbours together."""
