@@ -1,0 +1,6 @@
+"""Nearest neighbours: exact, in cells, or from a graph."""
+
+from lowdim.neighbors._neighbors import Neighbors
+from lowdim.neighbors.search import NeighborIndex, nearest_neighbors
+
+__all__ = ["NeighborIndex", "Neighbors", "nearest_neighbors"]
