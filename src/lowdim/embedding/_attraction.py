@@ -12,6 +12,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from lowdim._compile import compiled_exact
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
@@ -40,7 +41,7 @@ class Pairs(NamedTuple):
     bounds: np.ndarray
 
 
-def arrange(P, order, crew: Crew) -> Pairs:
+def arrange(P: sp.csr_matrix, order: np.ndarray, crew: Crew) -> Pairs:
     """The pairs of a symmetric CSR matrix, (N, N), with row ``order[i]`` as point i."""
     n = P.shape[0]
     rank = np.empty(n, np.int32)
@@ -172,7 +173,7 @@ def log_weights(first, last, Y, pairs, dof, total):
         total[p] = dof * own
 
 
-def cross_entropy(Y, pairs: Pairs, dof: float, crew: Crew) -> float:
+def cross_entropy(Y: np.ndarray, pairs: Pairs, dof: float, crew: Crew) -> float:
     """``-sum_ij p_ij log w_ij`` of a layout, ``w = (1 + r^2 / a)^-a``."""
     total = np.empty(PARTS)
     crew.run(log_weights, Y, pairs, dof, total)

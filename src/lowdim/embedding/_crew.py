@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from numbers import Integral
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from joblib import cpu_count
 
-from lowdim._validation import check_positive_int
+from lowdim._threads import check_n_threads
 
 #: Parts that all work over points is split into, and so the most threads that can help.
 PARTS = 16
@@ -27,7 +25,7 @@ class Crew:
     Parameters
     ----------
     n_jobs : int or None, default=None
-        Threads: None and -1 take one per core, -2 leaves a core free.
+        Threads: as many as torch has for None, one per core for -1.
 
     Raises
     ------
@@ -36,11 +34,7 @@ class Crew:
     """
 
     def __init__(self, n_jobs: Any = None) -> None:
-        if n_jobs is None:
-            n_jobs = -1
-        if isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool) and n_jobs < 0:
-            n_jobs = max(1, cpu_count() + 1 + int(n_jobs))
-        self.n_threads = check_positive_int(n_jobs, "n_jobs")
+        self.n_threads = check_n_threads(n_jobs)
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:

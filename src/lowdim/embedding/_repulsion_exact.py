@@ -28,23 +28,23 @@ class ExactRepulsion:
         Every pair counts twice. The extent is not looked at.
         """
         axes, weight = np.ascontiguousarray(Y.T), np.empty(len(Y), np.float32)
+        arguments = axes, part_bounds(len(Y)), weight, force
         if self._dof != 1.0:
-            function, more = _repel_dof, (self._dof,)
+            self._crew.run(_repel_dof, *arguments, self._dof)
         elif Y.shape[1] == 2:
-            function, more = _repel_plane, ()
+            self._crew.run(_repel_plane, *arguments)
         else:
-            function, more = _repel_space, ()
-        self._crew.run(function, axes, axes, part_bounds(len(Y)), weight, force, *more)
+            self._crew.run(_repel_space, *arguments)
         return float(weight.sum(dtype=np.float64)) - len(Y)
 
 
 @compiled_fast
-def _repel_plane(first, last, points, axes, bounds, weight, force):
-    """Forces of all of `axes`, (2, n), on some `points`, (2, N); sums of weights, itself too."""
+def _repel_plane(first, last, axes, bounds, weight, force):
+    """Forces on some points, coordinates (2, N), and their sums of weights, their own too."""
     one = np.float32(1)
     xs, ys = axes[0], axes[1]
     for i in range(bounds[first], bounds[last]):
-        x, y = points[0, i], points[1, i]
+        x, y = xs[i], ys[i]
         sx, sy, total = np.float32(0), np.float32(0), np.float32(0)
         for j in range(len(xs)):
             dx, dy = x - xs[j], y - ys[j]
@@ -57,12 +57,12 @@ def _repel_plane(first, last, points, axes, bounds, weight, force):
 
 
 @compiled_fast
-def _repel_space(first, last, points, axes, bounds, weight, force):
+def _repel_space(first, last, axes, bounds, weight, force):
     """The same in three dimensions."""
     one = np.float32(1)
     xs, ys, zs = axes[0], axes[1], axes[2]
     for i in range(bounds[first], bounds[last]):
-        x, y, z = points[0, i], points[1, i], points[2, i]
+        x, y, z = xs[i], ys[i], zs[i]
         sx, sy, sz, total = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
         for j in range(len(xs)):
             dx, dy, dz = x - xs[j], y - ys[j], z - zs[j]
@@ -76,20 +76,20 @@ def _repel_space(first, last, points, axes, bounds, weight, force):
 
 
 @compiled_fast
-def _repel_dof(first, last, points, axes, bounds, weight, force, dof):
+def _repel_dof(first, last, axes, bounds, weight, force, dof):
     """The same in any number of dimensions, for any degrees of freedom; slow."""
-    d = len(points)
+    d = len(axes)
     for i in range(bounds[first], bounds[last]):
         total = 0.0
         sums = np.zeros(d)
         for j in range(axes.shape[1]):
             square = 0.0
             for a in range(d):
-                square += (points[a, i] - axes[a, j]) ** 2
+                square += (axes[a, i] - axes[a, j]) ** 2
             inverse = 1.0 / (1.0 + square / dof)
             w = inverse**dof
             total += w
             for a in range(d):
-                sums[a] += w * inverse * (points[a, i] - axes[a, j])
+                sums[a] += w * inverse * (axes[a, i] - axes[a, j])
         force[i] = sums
         weight[i] = total

@@ -47,6 +47,12 @@ def _axis(needed: float) -> tuple[int, int]:
     return points, 2 * fft.next_fast_len(points + APART // 2, real=True)
 
 
+def _origin(low: np.ndarray, high: np.ndarray, grid: Grid) -> np.ndarray:
+    """Where the first node is, (2,), float32, so that the layout is in the middle of the mesh."""
+    reach = grid.spacing * (np.array(grid.n_points) - 1) / 2
+    return ((low + high) / 2 - reach).astype(np.float32)
+
+
 class MeshRepulsion:
     """Repulsion of points in the plane, in a time that grows with their number.
 
@@ -85,8 +91,7 @@ class MeshRepulsion:
         grid = grid_for(high - low, self._spacing)
         if grid != self._grid:
             self._grid, self._spectra = grid, spectra(grid, self._dof)
-        margin = grid.spacing * (np.array(grid.n_points) - 1) / 2
-        origin = ((low + high) / 2 - margin).astype(np.float32)
+        origin = _origin(low, high, grid)
         spectrum = self._spectrum(self._density(Y, extent, origin, grid), grid)
         field, energy = self._field(spectrum, grid)
         alone = np.empty(PARTS)
@@ -96,6 +101,37 @@ class MeshRepulsion:
             *(field, self._spectra.table, force, alone),
         )
         return energy - float(alone.sum())
+
+    def surroundings(
+        self, Y: np.ndarray, extent: np.ndarray, margin: float
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """What all points together do to others near them.
+
+        Parameters
+        ----------
+        Y : (N, 2), float32
+        extent : (PARTS, 2, 2), float32
+        margin : float
+            How far beyond the points.
+
+        Returns
+        -------
+        field : (3, Lx, Ny), float32
+            Forces along both axes, and weights, at the nodes; the first Lx and Ly of them.
+        origin : (2,), float32
+            Where the first node is.
+        spacing : float
+        """
+        low, high = extent[:, 0].min(0) - margin, extent[:, 1].max(0) + margin
+        grid = grid_for(high - low, self._spacing)
+        self._grid, self._spectra = grid, spectra(grid, self._dof)
+        origin = _origin(low, high, grid)
+        spectrum = self._spectrum(self._density(Y, extent, origin, grid), grid)
+        force, _ = self._field(spectrum, grid)
+        rows = np.arange(grid.n_nodes[0])
+        spectrum *= self._spectra.weight[np.minimum(rows, grid.n_nodes[0] - rows)]
+        weight = fft.irfft2(spectrum, s=grid.n_nodes)[None, : grid.n_points[0]]
+        return np.concatenate([force, weight]), origin, grid.spacing
 
     def _density(
         self, Y: np.ndarray, extent: np.ndarray, origin: np.ndarray, grid: Grid

@@ -32,6 +32,17 @@ class Repulsion(Protocol):
     def __call__(self, Y: np.ndarray, extent: np.ndarray, force: np.ndarray) -> float: ...
 
 
+def repulsion(on_mesh: bool, dof: float, crew: Crew) -> Repulsion:
+    """By a mesh, or pair by pair."""
+    if on_mesh:
+        from lowdim.embedding._repulsion_mesh import MeshRepulsion
+
+        return MeshRepulsion(dof, crew)
+    from lowdim.embedding._repulsion_exact import ExactRepulsion
+
+    return ExactRepulsion(dof, crew)
+
+
 @dataclass(frozen=True)
 class Phase:
     """Iterations with the same settings.
