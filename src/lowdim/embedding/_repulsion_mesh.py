@@ -19,7 +19,7 @@ from lowdim.embedding._mesh_points import convolve, gather, merge, spread
 from lowdim.embedding._mesh_spectra import STENCIL, Grid, Spectra, spectra
 
 #: Spacing of the nodes at which forces in a layout are within a hundredth of the exact ones.
-SPACING = 0.4
+SPACING = 0.35
 #: Fewest nodes along the longer axis of a layout.
 FEWEST = 48
 #: Most nodes along an axis; wider layouts have a wider spacing.
@@ -62,13 +62,14 @@ class MeshRepulsion:
         a of the weight ``w(r) = (1 + r^2 / a)^-a``; the force is ``(1 + r^2 / a)^-(a + 1) r``.
     crew : Crew
     spacing : float
-        Of the nodes, where the layout is neither small nor very wide.
+        Of the nodes, where the layout is neither small nor very wide; less for a below one, where
+        the force changes faster.
     """
 
     def __init__(self, dof: float, crew: Crew, *, spacing: float = SPACING) -> None:
         self._dof = dof
         self._crew = crew
-        self._spacing = spacing
+        self._spacing = spacing * min(1.0, math.sqrt(dof))
         self._grid: Grid | None = None
         self._spectra: Spectra
 

@@ -11,7 +11,7 @@ from lowdim._validation import check_in, check_interval, check_positive_int
 METHODS = ("auto", "exact", "mesh")
 #: Points up to which "auto" sums over all pairs in the plane, and for other weights than one over
 #: ``1 + r^2``, which take longer.
-EXACT_POINTS, EXACT_POINTS_DOF = 6_000, 1_000
+EXACT_POINTS, EXACT_POINTS_DOF = 7_000, 1_000
 
 
 @dataclass(frozen=True)

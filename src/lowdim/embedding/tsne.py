@@ -73,7 +73,7 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         are made symmetric and divided by their sum.
     method : {"auto", "exact", "mesh"}, default="auto"
         How repulsion is summed: over all pairs, or by a mesh, in one or two dimensions. "auto"
-        takes a mesh above 6,000 points.
+        takes a mesh above 7,000 points.
     dof : float, default=1.0
         a. Smaller ones have heavier tails and show finer structure (Kobak and others 2019).
     callbacks : callable or sequence of these, optional
@@ -277,7 +277,6 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         affinity = EntropicAffinity(self.perplexity) if self.affinity is None else self.affinity
         if isinstance(self.neighbors, Neighbors):
             return affinity.from_neighbors(self.neighbors), self.neighbors, None
-        k = affinity.n_neighbors_for(source.n_rows)
         index = NeighborIndex(
             source,
             metric=self.metric,
@@ -285,7 +284,7 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
             random_state=rng,
             n_jobs=self.n_jobs,
         )
-        neighbors = index.neighbors(k)
+        neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))
         return affinity.from_neighbors(neighbors), neighbors, index
 
     def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
@@ -321,5 +320,6 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = []  # always float32
         tags.input_tags.pairwise = not self._has_rows()
         return tags
