@@ -21,8 +21,8 @@ class Queries(Protocol):
 
     offsets: np.ndarray
 
-    def gaps(self, start: int, stop: int, room: np.ndarray) -> np.ndarray:
-        """Distances to points `start` to `stop` less the offsets, (n, stop - start), in room."""
+    def gaps(self, start: int, stop: int, which: np.ndarray, room: np.ndarray) -> np.ndarray:
+        """Distances of m rows to points `start` to `stop`, less offsets, (m, stop - start)."""
         ...
 
     def settle(self, own: np.ndarray, k: int, kept: int, state: State, certain: bool) -> Found:
@@ -73,9 +73,10 @@ class _SquaredQueries:
         self.offsets = np.einsum("ia,ia->i", rows, rows, dtype=np.float64).astype(np.float32)
         self.left = np.column_stack([rows * np.float32(-2), np.ones(len(rows), np.float32)])
 
-    def gaps(self, start: int, stop: int, room: np.ndarray) -> np.ndarray:
-        out = room[: len(self.left) * (stop - start)].reshape(len(self.left), stop - start)
-        return np.dot(self.left, self.points.extended[start:stop].T, out=out)
+    def gaps(self, start: int, stop: int, which: np.ndarray, room: np.ndarray) -> np.ndarray:
+        left = self.left if len(which) == len(self.left) else self.left[which]
+        out = room[: len(left) * (stop - start)].reshape(len(left), stop - start)
+        return np.dot(left, self.points.extended[start:stop].T, out=out)
 
     def settle(self, own: np.ndarray, k: int, kept: int, state: State, certain: bool) -> Found:
         from lowdim.neighbors._settle import settle_dense
@@ -103,11 +104,11 @@ class _ManhattanQueries:
         self.points, self.rows = points, rows
         self.offsets = np.zeros(len(rows), np.float32)
 
-    def gaps(self, start: int, stop: int, room: np.ndarray) -> np.ndarray:
+    def gaps(self, start: int, stop: int, which: np.ndarray, room: np.ndarray) -> np.ndarray:
         from lowdim.neighbors._tiles import absolute_gaps
 
-        out = room[: len(self.rows) * (stop - start)].reshape(len(self.rows), stop - start)
-        absolute_gaps(self.points.columns, self.rows, start, stop, out)
+        out = room[: len(which) * (stop - start)].reshape(len(which), stop - start)
+        absolute_gaps(self.points.columns, self.rows[which], start, stop, out)
         return out
 
     def settle(self, own: np.ndarray, k: int, kept: int, state: State, certain: bool) -> Found:
@@ -142,12 +143,12 @@ class _SparseQueries:
         self.offsets = np.asarray(lengths.sum(1), np.float32).ravel()
         self.directions = np.ascontiguousarray(rows.toarray().T)
 
-    def gaps(self, start: int, stop: int, room: np.ndarray) -> np.ndarray:
+    def gaps(self, start: int, stop: int, which: np.ndarray, room: np.ndarray) -> np.ndarray:
         from lowdim.neighbors._tiles import sparse_gaps
 
         out = room[: len(self.offsets) * (stop - start)].reshape(stop - start, len(self.offsets))
         sparse_gaps(self.points.csr, self.directions, self.points.manhattan, start, stop, out)
-        return np.ascontiguousarray(out.T)
+        return np.ascontiguousarray(out.T[which])
 
     def settle(self, own: np.ndarray, k: int, kept: int, state: State, certain: bool) -> Found:
         from lowdim.neighbors._settle import settle_sparse
@@ -173,8 +174,8 @@ class _GivenQueries:
     def __init__(self, rows: np.ndarray) -> None:
         self.rows, self.offsets = rows, np.zeros(len(rows), np.float32)
 
-    def gaps(self, start: int, stop: int, room: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(self.rows[:, start:stop], np.float32)
+    def gaps(self, start: int, stop: int, which: np.ndarray, room: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self.rows[which, start:stop], np.float32)
 
     def settle(self, own: np.ndarray, k: int, kept: int, state: State, certain: bool) -> Found:
         from lowdim.neighbors._select import settle_given

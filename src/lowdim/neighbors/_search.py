@@ -13,6 +13,9 @@ from lowdim.neighbors._points import Found, Points
 #: Points whose distances to a block of queries are computed together: they stay in the caches.
 TILE = 1024
 
+Stretch = tuple[int, int, np.ndarray]
+"""First and last position (exclusive) of points, and which rows look at them, ascending."""
+
 
 def spare(k: int) -> int:
     """Candidates that are kept for k neighbours, until distances are computed exactly."""
@@ -23,7 +26,7 @@ def search_block(
     points: Points,
     rows: Any,
     own: np.ndarray,
-    stretches: Iterable[tuple[int, int]],
+    stretches: Iterable[Stretch],
     k: int,
     *,
     certain: bool,
@@ -38,7 +41,7 @@ def search_block(
     own : (n,), int64
         Position of a point that is passed over, as of the row itself; -1 for none.
     stretches
-        First and last position (exclusive) of points, those first that are likely to be near.
+        Of points, those first that are likely to be near.
     k : int
     certain : bool
         All points are among the stretches, and neighbours must be the nearest whatever the
@@ -59,10 +62,10 @@ def search_block(
         np.full(n, np.inf, np.float32),
     )
     room = np.empty(n * TILE, np.float32)
-    for first, last in stretches:
+    for first, last, which in stretches:
         for start in range(first, last, TILE):
-            gaps = queries.gaps(start, min(start + TILE, last), room)
-            absorb(gaps, start, own, queries.offsets, kept, state)
+            gaps = queries.gaps(start, min(start + TILE, last), which, room)
+            absorb(gaps, start, which, own, queries.offsets, kept, state)
     return queries.settle(own, k, kept, state, certain)
 
 
@@ -87,7 +90,7 @@ def search_all(
     parts = [slice(start, min(start + block, n)) for start in range(0, n, block)]
 
     def one(part: slice) -> Found:
-        everything = [(0, points.n_points)]
+        everything = [(0, points.n_points, np.arange(part.stop - part.start))]
         return search_block(points, rows[part], own[part], everything, k, certain=True)
 
     return joined(one, parts, n_threads)

@@ -44,15 +44,17 @@ def _how_many(row, limit):
 
 
 @compiled
-def absorb(gaps, first, own, offsets, k, state):
+def absorb(gaps, first, which, own, offsets, k, state):
     """Take the candidates of one tile in: those with a gap below the k-th least so far.
 
     Parameters
     ----------
-    gaps : (n, T), float32
-        Distances less the offset of their row.
+    gaps : (m, T), float32
+        Distances of some rows less their offsets.
     first : int
         Position of the first candidate; the others follow.
+    which : (m,), int64
+        Which rows these are, of n.
     own : (n,), int64
         A candidate that is passed over; -1 for none.
     offsets : (n,), float32
@@ -62,10 +64,11 @@ def absorb(gaps, first, own, offsets, k, state):
         large. Overwritten.
     """
     keys, counts, limits = state
-    for i in range(len(gaps)):
+    for r in range(len(gaps)):
+        i = which[r]
         limit, offset, mine, count = limits[i], offsets[i], keys[i], counts[i]
         for start in range(0, gaps.shape[1], CHUNK):
-            row = gaps[i, start : start + CHUNK]
+            row = gaps[r, start : start + CHUNK]
             j, left, name = 0, _how_many(row, limit), first + start
             while left > 0:
                 if row[j] < limit:

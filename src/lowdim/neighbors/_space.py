@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 METRICS = ("euclidean", "sqeuclidean", "cosine", "correlation", "manhattan")
 #: Rows that are read and converted together.
 READ_ROWS = 16_384
+#: Values that differ by less from the mean of their row, relative to its largest, equal it.
+CONSTANT = 1e-14
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Space:
     """A metric as squared Euclidean or Manhattan distances of rows that were moved and scaled.
 
     Distances do not change when all rows move; those of rows around their mean lose less to
-    rounding. The cosine distance is half the squared distance of rows of length one, the correlation
-    distance the same after each row's mean is taken off.
+    rounding. The cosine distance is half the squared distance of rows of length one, the
+    correlation distance the same after each row's mean is taken off.
 
     Attributes
     ----------
@@ -88,11 +90,11 @@ class Space:
         if self.metric in ("cosine", "correlation"):
             rows = np.asarray(rows, np.float64)
             if self.metric == "correlation":
+                largest = np.abs(rows).max(1, keepdims=True)
                 rows = rows - rows.mean(1, keepdims=True)
-            largest = np.abs(rows).max(1, keepdims=True)
-            lengths = (
-                largest * np.sqrt(np.square(rows / np.maximum(largest, 1e-300)).sum(1))[:, None]
-            )
+                rows[np.abs(rows) <= CONSTANT * largest] = 0.0
+            rows = rows / np.maximum(np.abs(rows).max(1, keepdims=True), 1e-300)
+            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
             self._check_lengths(lengths[:, 0], start, name)
             return rows / lengths
         return (rows - self.centre) / self.scale

@@ -12,7 +12,17 @@ from lowdim._compile import compiled_fast
 
 @compiled_fast
 def absolute_gaps(columns, queries, start, stop, out):
-    """Write Manhattan distances of queries, (n, D), to points of (D, N) into out, (n, stop - start)."""
+    """Write Manhattan distances of queries to some points into out, (n, stop - start).
+
+    Parameters
+    ----------
+    columns : (D, N)
+        Points, laid out by columns.
+    queries : (n, D)
+    start, stop : int
+        The first of the points and the end.
+    out
+    """
     width, n_columns = stop - start, columns.shape[0]
     for i in range(len(queries)):
         row = out[i, :width]

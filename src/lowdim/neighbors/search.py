@@ -90,10 +90,10 @@ default="euclidean"
         source = read(X, min_rows=2)
         self.n_points = source.n_rows
         if metric == "precomputed":
-            self._space, self._rows = None, _given(source, "X", self.n_points, own=True)
+            self._space, self.rows = None, _given(source, "X", self.n_points, own=True)
         else:
             self._space = Space.of(source, metric)
-            self._rows = self._space.rows(source)
+            self.rows = self._space.rows(source)
         self._exact = self._points()
         self.method_ = self._chosen(method)
         self._cells = self._approximate()
@@ -102,10 +102,10 @@ default="euclidean"
         if self._space is None:
             return GivenDistances(self.n_points)
         if self._space.is_sparse:
-            return SparsePoints(self._rows, manhattan=self.metric == "manhattan")
+            return SparsePoints(self.rows, manhattan=self.metric == "manhattan")
         if self.metric == "manhattan":
-            return ManhattanPoints(self._rows)
-        return SquaredPoints(self._rows)
+            return ManhattanPoints(self.rows)
+        return SquaredPoints(self.rows)
 
     def _chosen(self, method: str) -> str:
         applies = isinstance(self._exact, SquaredPoints)
@@ -123,11 +123,11 @@ default="euclidean"
         if self.method_ == "approximate":
             from lowdim.neighbors._cells import Cells
 
-            return Cells(self._rows, self._rng, self.n_threads)
+            return Cells(self.rows, self._rng, self.n_threads)
         if self.method_ == "faiss":
             from lowdim.neighbors._faiss import FaissIndex
 
-            return FaissIndex(self._rows, self.n_threads)
+            return FaissIndex(self.rows, self.n_threads)
         return None
 
     def neighbors(self, n_neighbors: int) -> Neighbors:
@@ -146,8 +146,8 @@ default="euclidean"
         k = self._checked(n_neighbors, self.n_points - 1, "other points")
         own = np.arange(self.n_points)
         if self._cells is not None:
-            return self._found(self._cells.neighbors(k), self._rows, own)
-        found = search_all(self._exact, self._rows, k, own=own, n_threads=self.n_threads)
+            return self._found(self._cells.neighbors(k), self.rows, own)
+        found = search_all(self._exact, self.rows, k, own=own, n_threads=self.n_threads)
         return self._result(found, None)
 
     def query(self, X: Any, n_neighbors: int) -> Neighbors:
