@@ -133,6 +133,19 @@ def test_given_distances(blobs) -> None:
     assert np.isfinite(model.transform(distances[:5])).all()
 
 
+def test_given_distances_to_neighbours(blobs) -> None:
+    X, labels = blobs
+    distances = nearest_neighbors(X, 60).to_csr()
+    model = ld.TSNE(perplexity=20, metric="precomputed", random_state=0).fit(distances)
+    of_rows = ld.TSNE(perplexity=20, init="spectral", random_state=0).fit(X)
+    assert abs(model.affinities_.matrix - of_rows.affinities_.matrix).max() < 1e-7
+    assert np.array_equal(model.embedding_, of_rows.embedding_)
+    assert model.n_features_in_ == 300
+    assert (
+        KNeighborsClassifier(5).fit(model.embedding_, labels).score(model.embedding_, labels) > 0.98
+    )
+
+
 def test_sparse_rows_and_other_affinities(blobs) -> None:
     X, labels = blobs
     model = ld.TSNE(affinity=EntropicAffinity(10, n_neighbors=40), random_state=0)
@@ -231,7 +244,10 @@ def test_bad_arguments_are_named(arguments: dict, error: type, message: str) -> 
 
 def test_bad_graphs_are_refused() -> None:
     graph = np.ones((6, 6))
-    for change, message in (((0, 1, -1.0), "weight of -1"), ((0, 1, np.inf), "infinity")):
+    for change, message in (
+        ((0, 1, -1.0), "negative or infinite weight"),
+        ((0, 1, np.inf), "infinity"),
+    ):
         bad = graph.copy()
         bad[change[0], change[1]] = change[2]
         with pytest.raises(ValueError, match=message):

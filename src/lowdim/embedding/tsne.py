@@ -13,14 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._validation import check_in, check_interval, check_positive_int
-from lowdim.affinities import EntropicAffinity, Graph
+from lowdim.affinities import EntropicAffinity, Graph, PrecomputedAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._given_graph import joint_probabilities
 from lowdim.embedding._initial import check_init, first_layout
 from lowdim.embedding._tsne_settings import Settings
-from lowdim.neighbors import NeighborIndex, Neighbors
+from lowdim.neighbors import NeighborIndex, Neighbors, from_graph
 
 #: Points up to which one thread is quicker than several.
 FEW = 1_000
@@ -64,7 +63,8 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         deviation of 1e-4 along the first, or given places, as they are. "auto" is "pca", or
         "spectral" where only distances or a graph are known.
     metric : str, default="euclidean"
-        As of `lowdim.neighbors.NeighborIndex`; with "precomputed" X holds distances.
+        As of `lowdim.neighbors.NeighborIndex`. With "precomputed" X holds distances, (N, N): all of
+        them, or a sparse matrix of those to neighbours, such as ``adata.obsp["distances"]``.
     neighbors : {"auto", "exact", "approximate", "faiss"} or Neighbors, default="auto"
         How neighbours are sought, or what they are.
     affinity : None, "precomputed" or an object of `lowdim.affinities`, default=None
@@ -192,7 +192,7 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
         graph, neighbors, index = self._graph(source, rng)
-        P = joint_probabilities(graph.matrix)
+        P = _joint_probabilities(graph)
         rows = source.rows(0, source.n_rows) if isinstance(init, str) and init == "pca" else None
         start = first_layout(init, settings.n_components, rows, P, rng)
         self._descend(P, start, settings)
@@ -273,10 +273,13 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         """Affinities, and the neighbours and index that they come from, where there are any."""
         if isinstance(self.affinity, str):
             check_in(self.affinity, "affinity", ("precomputed",))
-            return Graph(joint_probabilities(source.rows(0, source.n_rows))), None, None
+            return PrecomputedAffinity().graph(source.rows(0, source.n_rows)), None, None
         affinity = EntropicAffinity(self.perplexity) if self.affinity is None else self.affinity
-        if isinstance(self.neighbors, Neighbors):
-            return affinity.from_neighbors(self.neighbors), self.neighbors, None
+        given = self.neighbors if isinstance(self.neighbors, Neighbors) else None
+        if self.metric == "precomputed" and source.is_sparse:
+            given = from_graph(source.rows(0, source.n_rows))
+        if given is not None:
+            return affinity.from_neighbors(given), given, None
         index = NeighborIndex(
             source,
             metric=self.metric,
@@ -323,3 +326,21 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         tags.transformer_tags.preserves_dtype = []  # always float32
         tags.input_tags.pairwise = not self._has_rows()
         return tags
+
+
+def _joint_probabilities(graph: Graph) -> sp.csr_matrix:
+    """Affinities that sum to one.
+
+    Raises
+    ------
+    ValueError
+        A row has none.
+    """
+    matrix = graph.matrix
+    alone = np.flatnonzero(np.diff(matrix.indptr) == 0)
+    if len(alone):
+        raise ValueError(
+            f"X has {len(alone)} row(s) without a neighbour in its graph, first row {alone[0]}; "
+            "they would drift out of the layout: drop them, or use more neighbours."
+        )
+    return matrix / np.float32(matrix.sum(dtype=np.float64))
