@@ -146,7 +146,8 @@ class Descent:
         self._forces = np.empty_like(Y), np.empty_like(Y)
         self._sums = np.zeros((PARTS, 2 + self._c))
         self._extent = self._measured()
-        self._entropy = float(np.sum(P.data * np.log(P.data, where=P.data > 0, out=0 * P.data)))
+        p = P.data[P.data > 0]
+        self._entropy = float(np.sum(p * np.log(p), dtype=np.float64))
         self._mass = float(P.data.sum(dtype=np.float64))
         self.course = Course()
 
