@@ -234,6 +234,8 @@ def test_a_new_row_does_not_depend_on_others(blobs, n_components: int, monkeypat
         ({"affinity": "precomputed"}, ValueError, r"shape \(60, 5\)"),
         ({"metric": "angle"}, ValueError, "metric='angle'"),
         ({"n_jobs": 0}, ValueError, "n_jobs=0"),
+        ({"neighbors": "near"}, ValueError, "neighbors='near'"),
+        ({"neighbors": nearest_neighbors(np.eye(40), 20)}, ValueError, "those of 40 rows"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, error: type, message: str) -> None:

@@ -21,6 +21,8 @@ from lowdim.embedding._initial import check_init, first_layout
 from lowdim.embedding._tsne_settings import Settings
 from lowdim.neighbors import NeighborIndex, Neighbors, from_graph
 
+#: How neighbours are sought.
+SEARCHES = ("auto", "exact", "approximate", "faiss")
 #: Points up to which one thread is quicker than several.
 FEW = 1_000
 
@@ -279,7 +281,13 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         if self.metric == "precomputed" and source.is_sparse:
             given = from_graph(source.rows(0, source.n_rows))
         if given is not None:
+            if given.n_rows != source.n_rows:
+                raise ValueError(
+                    f"neighbors are those of {given.n_rows} rows, but X has {source.n_rows}; pass "
+                    "neighbours of the same rows."
+                )
             return affinity.from_neighbors(given), given, None
+        check_in(self.neighbors, "neighbors", SEARCHES)
         index = NeighborIndex(
             source,
             metric=self.metric,
