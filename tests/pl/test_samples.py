@@ -201,6 +201,8 @@ def test_what_is_missing_or_does_not_fit_is_said(draw: Any, cohort: ad.AnnData) 
     with pytest.raises(ValueError, match="not symmetric"):
         draw(np.triu(matrix))
     cohort.uns["sample_distances"]["params"] = {}
+    assert draw(cohort, "label") is not None  # one column has these names
+    cohort.obs["patient"] = cohort.obs["sample"]
     with pytest.raises(ValueError, match="pass sample_key"):
         draw(cohort, "label")
     assert draw(cohort, "label", sample_key="sample") is not None
