@@ -250,7 +250,7 @@ def test_warnings_point_at_the_call_and_advise_what_is_not_done_yet(kind: str) -
     )  # fmt: skip
     for fit in fits:
         with pytest.warns(
-            UserWarning, match="'flat' are singular.*eps in lowdim.tl.fit_gmm"
+            UserWarning, match=r"'flat' are singular.*eps in lowdim.tl.fit_gmm"
         ) as told:
             fit()
         assert [one.filename for one in told] == [__file__]
