@@ -16,6 +16,7 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
+    from lowdim.embedding import TSNE
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "TSNE",
     "FactorAnalysis",
     "GaussianMixture",
     "GroundMetric",
@@ -89,6 +91,7 @@ _HOMES = {
     "SoftKMeans": "lowdim.cluster",
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
+    "TSNE": "lowdim.embedding",
     "bootstrap_subspaces": "lowdim.mixture",
     "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",

@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, TypeVar
+
+from joblib import cpu_count
+
+from lowdim._validation import check_positive_int
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,14 +42,39 @@ def threads_for(n_values: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def in_threads(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+@contextmanager
+def serial_blas() -> Iterator[None]:
+    """Products of NumPy take one thread each: others of ours run beside them."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def check_n_threads(n_jobs: Any) -> int:
+    """The number of threads that `n_jobs` asks for: torch's for None, one per core for -1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        It is no integer, or 0.
+    """
+    if n_jobs is None:
+        import torch
+
+        return torch.get_num_threads()
+    if isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool) and n_jobs < 0:
+        return max(1, cpu_count() + 1 + int(n_jobs))
+    return check_positive_int(n_jobs, "n_jobs")
+
+
+def in_threads(
+    function: Callable[[Task], Result], tasks: Iterable[Task], *, n_threads: int | None = None
+) -> list[Result]:
     """Results in the order of the tasks, run by as many threads as torch has at present.
 
-    For compiled functions, which leave the interpreter to the others while they run.
+    For compiled functions, which leave the interpreter to the others while they run. `n_threads`
+    asks for another number of them.
     """
-    import torch
-
-    n_threads = torch.get_num_threads()
+    n_threads = check_n_threads(n_threads)
     if n_threads == 1:
         return [function(task) for task in tasks]
     with ThreadPoolExecutor(n_threads) as pool:

@@ -201,9 +201,14 @@ def test_what_is_missing_or_does_not_fit_is_said(draw: Any, cohort: ad.AnnData) 
     with pytest.raises(ValueError, match="not symmetric"):
         draw(np.triu(matrix))
     cohort.uns["sample_distances"]["params"] = {}
-    with pytest.raises(ValueError, match="pass sample_key"):
+    assert draw(cohort, "label") is not None  # by the column that has the samples' names
+    cohort.obs["again"] = cohort.obs["sample"]
+    with pytest.raises(ValueError, match="'sample', 'again' have their names.; pass sample_key"):
         draw(cohort, "label")
     assert draw(cohort, "label", sample_key="sample") is not None
+    del cohort.obs["sample"], cohort.obs["again"]
+    with pytest.raises(ValueError, match="No column of obs has the names of the samples"):
+        draw(cohort, "label")
     plt.close("all")
     assert not plt.get_fignums()
 

@@ -1,0 +1,196 @@
+"""PHATE's potential: how differently diffusion spreads from two rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from lowdim._random import generator
+from lowdim._validation import check_interval, check_positive_int
+from lowdim.affinities._base import check_own
+from lowdim.affinities._graph import mean_of_both
+from lowdim.affinities.adaptive import power_kernel, rows_to_one
+from lowdim.neighbors import NeighborIndex, Neighbors
+
+#: Kernels below it count as zero: it says how many neighbours have a weight.
+LEAST_WEIGHT = 1e-4
+#: Neighbours are sought for so many times the number that sets the scale.
+REACH = 20
+#: Steps of diffusion among which "auto" chooses.
+MOST_STEPS = 100
+#: Added to probabilities before their logarithm is taken.
+FLOOR = 1e-7
+
+
+@dataclass(frozen=True)
+class Potential:
+    """What diffusion from some rows looks like.
+
+    Attributes
+    ----------
+    values : (L, L), float64
+        Minus the logarithm of the probability of each landmark after t steps from each: Euclidean
+        distances of its rows are the potential distances. Without landmarks, L is N.
+    interpolation : csr_matrix of shape (N, L), or None
+        Weights of the landmarks in each row, which sum to one; coordinates of the landmarks give
+        those of the rows. None without landmarks.
+    n_steps : int
+        t.
+    entropy : (100,), float64, or None
+        Von Neumann entropy after each number of steps, from which t was chosen; None if it was
+        given.
+    """
+
+    values: np.ndarray
+    interpolation: Any
+    n_steps: int
+    entropy: np.ndarray | None
+
+
+class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
+    """The potential of PHATE (Moon et al. 2019, Visualizing structure and transitions, methods).
+
+    ``k_ij = exp(-(d_ij / s_i)^decay)`` with s_i the distance of row i to its K-th neighbour and
+    one for i = j; ``M`` is ``(k_ij + k_ji) / 2``, its rows brought to a sum of one; and the
+    potential is ``-log(M^t + 1e-7)``.
+
+    Parameters
+    ----------
+    scale_neighbor : int, default=5
+        K.
+    decay : float, default=40.0
+        How sharply affinities end at s_i.
+    n_steps : int or "auto", default="auto"
+        t; "auto" takes the knee of the von Neumann entropy as a function of t, where diffusion
+        has removed noise and not yet structure.
+    n_landmarks : int or None, default=2000
+        With more rows than that, diffusion is among groups of rows around so many random ones. None
+        for no landmarks.
+    """
+
+    def __init__(
+        self,
+        scale_neighbor: int = 5,
+        *,
+        decay: float = 40.0,
+        n_steps: int | str = "auto",
+        n_landmarks: int | None = 2000,
+    ) -> None:
+        self.scale_neighbor = scale_neighbor
+        self.decay = decay
+        self.n_steps = n_steps
+        self.n_landmarks = n_landmarks
+
+    def potential(
+        self,
+        X: Any,
+        *,
+        metric: str = "euclidean",
+        method: str = "auto",
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> Potential:
+        """The potential of the rows of X; arguments are those of `nearest_neighbors`."""
+        rng = generator(random_state)
+        index = NeighborIndex(X, metric=metric, method=method, random_state=rng, n_jobs=n_jobs)
+        k = check_positive_int(self.scale_neighbor, "scale_neighbor")
+        found = index.neighbors(max(k, min(REACH * k, index.n_points - 1)))
+        return self.from_neighbors(found, random_state=rng)
+
+    def from_neighbors(self, neighbors: Neighbors, *, random_state: Any = None) -> Potential:
+        """The potential of rows whose neighbours are known: many more than K of each."""
+        check_own(neighbors)
+        rng = generator(random_state)
+        if self.n_steps != "auto":
+            check_positive_int(self.n_steps, "n_steps")
+        kernel = self._kernel(neighbors)
+        interpolation = None
+        if self.n_landmarks is not None and neighbors.n_rows > self.n_landmarks:
+            n_landmarks = check_positive_int(self.n_landmarks, "n_landmarks", minimum=2)
+            interpolation, steps = _among_landmarks(kernel, n_landmarks, rng)
+        else:
+            steps = rows_to_one(kernel).toarray().astype(np.float64)
+        entropy = None
+        if self.n_steps == "auto":
+            entropy = _entropies(steps)
+            t = knee(entropy)
+        else:
+            t = int(self.n_steps)
+        values = -np.log(np.linalg.matrix_power(steps, t) + FLOOR)
+        return Potential(values, interpolation, t, entropy)
+
+    def _kernel(self, neighbors: Neighbors) -> Any:
+        from scipy.sparse import identity
+
+        decay = check_interval(self.decay, "decay", low=0.0, closed="neither")
+        one_way = power_kernel(neighbors, self.scale_neighbor, decay)
+        one_way.data[one_way.data < LEAST_WEIGHT] = 0.0
+        return mean_of_both(one_way + identity(neighbors.n_rows, np.float32, "csr"))
+
+
+def _among_landmarks(kernel: Any, n_landmarks: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    """From rows to groups of rows, and from groups through rows to groups; rows sum to one."""
+    from scipy.sparse import csr_matrix
+
+    n = kernel.shape[0]
+    labels = _groups(kernel, n_landmarks, rng)
+    member = csr_matrix((np.ones(n, np.float64), (np.arange(n), labels)))
+    to_groups = rows_to_one((kernel.astype(np.float64) @ member).tocsr())
+    from_groups = rows_to_one((member.T @ kernel.astype(np.float64)).tocsr())
+    return to_groups, (from_groups @ to_groups).toarray()
+
+
+def _groups(kernel: Any, n_landmarks: int, rng: np.random.Generator) -> np.ndarray:
+    """Groups of rows around random ones: where most diffusion from a row arrives first."""
+    from scipy.sparse import csr_matrix
+
+    n = kernel.shape[0]
+    seeds = np.sort(rng.choice(n, n_landmarks, replace=False))
+    arrival = csr_matrix(
+        (np.ones(n_landmarks), (seeds, np.arange(n_landmarks))), shape=(n, n_landmarks)
+    )
+    steps = rows_to_one(kernel.astype(np.float64))
+    labels = np.full(n, -1)
+    labels[seeds] = np.arange(n_landmarks)
+    while (labels < 0).any():
+        arrival = steps @ arrival
+        reached = np.asarray((arrival != 0).sum(1)).ravel() > 0
+        new = (labels < 0) & reached
+        if not new.any():  # a part of the graph without a landmark is one group of its own
+            rest = np.flatnonzero(labels < 0)
+            labels[rest] = labels.max() + 1
+            break
+        labels[new] = np.asarray(arrival[new].argmax(1)).ravel()
+    return labels
+
+
+def _entropies(steps: np.ndarray) -> np.ndarray:
+    """Von Neumann entropy of the diffusion after 1, 2, ... steps."""
+    values = np.linalg.svd(steps, compute_uv=False)
+    entropies = np.empty(MOST_STEPS)
+    powers = values.copy()
+    for t in range(MOST_STEPS):
+        shares = powers / powers.sum()
+        entropies[t] = -(shares * np.log(shares + np.finfo(float).eps)).sum()
+        powers *= values
+    return entropies
+
+
+def knee(values: np.ndarray) -> int:
+    """Where two straight lines, before and after, fit a falling curve best; counted from one."""
+    n = len(values)
+    places = np.arange(n, dtype=np.float64)
+    errors = [
+        _line_error(places[: i + 1], values[: i + 1]) + _line_error(places[i:], values[i:])
+        for i in range(1, n - 1)
+    ]
+    return int(np.argmin(errors)) + 2
+
+
+def _line_error(x: np.ndarray, y: np.ndarray) -> float:
+    """Sum of absolute distances from the line of least squares."""
+    slope, level = np.polyfit(x, y, 1)
+    return float(np.abs(y - slope * x - level).sum())

@@ -1,0 +1,5 @@
+"""Embeddings: layouts of rows in few dimensions that keep neighbours together."""
+
+from lowdim.embedding.tsne import TSNE
+
+__all__ = ["TSNE"]

@@ -1,0 +1,180 @@
+"""Attraction of neighbours: sums over the affinities P that are stored, compiled.
+
+Points are renumbered so that neighbours in the layout are neighbours in memory. A pair within a
+part is stored once, and one between parts once for each of its points; so every part sums the
+forces on its own points alone, and nothing depends on how parts are shared out to threads.
+Import on first use only: numba is slow to load.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from lowdim._compile import compiled_exact
+from lowdim.embedding._crew import PARTS, Crew, part_bounds
+
+
+class Pairs(NamedTuple):
+    """Affinities of points in some order.
+
+    Attributes
+    ----------
+    indptr : (N + 1,), int64
+        Where the pairs of a point begin.
+    middle : (N,), int64
+        Where those end whose other point is in the same part, which are stored once.
+    indices : (n,), int32
+        The other point.
+    data : (n,), float32
+        p_ij.
+    bounds : (PARTS + 1,), int64
+    """
+
+    indptr: np.ndarray
+    middle: np.ndarray
+    indices: np.ndarray
+    data: np.ndarray
+    bounds: np.ndarray
+
+
+def arrange(P: sp.csr_matrix, order: np.ndarray, crew: Crew) -> Pairs:
+    """The pairs of a symmetric CSR matrix, (N, N), with row ``order[i]`` as point i."""
+    n = P.shape[0]
+    rank = np.empty(n, np.int32)
+    rank[order] = np.arange(n, dtype=np.int32)
+    bounds = part_bounds(n)
+    indptr, within = np.zeros(n + 1, np.int64), np.empty(n, np.int64)
+    crew.run(_count, P.indptr, P.indices, order, rank, bounds, within, indptr[1:])
+    np.cumsum(indptr, out=indptr)
+    middle = indptr[:-1] + within
+    indices, data = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+    crew.run(_fill, P.indptr, P.indices, P.data, order, rank, bounds, indptr, middle, indices, data)
+    return Pairs(indptr, middle, indices, data, bounds)
+
+
+@compiled_exact
+def _count(first, last, indptr, indices, order, rank, bounds, within, total):
+    for p in range(first, last):
+        low, high = bounds[p], bounds[p + 1]
+        for i in range(low, high):
+            inside, outside = 0, 0
+            for e in range(indptr[order[i]], indptr[order[i] + 1]):
+                j = rank[indices[e]]
+                if j < low or j >= high:
+                    outside += 1
+                elif j > i:
+                    inside += 1
+            within[i], total[i] = inside, inside + outside
+
+
+@compiled_exact
+def _fill(
+    first, last, indptr, indices, data, order, rank, bounds, start, middle, to_indices, to_data
+):
+    for p in range(first, last):
+        low, high = bounds[p], bounds[p + 1]
+        for i in range(low, high):
+            inside, outside = start[i], middle[i]
+            for e in range(indptr[order[i]], indptr[order[i] + 1]):
+                j = rank[indices[e]]
+                if j < low or j >= high:
+                    to_indices[outside], to_data[outside] = j, data[e]
+                    outside += 1
+                elif j > i:
+                    to_indices[inside], to_data[inside] = j, data[e]
+                    inside += 1
+
+
+@compiled_exact
+def attract_plane(first, last, Y, pairs, inverse, force):
+    """Write ``sum_j p_ij (y_i - y_j) / (1 + r_ij^2 / a)`` for the points of some parts.
+
+    Parameters
+    ----------
+    Y : (N, 2), float32
+    pairs : Pairs
+    inverse : float32
+        1 / a.
+    force : (N, 2), float32
+    """
+    one = np.float32(1)
+    for p in range(first, last):
+        force[pairs.bounds[p] : pairs.bounds[p + 1]] = 0
+        for i in range(pairs.bounds[p], pairs.bounds[p + 1]):
+            x, y = Y[i, 0], Y[i, 1]
+            sx, sy = np.float32(0), np.float32(0)
+            middle = pairs.middle[i]
+            for e in range(pairs.indptr[i], middle):
+                j = pairs.indices[e]
+                dx, dy = x - Y[j, 0], y - Y[j, 1]
+                w = pairs.data[e] * (one / (one + inverse * (dx * dx + dy * dy)))
+                dx *= w
+                dy *= w
+                sx += dx
+                sy += dy
+                force[j, 0] -= dx
+                force[j, 1] -= dy
+            for e in range(middle, pairs.indptr[i + 1]):
+                j = pairs.indices[e]
+                dx, dy = x - Y[j, 0], y - Y[j, 1]
+                w = pairs.data[e] * (one / (one + inverse * (dx * dx + dy * dy)))
+                sx += w * dx
+                sy += w * dy
+            force[i, 0] += sx
+            force[i, 1] += sy
+
+
+@compiled_exact
+def attract_space(first, last, Y, pairs, inverse, force):
+    """The same in three dimensions."""
+    one = np.float32(1)
+    for p in range(first, last):
+        force[pairs.bounds[p] : pairs.bounds[p + 1]] = 0
+        for i in range(pairs.bounds[p], pairs.bounds[p + 1]):
+            x, y, z = Y[i, 0], Y[i, 1], Y[i, 2]
+            sx, sy, sz = np.float32(0), np.float32(0), np.float32(0)
+            middle = pairs.middle[i]
+            for e in range(pairs.indptr[i], pairs.indptr[i + 1]):
+                j = pairs.indices[e]
+                dx, dy, dz = x - Y[j, 0], y - Y[j, 1], z - Y[j, 2]
+                w = pairs.data[e] * (one / (one + inverse * (dx * dx + dy * dy + dz * dz)))
+                dx *= w
+                dy *= w
+                dz *= w
+                sx += dx
+                sy += dy
+                sz += dz
+                if e < middle:
+                    force[j, 0] -= dx
+                    force[j, 1] -= dy
+                    force[j, 2] -= dz
+            force[i, 0] += sx
+            force[i, 1] += sy
+            force[i, 2] += sz
+
+
+@compiled_exact
+def log_weights(first, last, Y, pairs, dof, total):
+    """Write ``-sum p_ij log w_ij`` over all i and j of each part, (PARTS,), float64."""
+    d = Y.shape[1]
+    for p in range(first, last):
+        own = 0.0
+        for i in range(pairs.bounds[p], pairs.bounds[p + 1]):
+            for e in range(pairs.indptr[i], pairs.indptr[i + 1]):
+                square = 0.0
+                for a in range(d):
+                    square += (Y[i, a] - Y[pairs.indices[e], a]) ** 2
+                times = 2.0 if e < pairs.middle[i] else 1.0
+                own += times * pairs.data[e] * math.log1p(square / dof)
+        total[p] = dof * own
+
+
+def cross_entropy(Y: np.ndarray, pairs: Pairs, dof: float, crew: Crew) -> float:
+    """``-sum_ij p_ij log w_ij`` of a layout, ``w = (1 + r^2 / a)^-a``."""
+    total = np.empty(PARTS)
+    crew.run(log_weights, Y, pairs, dof, total)
+    return float(total.sum())

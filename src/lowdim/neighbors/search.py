@@ -1,0 +1,254 @@
+"""Nearest neighbours of rows: one call, or an index that answers again."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from lowdim._random import generator
+from lowdim._threads import check_n_threads
+from lowdim._validation import check_in, check_positive_int
+from lowdim.neighbors._neighbors import Neighbors
+from lowdim.neighbors._points import (
+    Found,
+    GivenDistances,
+    ManhattanPoints,
+    Points,
+    SparsePoints,
+    SquaredPoints,
+)
+from lowdim.neighbors._search import search_all
+from lowdim.neighbors._space import METRICS, Space, read
+
+logger = logging.getLogger("lowdim")
+
+METHODS = ("auto", "exact", "approximate", "faiss")
+#: Rows up to which "auto" searches exactly; sparse rows, Manhattan and given distances always.
+EXACT_ROWS = 20_000
+#: Rows whose neighbours are sought exactly as well, to measure the recall.
+RECALL_ROWS = 500
+
+
+class NeighborIndex:
+    """Points that are searched more than once: for their own neighbours, and for those of new rows.
+
+    Parameters
+    ----------
+    X : (N, D)
+        Points: anything that `lowdim.data.as_rows` takes, or, with ``metric="precomputed"``, their
+        distances, (N, N).
+    metric : {"euclidean", "sqeuclidean", "cosine", "correlation", "manhattan", "precomputed"}, \
+default="euclidean"
+    method : {"auto", "exact", "approximate", "faiss"}, default="auto"
+        "exact" looks at all points, "approximate" in the cells around each row
+        (`lowdim.neighbors._cells`), "faiss" leaves that to the package of this name, if it is
+        installed. "auto" is exact up to 20,000 points, and wherever cells do not apply (sparse
+        rows, Manhattan or given distances).
+    random_state : int, Generator or None, default=None
+        Of the cells, and of the rows whose recall is measured.
+    n_jobs : int or None, default=None
+        Threads: as many as torch has for None, one per core for -1. Results do not depend on it.
+
+    Attributes
+    ----------
+    method_ : str
+        What `method` came to.
+
+    Raises
+    ------
+    ValueError
+        `X` has NaN, infinity or fewer than two rows; a row has no direction (cosine) or is constant
+        (correlation); cells or faiss are asked for where they do not apply.
+    ImportError
+        faiss is asked for and not installed.
+
+    Examples
+    --------
+    >>> index = NeighborIndex([[0.0], [1.0], [3.0]])
+    >>> index.neighbors(1).indices.ravel().tolist()
+    [1, 0, 1]
+    >>> index.query([[2.5]], 2).indices.tolist()
+    [[2, 1]]
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        *,
+        metric: str = "euclidean",
+        method: str = "auto",
+        random_state: Any = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        check_in(metric, "metric", (*METRICS, "precomputed"))
+        check_in(method, "method", METHODS)
+        self.metric = metric
+        self.n_threads = check_n_threads(n_jobs)
+        self._rng = generator(random_state)
+        source = read(X, min_rows=2)
+        self.n_points = source.n_rows
+        if metric == "precomputed":
+            self._space, self.rows = None, _given(source, "X", self.n_points, own=True)
+        else:
+            self._space = Space.of(source, metric)
+            self.rows = self._space.rows(source)
+        self._exact = self._points()
+        self.method_ = self._chosen(method)
+        self._cells = self._approximate()
+
+    def _points(self) -> Points:
+        if self._space is None:
+            return GivenDistances(self.n_points)
+        if self._space.is_sparse:
+            return SparsePoints(self.rows, manhattan=self.metric == "manhattan")
+        if self.metric == "manhattan":
+            return ManhattanPoints(self.rows)
+        return SquaredPoints(self.rows)
+
+    def _chosen(self, method: str) -> str:
+        applies = isinstance(self._exact, SquaredPoints)
+        if method == "auto":
+            return "approximate" if applies and self.n_points > EXACT_ROWS else "exact"
+        if method != "exact" and not applies:
+            kind = "sparse rows" if self._space and self._space.is_sparse else repr(self.metric)
+            raise ValueError(
+                f"method={method!r} needs dense rows and a Euclidean, cosine or correlation "
+                f"distance, and was given {kind}; pass method='exact'."
+            )
+        return method
+
+    def _approximate(self) -> Any:
+        if self.method_ == "approximate":
+            from lowdim.neighbors._cells import Cells
+
+            return Cells(self.rows, self._rng, self.n_threads)
+        if self.method_ == "faiss":
+            from lowdim.neighbors._faiss import FaissIndex
+
+            return FaissIndex(self.rows, self.n_threads)
+        return None
+
+    def neighbors(self, n_neighbors: int) -> Neighbors:
+        """The nearest other points of every point.
+
+        Parameters
+        ----------
+        n_neighbors : int
+            k, less than N.
+
+        Raises
+        ------
+        ValueError
+            There are not so many other points.
+        """
+        k = self._checked(n_neighbors, self.n_points - 1, "other points")
+        own = np.arange(self.n_points)
+        if self._cells is not None:
+            return self._found(self._cells.neighbors(k), self.rows, own)
+        found = search_all(self._exact, self.rows, k, own=own, n_threads=self.n_threads)
+        return self._result(found, None)
+
+    def query(self, X: Any, n_neighbors: int) -> Neighbors:
+        """The nearest points of new rows, a point that equals a row among them.
+
+        Parameters
+        ----------
+        X : (n, D)
+            New rows, or, with ``metric="precomputed"``, their distances to the points, (n, N).
+        n_neighbors : int
+            k, at most N.
+        """
+        k = self._checked(n_neighbors, self.n_points, "points")
+        source = read(X)
+        if self._space is None:
+            rows = _given(source, "X", self.n_points, own=False)
+        else:
+            rows = self._space.rows(source)
+        if self._cells is not None:
+            return self._found(self._cells.query(rows, k), rows, None)
+        return self._result(search_all(self._exact, rows, k, n_threads=self.n_threads), None)
+
+    def _checked(self, n_neighbors: Any, most: int, what: str) -> int:
+        k = check_positive_int(n_neighbors, "n_neighbors")
+        if k > most:
+            raise ValueError(
+                f"n_neighbors={k}, but there are {most} {what}; pass n_neighbors <= {most}."
+            )
+        return k
+
+    def _found(self, found: Found, rows: np.ndarray, own: np.ndarray | None) -> Neighbors:
+        recall = self._recall(found, rows, own)
+        logger.info(
+            "%d neighbours among %d points (%s): recall %.4f, measured on %d rows.",
+            found[0].shape[1],
+            self.n_points,
+            self.method_,
+            recall,
+            min(RECALL_ROWS, len(rows)),
+        )
+        return self._result(found, recall)
+
+    def _recall(self, found: Found, rows: np.ndarray, own: np.ndarray | None) -> float:
+        """Share of found neighbours of some rows that are no farther than the true k-th."""
+        n, k = len(rows), found[0].shape[1]
+        drawn = np.sort(self._rng.choice(n, min(RECALL_ROWS, n), replace=False))
+        mine = None if own is None else own[drawn]
+        true = search_all(self._exact, rows[drawn], k, own=mine, n_threads=self.n_threads)
+        return float((found[1][drawn] <= true[1][:, -1:] * np.float32(1 + 1e-6)).mean())
+
+    def _result(self, found: Found, recall: float | None) -> Neighbors:
+        indices, gaps = found
+        distances = gaps if self._space is None else self._space.distances(gaps)
+        return Neighbors(indices, distances, self.metric, self.n_points, recall)
+
+
+def nearest_neighbors(
+    X: Any,
+    n_neighbors: int,
+    *,
+    metric: str = "euclidean",
+    method: str = "auto",
+    random_state: Any = None,
+    n_jobs: int | None = None,
+) -> Neighbors:
+    """The nearest other rows of every row.
+
+    Parameters
+    ----------
+    X, metric, method, random_state, n_jobs
+        As of `NeighborIndex`.
+    n_neighbors : int
+        k, less than N.
+
+    Returns
+    -------
+    Neighbors
+
+    Examples
+    --------
+    >>> nearest_neighbors([[0.0], [1.0], [3.0]], 1).distances.ravel().tolist()
+    [1.0, 1.0, 2.0]
+    """
+    index = NeighborIndex(X, metric=metric, method=method, random_state=random_state, n_jobs=n_jobs)
+    return index.neighbors(n_neighbors)
+
+
+def _given(source: Any, name: str, n_points: int, *, own: bool) -> np.ndarray:
+    """A checked matrix of distances, float32."""
+    rows = source.rows(0, source.n_rows)
+    if source.is_sparse:
+        raise ValueError(
+            f"{name} holds sparse distances, where metric='precomputed' needs all of them; use "
+            "lowdim.neighbors.from_graph for a graph of neighbours."
+        )
+    if rows.shape[1] != n_points:
+        wanted = "one square matrix" if own else f"{n_points} columns, one per point"
+        raise ValueError(
+            f"{name} has shape {rows.shape}; metric='precomputed' needs {wanted} of distances."
+        )
+    if (rows < 0).any():
+        row = int(np.flatnonzero((rows < 0).any(1))[0])
+        raise ValueError(f"{name} has a negative distance in row {row}; pass distances >= 0.")
+    return np.ascontiguousarray(rows, np.float32)

@@ -1,0 +1,26 @@
+"""scikit-learn's own checks of the estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from lowdim import TSNE
+
+PLACED = (
+    "rows of the fit are placed anew by transform, near their places in the layout and not at them "
+    "(test_new_rows_come_to_their_like)"
+)
+FAILURES = {
+    "check_transformer_general": PLACED,
+    "check_transformer_data_not_an_array": PLACED,
+}
+
+
+@parametrize_with_checks(
+    [TSNE(perplexity=2, max_iter=60)], expected_failed_checks=lambda estimator: FAILURES
+)
+def test_conventions(estimator: BaseEstimator, check: Callable) -> None:
+    check(estimator)
