@@ -40,7 +40,7 @@ _STAMP = fingerprint(Path(__file__).parent)
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     """Compiled when called; cached on disk; runs beside other threads; 1 / 0 is inf."""
-    options |= {"nogil": True, "error_model": "numpy"}
+    options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     dispatcher = numba.njit(cache=True, **options)(function)
     try:
         dispatcher._cache._cache_file._source_stamp = _STAMP
@@ -65,6 +65,15 @@ def compiled_exact(function: Callable[..., Any]) -> Any:
 def compiled_fast(function: Callable[..., Any]) -> Any:
     """A function whose sums may be rearranged."""
     return _compiled(function, fastmath=REARRANGED)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """A function that becomes part of what calls it, whose settings it takes over.
+
+    For what is called in one place. A compiled function is optimised once by itself, and again
+    within each that calls it, so that what is nested deep takes long to compile.
+    """
+    return _compiled(function, inline="always")
 
 
 def compiled_finite(function: Callable[..., Any]) -> Any:

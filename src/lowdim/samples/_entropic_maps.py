@@ -10,7 +10,7 @@ import numpy as np
 from lowdim._compile import compiled, compiled_exact
 from lowdim.samples._map_costs import add_flow, all_costs
 from lowdim.transport._dual import column_graph, solve_graph
-from lowdim.transport._entropic import sinkhorn
+from lowdim.transport._entropic import entropic_cost, sinkhorn
 
 
 @compiled
@@ -30,8 +30,7 @@ def entropic_costs(pairs, strength, geometry, out, found):
         a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
         c, d = offsets[pairs[p, 1]], offsets[pairs[p, 1] + 1]
         cost = all_costs(a, b, c, d, geometry)
-        penalty = strength * cost.mean()
-        out[p], found[p] = sinkhorn(cost, weights[a:b], weights[c:d], penalty, np.empty(cost.shape))
+        out[p], found[p], _ = entropic_cost(cost, weights[a:b], weights[c:d], -strength)
 
 
 @compiled

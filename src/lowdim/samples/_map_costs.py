@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lowdim._compile import compiled, compiled_exact
+from lowdim._compile import compiled, compiled_exact, inlined
 from lowdim.transport import _clouds, _component_costs
 from lowdim.transport._bures import best_rotation
-from lowdim.transport._exact import near_tree, optimize
-from lowdim.transport._mixtures import CHEAP, bounds, settle
+from lowdim.transport._exact import near_tree
+from lowdim.transport._mixtures import bounds, settle
 from lowdim.transport._tree import keep, kept
 
 between_points, between_components = _clouds.between, _component_costs.between
@@ -69,37 +69,42 @@ def pair_costs(pairs, numbers, fresh, geometry, trees, out):
     out : (n,)
     """
     offsets, weights, factors = geometry.offsets, geometry.weights, geometry.factors
-    lazy = len(factors) > 0 and factors.shape[2] > CHEAP and len(geometry.table) == 0
+    known = len(geometry.table) > 0 or geometry.points.shape[1] > 0
     for p in range(len(pairs)):
         a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
         c, d = offsets[pairs[p, 1]], offsets[pairs[p, 1] + 1]
-        if lazy:
-            means, roots, power = geometry.means, geometry.roots, geometry.power
-            cost, between = bounds(
-                means[a:b], means[c:d], roots[a:b], roots[c:d], factors[a:b], factors[c:d], power
-            )
+        if known:
+            cost = known_costs(a, b, c, d, geometry)
+            between, first, second = cost, factors[:0], factors[:0]
         else:
-            cost = all_costs(a, b, c, d, geometry)
+            means, roots, power = geometry.means, geometry.roots, geometry.power
+            first, second = factors[a:b], factors[c:d]
+            cost, between = bounds(
+                means[a:b], means[c:d], roots[a:b], roots[c:d], first, second, power
+            )
         if fresh[p]:
             keep(near_tree(cost, weights[a:b], weights[c:d]), trees, numbers[p])
         tree = kept(trees, numbers[p], b - a + d - c + 1)
-        if lazy:
-            out[p] = settle(cost, between, factors[a:b], factors[c:d], tree)
-        else:
-            out[p] = optimize(cost, tree, np.empty(cost.shape))
+        out[p] = settle(cost, between, first, second, tree)
 
 
-@compiled
-def all_costs(a, b, c, d, geometry):
-    """Costs of the components a to b with c to d."""
+@inlined
+def known_costs(a, b, c, d, geometry):
+    """Costs of the components a to b with c to d, of a table or of points."""
     if len(geometry.table) > 0:
         cost = np.empty((b - a, d - c))
         for k in range(a, b):
             for j in range(c, d):
                 cost[k - a, j - c] = geometry.table[geometry.rows[k], geometry.rows[j]]
         return cost
-    if geometry.points.shape[1] > 0:
-        return between_points(geometry.points[:, a:b], geometry.points[:, c:d], geometry.power)
+    return between_points(geometry.points[:, a:b], geometry.points[:, c:d], geometry.power)
+
+
+@inlined
+def all_costs(a, b, c, d, geometry):
+    """The same of any components."""
+    if len(geometry.table) > 0 or geometry.points.shape[1] > 0:
+        return known_costs(a, b, c, d, geometry)
     means, roots, factors = geometry.means, geometry.roots, geometry.factors
     full = len(factors) > 0
     return between_components(
@@ -147,7 +152,7 @@ def shared_gradients(moved, geometry, sums):
                 pull(a, b, moved[a, b], geometry, sums)
 
 
-@compiled
+@inlined
 def add_flow(a, b, mass, geometry, moved, sums):
     """Add mass times slope that goes between two components to `moved`, or its gradient to `sums`.
 

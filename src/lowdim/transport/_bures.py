@@ -64,14 +64,14 @@ def bures(first, second, product, square, values):
     distance = traces - 2.0 * total
     if distance > CLOSE * traces:
         return distance
-    return _residual(first, second, product)
-
-
-@compiled_fast
-def _residual(first, second, product):
-    """The same as the squared norm of ``first U - second`` with the orthogonal U that is best."""
+    # The same as the squared norm of first U - second with the orthogonal U that is best.
     left, _, right = np.linalg.svd(product)
-    return _moved(first, second, left @ right)
+    for i in range(n):
+        for j in range(n):
+            square[i, j] = 0.0
+            for k in range(n):
+                square[i, j] += left[i, k] * right[k, j]
+    return _moved(first, second, square)
 
 
 @compiled_fast
@@ -187,7 +187,7 @@ def bures_matrix(first, second, out):
     """Write the distances of all pairs, (Ka, Kb), of factors, (Ka, n, n) and (Kb, n, n)."""
     n = first.shape[1]
     if n == 2:
-        _matrix_of_two(first, second, out)
+        matrix_of_two(first, second, out)
         return
     product, square, values = np.empty((n, n)), np.empty((n, n)), np.empty(n)
     for a in range(len(first)):
@@ -196,7 +196,7 @@ def bures_matrix(first, second, out):
 
 
 @compiled_fast
-def _matrix_of_two(first, second, out):
+def matrix_of_two(first, second, out):
     """The same in two dimensions, where the sum of the singular values has a closed form."""
     product, rotation = np.empty((2, 2)), np.empty((2, 2))
     for i in range(len(first)):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled, compiled_exact, compiled_fast
-from lowdim.transport._entropic import debiased_cost, entropic_cost
+from lowdim.transport._entropic import entropic_cost
 from lowdim.transport._exact import least_cost
 
 
@@ -34,25 +34,19 @@ def exact_costs(pairs, offsets, points, weights, power, out):
 
 
 @compiled
-def entropic_costs(pairs, offsets, points, weights, power, strength, debiased, out, found):
+def entropic_costs(pairs, offsets, points, weights, power, penalties, out, found):
     """Write the entropic cost of every pair of clouds, and whether it was found, (n,).
 
     Parameters
     ----------
-    strength : float
-        Of the penalty, relative to the mean cost of the pair.
-    debiased : bool
+    penalties : (n,)
+        See `lowdim.transport._entropic.entropic_cost`; those below zero are overwritten.
     """
     for p in range(len(pairs)):
         i, j = pairs[p]
         a, b = slice(offsets[i], offsets[i + 1]), slice(offsets[j], offsets[j + 1])
         cost = between(points[:, a], points[:, b], power)
-        if debiased:
-            own = between(points[:, a], points[:, a], power)
-            other = between(points[:, b], points[:, b], power)
-            out[p], found[p] = debiased_cost(cost, own, other, weights[a], weights[b], strength)
-        else:
-            out[p], found[p] = entropic_cost(cost, weights[a], weights[b], strength)
+        out[p], found[p], penalties[p] = entropic_cost(cost, weights[a], weights[b], penalties[p])
 
 
 @compiled_fast

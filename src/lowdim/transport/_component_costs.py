@@ -12,7 +12,7 @@ import numpy as np
 
 from lowdim._compile import compiled, compiled_exact
 from lowdim.transport._bures import bures_matrix
-from lowdim.transport._entropic import debiased_cost, entropic_cost
+from lowdim.transport._entropic import entropic_cost
 from lowdim.transport._exact import least_cost
 
 
@@ -39,31 +39,23 @@ def shared_costs(pairs, sizes, weights, numbers, table, out):
 
 
 @compiled
-def shared_entropic_costs(pairs, sizes, weights, numbers, table, strength, debiased, out, found):
+def shared_entropic_costs(pairs, sizes, weights, numbers, table, penalties, out, found):
     """Write the entropic cost of every pair of mixtures, and whether it was found, (n,).
 
     Parameters
     ----------
-    strength : float
-        Of the penalty, relative to the mean cost of the pair.
-    debiased : bool
+    penalties : (n,)
+        See `lowdim.transport._entropic.entropic_cost`; those below zero are overwritten.
     """
     for p in range(len(pairs)):
         i, j = pairs[p]
-        own, other = numbers[i, : sizes[i]], numbers[j, : sizes[j]]
+        cost = _looked_up(table, numbers[i, : sizes[i]], numbers[j, : sizes[j]])
         supply, demand = weights[i, : sizes[i]], weights[j, : sizes[j]]
-        cost = _looked_up(table, own, other)
-        if debiased:
-            first, second = _looked_up(table, own, own), _looked_up(table, other, other)
-            out[p], found[p] = debiased_cost(cost, first, second, supply, demand, strength)
-        else:
-            out[p], found[p] = entropic_cost(cost, supply, demand, strength)
+        out[p], found[p], penalties[p] = entropic_cost(cost, supply, demand, penalties[p])
 
 
 @compiled
-def own_entropic_costs(
-    pairs, sizes, weights, means, roots, factors, power, strength, debiased, out, found
-):
+def own_entropic_costs(pairs, sizes, weights, means, roots, factors, power, penalties, out, found):
     """The same for mixtures with components of their own; see `between` for these.
 
     Parameters
@@ -78,11 +70,7 @@ def own_entropic_costs(
         second = means[j, :m], roots[j, :m], factors[j, :m]
         supply, demand = weights[i, :n], weights[j, :m]
         cost = between(first, second, power)
-        if debiased:
-            own, other = between(first, first, power), between(second, second, power)
-            out[p], found[p] = debiased_cost(cost, own, other, supply, demand, strength)
-        else:
-            out[p], found[p] = entropic_cost(cost, supply, demand, strength)
+        out[p], found[p], penalties[p] = entropic_cost(cost, supply, demand, penalties[p])
 
 
 @compiled

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled_exact, compiled_fast
+from lowdim._compile import compiled_exact, compiled_fast, inlined
 
 #: Steps at most, and how far potentials go in one, in units of the penalty.
 STEPS, REACH = 60, 8.0
@@ -22,7 +22,7 @@ HALVES = 30
 ROUNDING = 1e-14
 
 
-@compiled_exact
+@inlined
 def newton(cost, supply, demand, penalty, rows, columns, plan, steps, off):
     """Bring potentials and plan to the right masses; whether no more than `off` is wrong.
 
@@ -39,8 +39,10 @@ def newton(cost, supply, demand, penalty, rows, columns, plan, steps, off):
         for j in range(m):
             step[j] = penalty * (demand[j] - sums[j])
         solve_graph(graph, step)
-        scale = min(1.0, REACH * penalty / max(np.abs(step).max(), 1e-300))
-        best[:] = columns
+        longest = 1e-300
+        for j in range(m):
+            best[j], longest = columns[j], max(longest, abs(step[j]))
+        scale = min(1.0, REACH * penalty / longest)
         taken = False
         for _ in range(HALVES):
             for j in range(m):
@@ -49,7 +51,8 @@ def newton(cost, supply, demand, penalty, rows, columns, plan, steps, off):
                 cost, supply, demand, penalty, rows, ahead, plan, sums
             )
             if value_ahead >= value - ROUNDING * abs(value) or wrong_ahead < wrong:
-                columns[:] = ahead
+                for j in range(m):
+                    columns[j] = ahead[j]
                 value, wrong, taken = value_ahead, wrong_ahead, True
                 break
             scale *= 0.5

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled, compiled_exact, compiled_fast
+from lowdim._compile import compiled_exact, compiled_fast, inlined
 from lowdim.transport._dual import newton
 
 #: Rounds at most.
@@ -27,27 +27,20 @@ OFF_ON_THE_WAY = 1e-2
 WINDOW, MOST_RELAXED = 20, 1.98
 
 
-@compiled
-def entropic_cost(cost, supply, demand, strength):
-    """``<P, C>`` of the plan with the penalty ``strength * mean cost``, and whether it is found."""
-    return sinkhorn(cost, supply, demand, strength * cost.mean(), np.empty(cost.shape))
+@inlined
+def entropic_cost(cost, supply, demand, penalty):
+    """``<P, C>`` of the plan with a penalty, whether it is found, and the penalty.
 
-
-@compiled
-def debiased_cost(cost, first, second, supply, demand, strength):
-    """The same less half of what either measure costs to itself at the same penalty.
-
-    Parameters
-    ----------
-    cost : (n, m)
-    first, second : (n, n) and (m, m)
-        Costs within the measures.
+    A penalty below zero is minus the share of the mean cost that it is.
     """
-    penalty = strength * cost.mean()
-    total, found = sinkhorn(cost, supply, demand, penalty, np.empty(cost.shape))
-    own, found_first = sinkhorn(first, supply, supply, penalty, np.empty(first.shape))
-    other, found_second = sinkhorn(second, demand, demand, penalty, np.empty(second.shape))
-    return total - 0.5 * (own + other), found and found_first and found_second
+    if penalty < 0.0:
+        total = 0.0
+        for i in range(len(supply)):
+            for j in range(len(demand)):
+                total += cost[i, j]
+        penalty *= -total / cost.size
+    own, found = sinkhorn(cost, supply, demand, penalty, np.empty(cost.shape))
+    return own, found, penalty
 
 
 @compiled_exact
@@ -76,7 +69,9 @@ def sinkhorn(cost, supply, demand, penalty, plan, rounds=ROUNDS, off=OFF):
     rows, columns = np.empty(n), np.full(m, np.inf)
     largest = 0.0
     for i in range(n):
-        rows[i] = cost[i].min()
+        rows[i] = np.inf
+        for j in range(m):
+            rows[i] = min(rows[i], cost[i, j])
         for j in range(m):
             columns[j] = min(columns[j], cost[i, j] - rows[i])
             largest = max(largest, cost[i, j])
@@ -131,7 +126,7 @@ def _balance(cost, supply, demand, penalty, rows, columns, plan, rounds, off):
     return found
 
 
-@compiled_exact
+@inlined
 def _relaxation(factor, rate):
     """By how much to overdo the steps, from how fast errors fell with the last factor.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lowdim._compile import compiled, compiled_exact, compiled_finite
+from lowdim._compile import compiled_exact, compiled_finite, inlined
 from lowdim.transport._tree import Tree, first_tree, near_tree, rehang
 
 __all__ = ["Tree", "first_tree", "least_cost", "near_tree", "optimize"]
@@ -22,7 +22,7 @@ ROWS = 2
 STEPS = 20
 
 
-@compiled
+@inlined
 def least_cost(cost, supply, demand):
     """What the best plan costs."""
     return optimize(cost, near_tree(cost, supply, demand), np.empty(cost.shape))
@@ -51,7 +51,7 @@ def optimize(cost, tree, plan):
     return _write(cost, tree, plan)
 
 
-@compiled_exact
+@inlined
 def _price(cost, tree):
     """Potentials with which every arc of the tree costs nothing; the largest cost."""
     n, m = cost.shape
@@ -82,7 +82,7 @@ def _least(row, potential):
     return least
 
 
-@compiled_exact
+@inlined
 def _where_least(row, potential):
     best, least = 0, row[0] - potential[0]
     for j in range(1, len(row)):
@@ -92,7 +92,7 @@ def _where_least(row, potential):
     return best
 
 
-@compiled_exact
+@inlined
 def _pivot(tree, n, row, column, reduced):
     """Bring the arc from a row to a column into the tree in place of the one that blocks first."""
     parent, flow, size = tree.parent, tree.flow, tree.size
@@ -125,7 +125,7 @@ def _pivot(tree, n, row, column, reduced):
         v = tree.after[v]
 
 
-@compiled_exact
+@inlined
 def _push(tree, n, v, join, amount):
     """Send mass down to a node from an ancestor: less flows up from rows, more to columns."""
     while v != join:
@@ -133,7 +133,7 @@ def _push(tree, n, v, join, amount):
         v = tree.parent[v]
 
 
-@compiled
+@inlined
 def _write(cost, tree, plan):
     """Write the plan of a tree, (n, m), and return its cost."""
     n, m = cost.shape

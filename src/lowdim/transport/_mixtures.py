@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled_exact
-from lowdim.transport._bures import bures, bures_matrix
+from lowdim._compile import compiled_exact, inlined
+from lowdim.transport._bures import bures, matrix_of_two
 from lowdim.transport._exact import near_tree, optimize
 
 #: Covariances of so few dimensions are as quickly compared as bounded.
@@ -46,7 +46,7 @@ def pair_costs(pairs, sizes, weights, means, roots, factors, mean_power, out):
         out[p] = settle(cost, between, factors[i, :n], factors[j, :m], tree)
 
 
-@compiled_exact
+@inlined
 def bounds(m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power):
     """What components cost at least, and what their means cost, both (n, m).
 
@@ -55,9 +55,9 @@ def bounds(m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power):
     """
     n, m, d, axes = len(m_a), len(m_b), m_a.shape[1], roots_a.shape[1]
     cost, between = np.zeros((n, m)), np.empty((n, m))
-    exact = len(factors_a) > 0 and d <= CHEAP
+    exact = len(factors_a) > 0 and d == CHEAP
     if exact:
-        bures_matrix(factors_a, factors_b, cost)
+        matrix_of_two(factors_a, factors_b, cost)
     for a in range(n):
         for b in range(m):
             apart, bound = 0.0, 0.0
@@ -71,7 +71,7 @@ def bounds(m_a, m_b, roots_a, roots_b, factors_a, factors_b, mean_power):
     return cost, between
 
 
-@compiled_exact
+@inlined
 def settle(cost, between, factors_a, factors_b, tree):
     """Bring the tree of a pair to its best plan, and return the cost.
 
@@ -81,7 +81,7 @@ def settle(cost, between, factors_a, factors_b, tree):
     n, m = cost.shape
     plan = np.empty((n, m))
     d = factors_a.shape[2]
-    if len(factors_a) == 0 or d <= CHEAP:
+    if len(factors_a) == 0 or d == CHEAP:
         return optimize(cost, tree, plan)
     known = np.zeros((n, m), np.bool_)
     product, square, values = np.empty((d, d)), np.empty((d, d)), np.empty(d)

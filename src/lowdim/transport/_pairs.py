@@ -19,8 +19,9 @@ PAIRS = 64
 #: Shares of mass below it are zero: costs hardly feel them, and their logarithms run off.
 NOTHING = 1e-20
 
-#: Writes the transport cost of each of some pairs, and whether it was found, in any thread.
-PairCosts = Callable[[np.ndarray, np.ndarray, np.ndarray], object]
+#: Writes the transport cost of each of some pairs, and whether it was found, in any thread. Before
+#: these it takes the entropic penalties, if there are any, and writes those that depend on costs.
+PairCosts = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], object]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def distances_of(
 
     def solve(part: tuple[int, int]) -> None:
         own = slice(*part)
-        costs(wanted[own], out[own], found[own])
+        penalties = np.full(len(out[own]), -penalty.strength)
+        costs(wanted[own], penalties, out[own], found[own])
+        if penalty and penalty.debiased:
+            _debias(costs, wanted[own], penalties, out[own], found[own])
 
     in_threads(solve, pairwise([*range(0, len(wanted), PAIRS), len(wanted)]))
     if not found.all():
@@ -105,3 +109,14 @@ def distances_of(
     matrix = np.zeros((n_samples, n_samples))
     matrix[wanted[:, 0], wanted[:, 1]] = matrix[wanted[:, 1], wanted[:, 0]] = out
     return matrix
+
+
+def _debias(
+    costs: PairCosts, pairs: np.ndarray, penalties: np.ndarray, out: np.ndarray, found: np.ndarray
+) -> None:
+    """Take off half of what either sample costs to itself, at the penalty of the pair."""
+    for side in (0, 1):
+        own, own_found = np.empty_like(out), np.empty_like(found)
+        costs(np.repeat(pairs[:, side : side + 1], 2, axis=1), penalties, own, own_found)
+        out -= own / 2
+        found &= own_found

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lowdim._compile import compiled
+from lowdim._compile import compiled, inlined
 
 #: Flow to a column that is owed nothing but rounding; zero would let the simplex turn in circles.
 TINY = 1e-300
@@ -60,7 +60,7 @@ def room_for_trees(count, size):
     )
 
 
-@compiled
+@inlined
 def kept(trees, number, size):
     """One of these trees, of so many nodes, to be worked on in place."""
     return Tree(
@@ -74,13 +74,18 @@ def kept(trees, number, size):
     )
 
 
-@compiled
+@inlined
 def keep(tree, trees, number):
     """Put a tree in its place among these."""
     own = kept(trees, number, len(tree.parent))
-    own.parent[:], own.flow[:], own.potential[:] = tree.parent, tree.flow, tree.potential
-    own.after[:], own.before[:] = tree.after, tree.before
-    own.last[:], own.size[:] = tree.last, tree.size
+    for v in range(len(tree.parent)):
+        own.parent[v], own.flow[v], own.potential[v] = (
+            tree.parent[v],
+            tree.flow[v],
+            tree.potential[v],
+        )
+        own.after[v], own.before[v] = tree.after[v], tree.before[v]
+        own.last[v], own.size[v] = tree.last[v], tree.size[v]
 
 
 @compiled
@@ -153,7 +158,7 @@ def _choices(row, least, is_open):
     return best, second - first if second < np.inf else np.inf
 
 
-@compiled
+@inlined
 def _bare_tree(size):
     """A tree of loose nodes below the root, and room for the order in which they are hung."""
     tree = Tree(
@@ -169,7 +174,7 @@ def _bare_tree(size):
     return tree, np.empty(size - 1, np.int64)
 
 
-@compiled
+@inlined
 def _ship(tree, left, wanted, i, j, last_row, last_column):
     """Send what a row has or a column wants, and hang the one that is done below the other.
 
@@ -186,7 +191,7 @@ def _ship(tree, left, wanted, i, j, last_row, last_column):
     return False
 
 
-@compiled
+@inlined
 def _thread(tree, order):
     """Sizes and thread from parents; in the order every node comes before its parent."""
     root = len(order)
@@ -205,12 +210,12 @@ def _thread(tree, order):
         tree.last[v] = walk[place[v] + tree.size[v] - 1]
 
 
-@compiled
+@inlined
 def _link(tree, v, following):
     tree.after[v], tree.before[following] = following, v
 
 
-@compiled
+@inlined
 def rehang(tree, inner, outer, out, flow):
     """Take a subtree off above `out`, turn it to stand on its node `inner`, hang it below `outer`.
 
@@ -249,7 +254,7 @@ def rehang(tree, inner, outer, out, flow):
     _insert(tree, inner, outer, tail, whole)
 
 
-@compiled
+@inlined
 def _cut(tree, out, whole):
     """Close the thread and the books of the ancestors over a subtree that leaves."""
     end, before = tree.last[out], tree.before[out]
@@ -262,7 +267,7 @@ def _cut(tree, out, whole):
         v = tree.parent[v]
 
 
-@compiled
+@inlined
 def _insert(tree, inner, outer, tail, whole):
     """Open them for a subtree that becomes the first child of a node."""
     _link(tree, tail, tree.after[outer])

@@ -128,14 +128,11 @@ def cloud_distances(
         own = own.ascending()
     points = np.ascontiguousarray(own.points.T)
 
-    def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+    def costs(part: np.ndarray, penalties: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
         from lowdim.transport._clouds import entropic_costs, exact_costs, line_costs
 
         if penalty:
-            entropic_costs(
-                part, own.offsets, points, own.weights, power, penalty.strength, penalty.debiased,
-                out, found,
-            )  # fmt: skip
+            entropic_costs(part, own.offsets, points, own.weights, power, penalties, out, found)
         elif on_a_line:
             line_costs(part, own.offsets, points[0], own.weights, power, out)
         else:

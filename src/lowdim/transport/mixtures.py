@@ -173,14 +173,12 @@ def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
     roots, factors = _spreads(mixtures.means, mixtures.covariances)
     sizes, weights, means = mixtures.sizes, mixtures.weights, mixtures.means
 
-    def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+    def costs(part: np.ndarray, penalties: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+        own = sizes, weights, means, roots, factors, power
         if penalty:
-            own_entropic_costs(
-                part, sizes, weights, means, roots, factors, power, penalty.strength,
-                penalty.debiased, out, found,
-            )  # fmt: skip
+            own_entropic_costs(part, *own, penalties, out, found)
         else:
-            pair_costs(part, sizes, weights, means, roots, factors, power, out)
+            pair_costs(part, *own, out)
 
     return costs
 
@@ -198,20 +196,18 @@ def _shared_costs(
     sample, component = (index[first] for index in np.nonzero(shared >= 0))
     means = mixtures.means[sample, component]
     roots, factors = _spreads(means[None], mixtures.covariances[sample, component][None])
-    own = means, roots[0], factors[0]
-    table = between(own, own, power)
+    components = means, roots[0], factors[0]
+    table = between(components, components, power)
     table = (table + table.T) / 2
     np.fill_diagonal(table, 0)
     sizes = mixtures.sizes
 
-    def costs(part: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+    def costs(part: np.ndarray, penalties: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
+        own = sizes, mixtures.weights, shared, table
         if penalty:
-            shared_entropic_costs(
-                part, sizes, mixtures.weights, shared, table, penalty.strength, penalty.debiased,
-                out, found,
-            )  # fmt: skip
+            shared_entropic_costs(part, *own, penalties, out, found)
         else:
-            shared_costs(part, sizes, mixtures.weights, shared, table, out)
+            shared_costs(part, *own, out)
 
     return costs
 
