@@ -29,6 +29,8 @@ OFFSET = 1e-2
 VARIANCE, SHAPE = 0.05, 20.0
 #: Steps of all starts, and of the best one.
 NMF_ITER, NMF_POLISH = 60, 100
+#: Differences between rows that are a smaller share of the values are rounding.
+ROUNDING = 1e-13
 
 
 def first_state(
@@ -117,9 +119,11 @@ def _of_stored_logarithms(
     )
     # Not ones: rows of equal sums are at right angles to these.
     first = generator(0).normal(size=min(n, j))
-    if (centred @ first if n >= j else centred.T @ first).any():
+    product = centred @ first if n >= j else centred.T @ first
+    size = np.linalg.norm(stored.data) + np.sqrt(j) * np.linalg.norm(around)
+    if np.linalg.norm(product) > ROUNDING * size * np.linalg.norm(first):
         U, S, Vt = svds(centred, n_factors, v0=first)
-    else:  # rows that are all alike
+    else:  # rows that are all alike, whose differences are rounding
         U, S, Vt = np.zeros((n, n_factors)), np.zeros(n_factors), np.zeros((n_factors, j))
     found = (U[:, ::-1] * np.sqrt(n), Vt[::-1].T * S[::-1] / np.sqrt(n), columns + rows.mean())
     F, W, centre = (torch.from_numpy(np.ascontiguousarray(part)).to(sizes) for part in found)
