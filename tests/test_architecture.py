@@ -31,6 +31,7 @@ LAYERS = [
         "_typing",
         "_validation",
         "_version",
+        "_warnings",
         "__version__",
     },
 ]

@@ -203,7 +203,7 @@ def test_what_is_missing_or_does_not_fit_is_said(draw: Any, cohort: ad.AnnData) 
     cohort.uns["sample_distances"]["params"] = {}
     assert draw(cohort, "label") is not None  # by the column that has the samples' names
     cohort.obs["again"] = cohort.obs["sample"]
-    with pytest.raises(ValueError, match="'sample', 'again' have their names.; pass sample_key"):
+    with pytest.raises(ValueError, match=r"'sample', 'again' have their names\); pass sample_key"):
         draw(cohort, "label")
     assert draw(cohort, "label", sample_key="sample") is not None
     del cohort.obs["sample"], cohort.obs["again"]

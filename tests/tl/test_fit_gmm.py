@@ -188,7 +188,9 @@ def with_rows(patient: str, value: float) -> ad.AnnData:
         (cohort, {"sample_key": None}, TypeError, "name the samples by sample_key="),
         (cohort, {"use_rep": "X_pca"}, ValueError, "X_pca"),
         (cohort, {"k_comps": 100}, ValueError, r"n_components=100 needs 100 rows .*'p0 \(80 rows"),
-        (cohort, {"k_comps": []}, ValueError, "n_components is empty"),
+        (cohort, {"k_comps": []}, ValueError, "k_comps is empty"),
+        (cohort, {"k_comps": 0}, ValueError, "k_comps=0 is too small"),
+        (cohort, {"k_comps": "auto"}, TypeError, "k_comps='auto' is a str"),
         (cohort, {"component_sharing": "none"}, ValueError, "component_sharing='none'"),
         (cohort, {"k_selection_metric": "icl"}, ValueError, "k_selection_metric='icl'"),
         (cohort, {"refit": True}, (TypeError, ValueError), "refit"),
@@ -231,3 +233,34 @@ def test_arguments_that_belong_elsewhere_are_named() -> None:
     ):
         with pytest.raises(TypeError, match=message):
             fit(*args, **options)
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+def test_warnings_point_at_the_call_and_advise_what_is_not_done_yet(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3))
+    X[:40, 2] = 1.0
+    samples = np.repeat(["flat", "round"], 40)
+    fits = (
+        lambda: ld.tl.fit_gmm(
+            X, samples, component_sharing="sample_specific", k_comps=1, covariance_type=kind,
+            verbose=False,
+        ),
+        lambda: ld.SampleGaussianMixtures(1, covariance_type=kind).fit(X, samples),
+    )  # fmt: skip
+    for fit in fits:
+        with pytest.warns(
+            UserWarning, match=r"'flat' are singular.*eps in lowdim.tl.fit_gmm"
+        ) as told:
+            fit()
+        assert [one.filename for one in told] == [__file__]
+        assert ("covariance_type='diag'" in str(told[0].message)) is (kind == "full")
+
+
+def test_a_dataset_says_in_a_line_what_it_holds() -> None:
+    adata = ld.data.simulate_cohort(6, 40, 4, n_components=3, random_state=0)
+    found = ld.tl.fit_gmm(adata, sample_key="sample", label_key="label", k_comps=2, verbose=False)
+    assert repr(found) == (
+        "SampleDataset(6 samples of 40 to 40 rows; 4 columns; labels 'class_0', 'class_1'; "
+        "mixtures of 2 to 2 components)"
+    )

@@ -108,3 +108,18 @@ def test_errors_leave_the_data_as_they_were(
     with pytest.raises(error, match=message):
         learn(fitted, **options)
     assert set(fitted.uns) | set(fitted.obsm) | set(fitted.varm) == before
+
+
+def test_rows_are_those_that_the_mixtures_were_fitted_to() -> None:
+    adata = ld.data.simulate_cohort(6, 40, 4, n_components=3, signal="mean", random_state=0)
+    adata.obsm["X_two"] = adata.X[:, :2].copy()
+    fitted = ld.tl.fit_gmm(
+        adata, sample_key="sample", label_key="label", use_rep="X_two", k_comps=2, gmm_key="own",
+        verbose=False,
+    )  # fmt: skip
+    settings: dict[str, Any] = {"n_components": 1, "max_iter": 3, "random_state": 0}
+    keys = {"sample_key": "sample", "label_key": "label"}
+    ld.tl.ground_metric(adata, **keys, gmm_key="own", **settings)
+    model = GroundMetric(**settings).fit(fitted)
+    np.testing.assert_allclose(adata.obsm["ground_metric"], model.transform(adata.obsm["X_two"]))
+    assert adata.uns["ground_metric"]["params"]["use_rep"] == "X_two"

@@ -95,7 +95,7 @@ def test_files_keep_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"gmm_key": "other"}, KeyError, "'other' is not in uns.*fit_gmm first"),
+        ({"gmm_key": "other"}, KeyError, "'other' is not in uns, but 'gmm_X': name one by"),
         ({"cost": "w2"}, TypeError, "sample_key is missing"),
         ({"cost": "w2", "sample_key": "who"}, KeyError, "'who' is not a column of obs"),
         ({"cost": "l2"}, ValueError, "cost='l2'"),
@@ -115,3 +115,28 @@ def test_what_cannot_be_used_is_named(
     assert "sample_distances" not in adata.uns
     with pytest.raises(ValueError, match="no 'sample_distances' with distances"):
         ld.get.sample_distances(adata)
+
+
+def test_the_only_mixtures_are_taken_and_several_must_be_named() -> None:
+    adata = ld.data.simulate_cohort(6, 40, 4, n_components=3, random_state=0)
+    adata.obsm["X_two"] = adata.X[:, :2].copy()
+    ld.tl.fit_gmm(adata, sample_key="sample", use_rep="X_two", k_comps=1, verbose=False)
+    ld.tl.sample_distances(adata)
+    assert adata.uns["sample_distances"]["params"]["gmm_key"] == "gmm_X_two"
+    with pytest.raises(KeyError, match="'gmm_X' is not in uns, but 'gmm_X_two': name one"):
+        ld.tl.sample_distances(adata, use_rep="X")
+    adata.uns["b"] = adata.uns["gmm_X_two"]
+    with pytest.raises(KeyError, match="'gmm_X' is not in uns, but 'gmm_X_two', 'b': name one"):
+        ld.tl.sample_distances(adata)
+    del adata.uns["b"], adata.uns["gmm_X_two"]
+    with pytest.raises(KeyError, match=r"run ld.tl.fit_gmm first, or take the cells"):
+        ld.tl.sample_distances(adata)
+
+
+def test_samples_that_are_numbers_find_their_labels() -> None:
+    adata = ld.data.simulate_cohort(6, 40, 4, n_components=3, random_state=0)
+    adata.obs["sample"] = adata.obs["sample"].astype(str).str[-1].astype(int)
+    ld.tl.fit_gmm(adata, sample_key="sample", k_comps=2, verbose=False)
+    ld.tl.sample_distances(adata)
+    ax = ld.pl.sample_map(adata, "label")
+    assert "class_0" in " ".join(text.get_text() for text in ax.get_legend().get_texts())

@@ -57,7 +57,7 @@ def test_cells_and_groups(cohort: ad.AnnData) -> None:
     numbers = cohort.obs["sample"].astype(str).str[-2:].astype(int)
     cohort.obs["donor"] = (numbers // 2).astype(str)
     out = ld.tl.sample_validation(
-        cohort, sample_key="sample", label_key="label", n_cells=30, group_key="donor",
+        cohort, sample_key="sample", label_key="label", cost="w2", n_cells=30, group_key="donor",
         key_added="own", copy=True,
     )  # fmt: skip
     assert "own" not in cohort.uns
@@ -69,8 +69,8 @@ def test_cells_and_groups(cohort: ad.AnnData) -> None:
 def test_bad_arguments_leave_the_data_as_they_were(cohort: ad.AnnData) -> None:
     before = set(cohort.uns)
     keys = {"sample_key": "sample", "label_key": "label"}
-    with pytest.raises(ValueError, match="cost='mw2' is of mixtures; name them by gmm_key"):
-        ld.tl.sample_validation(cohort, **keys, cost="mw2")
+    with pytest.raises(KeyError, match="'other' is not in uns, but 'gmm': name one by gmm_key"):
+        ld.tl.sample_validation(cohort, **keys, gmm_key="other")
     with pytest.raises(ValueError, match="cost='w2' is of cells; leave out gmm_key"):
         ld.tl.sample_validation(cohort, **keys, gmm_key="gmm", cost="w2")
     with pytest.raises(ValueError, match="grid is of settings of the metric"):

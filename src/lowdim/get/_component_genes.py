@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def component_genes(
     adata: AnnData,
-    gmm_key: str,
+    gmm_key: str = "gmm_X",
     *,
     sample_key: str | None = None,
     sample: str | None = None,
@@ -45,8 +45,8 @@ def component_genes(
         components of their own and there are no families.
     families : array of shape (S, K), optional
         The family of every component, of samples in the order of the mixtures (sorted), such as
-        `lowdim.samples` finds; negative where a sample has fewer components. Families are compared
-        over the cells of all samples.
+        `labels` of `lowdim.samples.component_families`; negative where a sample has fewer
+        components. Families are compared over the cells of all samples.
     layer
         Key of `layers` with the expression; by default `X`.
 

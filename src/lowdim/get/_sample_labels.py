@@ -52,8 +52,10 @@ def labels_of_samples(
 def _column_of(adata: AnnData, names: Sequence[str] | np.ndarray) -> str:
     """The only column of `obs` that has all these names."""
     wanted = {str(name) for name in names}
-    texts = adata.obs.select_dtypes(exclude="number")
-    found = [str(name) for name in texts if wanted <= set(texts[name].astype(str).unique())]
+    texts, numbers = adata.obs.select_dtypes(exclude="number"), adata.obs.select_dtypes("integer")
+    found: list[str] = []
+    for table in (texts, numbers):  # numbers may be anything, so they are asked last
+        found = found or [n for n in table if wanted <= set(table[n].astype(str).unique())]
     if len(found) != 1:
         raise ValueError(
             f"It is not known which column of obs has the samples ({listed(found)} have their "

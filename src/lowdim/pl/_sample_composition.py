@@ -146,6 +146,8 @@ def _read(source: Any, parts: str | None, sample_key: str | None) -> pd.DataFram
 
     if is_anndata(source):
         for argument, name in (("parts", parts), ("sample_key", sample_key)):
+            if name is None:
+                raise TypeError(f"{argument} is missing: name a column of adata.obs.")
             if name not in source.obs:
                 raise ValueError(
                     f"{argument}={name!r} is not in adata.obs, which has {sorted(source.obs)}."

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from lowdim._validation import check_positive_int
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource
 from lowdim.mixture import GaussianMixture
@@ -246,6 +247,36 @@ def _complaint(model: GaussianMixture, singular: np.ndarray, n_rows: int) -> str
     return (
         f"component {k}{others} of {len(model.weights_)} is singular: its "
         f"{model.weights_[k] * n_rows:.3g} rows lie in fewer than {model.n_features_in_} "
-        "dimensions. Ask for fewer components or covariance_type='diag', or pass "
+        f"dimensions. Ask for {remedy(model.covariance_type)}, or pass "
         "singularity_handling='guarded'."
     )
+
+
+def flatness(covariance_type: str) -> str:
+    """What makes a component singular."""
+    if covariance_type == "diag":
+        return "along some column their rows do not vary"
+    return "they have too few rows for the number of columns, or columns depend on each other"
+
+
+def remedy(covariance_type: str) -> str:
+    """What to ask for in place of singular components."""
+    diagonal = "" if covariance_type == "diag" else ", fewer columns or covariance_type='diag'"
+    return f"fewer components{diagonal}"
+
+
+def numbers_of_components(wanted: Any, name: str) -> tuple[int, ...] | None:
+    """The numbers to try, ascending, or None to choose by the size of samples.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a whole number of at least one, or several of them; the argument is named.
+    """
+    if wanted is None:
+        return None
+    several = np.iterable(wanted) and not isinstance(wanted, str)
+    sizes = {check_positive_int(k, name) for k in (wanted if several else [wanted])}
+    if not sizes:
+        raise ValueError(f"{name} is empty; give at least one number to try.")
+    return tuple(sorted(sizes))

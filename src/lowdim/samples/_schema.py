@@ -88,6 +88,31 @@ def record_of(
     }
 
 
+def is_record(record: Any) -> bool:
+    """Whether this is an entry of `uns` with mixtures of samples."""
+    return isinstance(record, Mapping) and all(name in record for name in NEEDED)
+
+
+def matrix_of(
+    record: Any, key: str, *, use_rep: str | None = None, layer: str | None = None
+) -> tuple[str | None, str | None]:
+    """`use_rep` and `layer` that mixtures were fitted to, which the ones asked for must be.
+
+    Raises
+    ------
+    ValueError
+        Another matrix is asked for.
+    """
+    fitted = of_record(record, "use_rep"), of_record(record, "layer")
+    wanted = (None if use_rep == "X" else use_rep), layer
+    if wanted not in ((None, None), fitted):
+        raise ValueError(
+            f"use_rep={use_rep!r} and layer={layer!r} are not what uns[{key!r}] was fitted to: "
+            f"use_rep={fitted[0]!r}, layer={fitted[1]!r}. Leave them out."
+        )
+    return fitted
+
+
 def model_of(record: Any, key: str) -> SampleGaussianMixtures:
     """The mixtures in an entry of `uns`, whoever wrote it.
 

@@ -13,7 +13,7 @@ from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.subset import SubsetRows
 from lowdim.samples._rows import SampleRows, listed
-from lowdim.samples._schema import model_of, of_record
+from lowdim.samples._schema import matrix_of, model_of, of_record
 from lowdim.samples.mixtures import SampleGaussianMixtures
 from lowdim.transport import Clouds, Mixtures
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WEIGHTS = ("stored", "components")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SampleDataset:
     """Rows grouped by sample, a label per sample, and the mixtures that were fitted to them.
 
@@ -114,7 +114,7 @@ class SampleDataset:
                 raise KeyError(f"{gmm_key!r} is not in uns, which has {listed(adata.uns)}.")
             record = adata.uns[gmm_key]
             model = model_of(record, gmm_key)
-            use_rep, layer = _matrix(record, gmm_key, use_rep, layer)
+            use_rep, layer = matrix_of(record, gmm_key, use_rep=use_rep, layer=layer)
         source = as_rows(adata, layer=layer, use_rep=use_rep, name="adata")
         groups = SampleRows.of(adata.obs[sample_key], source.n_rows, name=f"obs[{sample_key!r}]")
         groups.check(source)
@@ -137,6 +137,19 @@ class SampleDataset:
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    def __repr__(self) -> str:
+        counts = self.groups.counts
+        parts = [
+            f"{len(self)} samples of {counts.min():,} to {counts.max():,} rows",
+            f"{self.source.n_cols} columns",
+        ]
+        if self.labels is not None:
+            parts.append(f"labels {listed(np.unique(self.labels))}")
+        if self.gmm is not None:
+            sizes = self.gmm.n_components_
+            parts.append(f"mixtures of {sizes.min()} to {sizes.max()} components")
+        return f"SampleDataset({'; '.join(parts)})"
 
     @property
     def names(self) -> np.ndarray:
@@ -203,20 +216,6 @@ class SampleDataset:
         if self.gmm is None:
             raise ValueError("These samples have no mixtures yet; fit them with lowdim.tl.fit_gmm.")
         return self.gmm
-
-
-def _matrix(
-    record: Any, key: str, use_rep: str | None, layer: str | None
-) -> tuple[str | None, str | None]:
-    """The matrix that mixtures were fitted to, which the one asked for must be."""
-    fitted = of_record(record, "use_rep"), of_record(record, "layer")
-    wanted = (None if use_rep == "X" else use_rep), layer
-    if wanted not in ((None, None), fitted):
-        raise ValueError(
-            f"use_rep={use_rep!r} and layer={layer!r} are not what uns[{key!r}] was fitted to: "
-            f"use_rep={fitted[0]!r}, layer={fitted[1]!r}. Leave them out."
-        )
-    return fitted
 
 
 def _weighted(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._saving import Saved
 from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._warnings import warn_caller
 from lowdim.data.estimator_rows import read_rows
 from lowdim.samples._descent import Course, Plan, descend
 from lowdim.samples._map_objective import MapObjective
@@ -244,11 +244,10 @@ class GroundMetric(Saved, BaseEstimator):
         self.losses_ = np.array([course.score for course in courses])
         self._tell(best)
         if not objective.plans_found:
-            warnings.warn(
+            warn_caller(
                 f"Some entropic plans were not found; raise entropic={self.entropic!r}, or take 0, "
                 "which is exact.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return self
 
@@ -378,11 +377,10 @@ class GroundMetric(Saved, BaseEstimator):
         self.n_iter_, self.stop_reason_ = len(epochs) - 1, course.stopped
         recent = self.history_["loss"][-1 - max(1, self.n_iter_ // 10) :]
         if course.stopped == "limit" and recent[-1] < (1 - FALLING) * recent[0]:
-            warnings.warn(
+            warn_caller(
                 f"The loss was still falling after max_iter={self.max_iter} epochs; raise "
                 "max_iter, or lr.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import Any, Self
 
@@ -15,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
 from lowdim._saving import Saved
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval
+from lowdim._warnings import warn_caller
 from lowdim.data.estimator_rows import dense_rows, read_rows
 from lowdim.data.sources import as_rows
 from lowdim.mixture import GaussianMixture
@@ -29,6 +29,9 @@ from lowdim.samples._fits import (
     SampleFit,
     check_sizes,
     fit_part,
+    flatness,
+    numbers_of_components,
+    remedy,
 )
 from lowdim.samples._rows import SampleRows, listed
 from lowdim.transport import Mixtures
@@ -273,13 +276,7 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
             raise ValueError(
                 "reg_covar=0 (in lowdim.tl.fit_gmm eps) needs singularity_handling='strict'."
             )
-        sizes = None
-        if self.n_components is not None:
-            wanted = self.n_components
-            numbers = wanted if np.iterable(wanted) else [wanted]
-            sizes = tuple(sorted({check_positive_int(k, "n_components") for k in numbers}))
-            if not sizes:
-                raise ValueError("n_components is empty; give at least one number to try.")
+        sizes = numbers_of_components(self.n_components, "n_components")
         model = GaussianMixture(
             covariance_type=check_in(self.covariance_type, "covariance_type", ("full", "diag")),
             max_iter=self.max_iter,
@@ -330,20 +327,18 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
     def _warn(self, named: list[str], fits: list[SampleFit]) -> None:
         late = [n for n, one in zip(named, fits, strict=True) if not one.model.converged_]
         if late:
-            warnings.warn(
+            warn_caller(
                 f"The mixture of {listed(late)} did not converge within max_iter={self.max_iter}; "
                 "raise max_iter, or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         flat = [n for n, one in zip(named, fits, strict=True) if len(one.singular)]
         if flat:
-            warnings.warn(
-                f"Components of {listed(flat)} are singular: their rows lie in fewer than "
-                f"{self.n_features_in_} dimensions, and reg_covar={self.reg_covar:g} alone gives "
-                "them their width. Ask for fewer components, or covariance_type='diag'.",
-                UserWarning,
-                stacklevel=3,
+            warn_caller(
+                f"Components of {listed(flat)} are singular: {flatness(self.covariance_type)}; "
+                "there they have no width but what is added to all variances (eps in "
+                f"lowdim.tl.fit_gmm, here reg_covar={self.reg_covar:g}). "
+                f"Ask for {remedy(self.covariance_type)}."
             )
 
     def __sklearn_tags__(self) -> Tags:

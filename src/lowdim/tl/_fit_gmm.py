@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,9 @@ from anndata import AnnData
 
 from lowdim._keys import GmmKeys
 from lowdim._validation import check_in
+from lowdim._warnings import warn_caller
 from lowdim.samples import SampleDataset, SampleGaussianMixtures
-from lowdim.samples._fits import CRITERIA
+from lowdim.samples._fits import CRITERIA, numbers_of_components
 from lowdim.samples._rows import listed
 from lowdim.samples._schema import record_of
 from lowdim.tl._input import open_rows
@@ -134,6 +134,7 @@ def fit_gmm(
     sharing = check_in(component_sharing, "component_sharing", SHARING)
     check_in(too_small, "too_small", TOO_SMALL)
     check_in(k_selection_metric, "k_selection_metric", CRITERIA)
+    numbers_of_components(k_comps, "k_comps")  # by its name here
     key = GmmKeys(gmm_key or f"gmm_{use_rep or layer or 'X'}")
     use_rep = None if use_rep == "X" else use_rep
     dataset = _dataset(data, samples, sample_key, label_key, use_rep, layer, key)
@@ -203,11 +204,9 @@ def _large_enough(dataset: SampleDataset, min_rows: int) -> SampleDataset:
     enough = dataset.groups.counts >= min_rows
     if enough.all() or not enough.any():  # if none has, the fit says so
         return dataset
-    warnings.warn(
+    warn_caller(
         f"too_small='drop' leaves out {listed(dataset.names[~enough])}, with fewer than "
-        f"{min_rows} rows.",
-        UserWarning,
-        stacklevel=3,
+        f"{min_rows} rows."
     )
     return dataset.select(dataset.names[enough])
 

@@ -10,10 +10,11 @@ from lowdim._keys import GroundMetricKeys
 from lowdim._validation import check_in
 from lowdim._version import __version__
 from lowdim.samples import GroundMetric, SampleDataset
-from lowdim.samples._rows import listed
+from lowdim.samples._schema import matrix_of
 from lowdim.samples.ground_metric import COSTS, OF_POINTS
 from lowdim.tl._genes import gene_space
 from lowdim.tl._input import open_rows
+from lowdim.tl._mixtures_key import key_of_mixtures
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
 
@@ -63,9 +64,9 @@ def ground_metric(
         Columns of `obs`: the sample of each row, and what that is, such as "case".
     gmm_key
         Key of `uns` of the mixtures, for the costs "mixed" and "mw2"; by default "gmm_" and the
-        name of the matrix.
+        name of the matrix, or the only ones there are.
     use_rep, layer
-        Key of `obsm` or of `layers`; with neither, `X`.
+        Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.
     n_cells
         For the costs "w1" and "w2": at most so many rows of each sample, drawn at random.
     n_components : int, default=5
@@ -113,16 +114,13 @@ def ground_metric(
     """
     keys = GroundMetricKeys(key_added)
     check_in(cost, "cost", tuple(COSTS))
-    source = open_rows(adata, layer=layer, use_rep=use_rep, written=(keys.coordinates,), copy=copy)
+    open_rows(adata, layer=layer, use_rep=use_rep, copy=copy)
     if cost in OF_POINTS:
         gmm_key = None
     else:
-        gmm_key = gmm_key or f"gmm_{use_rep or layer or 'X'}"
-        if gmm_key not in adata.uns:
-            raise KeyError(
-                f"{gmm_key!r} is not in uns, which has {listed(adata.uns)}; run ld.tl.fit_gmm "
-                "first, name its key by gmm_key, or learn from the cells themselves by cost='w1'."
-            )
+        gmm_key = key_of_mixtures(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w1")
+        use_rep, layer = matrix_of(adata.uns[gmm_key], gmm_key, use_rep=use_rep, layer=layer)
+    source = open_rows(adata, layer=layer, use_rep=use_rep, written=(keys.coordinates,), copy=copy)
     dataset = SampleDataset.from_anndata(
         adata, sample_key=sample_key, label_key=label_key, use_rep=use_rep, layer=layer,
         gmm_key=gmm_key,

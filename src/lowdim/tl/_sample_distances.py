@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
-from lowdim._keys import GmmKeys, SampleDistanceKeys
+from lowdim._keys import SampleDistanceKeys
 from lowdim._validation import check_in
 from lowdim._version import __version__
 from lowdim.samples import SampleDataset
 from lowdim.samples._rows import listed
 from lowdim.samples._schema import model_of
 from lowdim.tl._input import open_rows
+from lowdim.tl._mixtures_key import key_of_mixtures
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
-from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
+from lowdim.transport import Clouds, cloud_distances, mixture_distances
 
 #: Costs between mixtures, and between the cells themselves.
 OF_MIXTURES, OF_CELLS = ("mw2", "mixed"), ("w1", "w2")
@@ -47,11 +48,11 @@ def sample_distances(
         The AnnData; for mixtures one that `lowdim.tl.fit_gmm` or ggml-ot has written to.
     gmm_key
         Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default "gmm_" and the
-        name of the matrix.
+        name of the matrix, or the only ones there are.
     sample_key
-        Column of `obs`, for the costs "w1" and "w2".
+        Column of `obs`, for the costs "w1" and "w2"; mixtures know their samples.
     use_rep, layer
-        Key of `obsm` or of `layers`; with neither, `X`.
+        Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.
     n_cells : int, optional
         For "w1" and "w2" at most so many cells of each sample, drawn at random.
     cost : {"mw2", "mixed", "w1", "w2"}, default="mw2"
@@ -87,8 +88,9 @@ def sample_distances(
     W = _map(adata, ground_metric)
     measure: dict[str, Any] = {"cost": cost, "entropic": entropic, "debiased": debiased}
     if cost in OF_MIXTURES:
-        gmm_key = gmm_key or f"gmm_{use_rep or layer or 'X'}"
-        names, mixtures = _mixtures(adata, GmmKeys(gmm_key).record)
+        gmm_key = key_of_mixtures(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
+        model = model_of(adata.uns[gmm_key], gmm_key)
+        names, mixtures = model.names_, model.mixtures()
         if W is not None:
             mixtures = mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
         distances = mixture_distances(mixtures, **measure)
@@ -116,16 +118,6 @@ def sample_distances(
     target = adata.copy() if copy else adata
     Results(obs={}, obsm={}, varm={}, uns={key.record: record}).write(target)
     return target if copy else None
-
-
-def _mixtures(adata: AnnData, key: str) -> tuple[np.ndarray, Mixtures]:
-    if key not in adata.uns:
-        raise KeyError(
-            f"{key!r} is not in uns, which has {listed(adata.uns)}; run ld.tl.fit_gmm first, name "
-            "its key by gmm_key, or measure the cells themselves by cost='w2'."
-        )
-    model = model_of(adata.uns[key], key)
-    return model.names_, model.mixtures()
 
 
 def _clouds(

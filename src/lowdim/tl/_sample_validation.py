@@ -25,14 +25,15 @@ from lowdim.samples import (
 )
 from lowdim.samples._rows import listed
 from lowdim.tl._input import open_rows
+from lowdim.tl._mixtures_key import key_of_mixtures
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
+from lowdim.tl._sample_distances import OF_CELLS, OF_MIXTURES
 from lowdim.transport import cloud_distances, mixture_distances
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-COSTS = ("mw2", "mixed", "w1", "w2")
 MEANS, LEARNED = "sample means", "learned metric"
 
 
@@ -45,7 +46,7 @@ def sample_validation(
     use_rep: str | None = None,
     layer: str | None = None,
     n_cells: int | None = 250,
-    cost: str | None = None,
+    cost: str = "mw2",
     metric: Any = None,
     grid: Any = None,
     group_key: str | None = None,
@@ -73,14 +74,15 @@ def sample_validation(
     sample_key, label_key
         Columns of `obs`: the samples, and what is predicted.
     gmm_key
-        Key of `uns` of the mixtures; without, cells are compared.
+        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default "gmm_" and the
+        name of the matrix, or the only ones there are.
     use_rep, layer
         Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.
     n_cells
-        Without mixtures at most so many cells of each sample, drawn at random; None is all.
-    cost : {"mw2", "mixed", "w1", "w2"}, optional
-        Of the distances that are not learned: as in `lowdim.tl.sample_distances`; by default "mw2"
-        of mixtures and "w2" of cells.
+        For "w1" and "w2" at most so many cells of each sample, drawn at random; None is all.
+    cost : {"mw2", "mixed", "w1", "w2"}, default="mw2"
+        Of the distances that are not learned: as in `lowdim.tl.sample_distances`. The first two
+        are of mixtures, from which the metric is then learned, the others of cells.
     metric : GroundMetric, optional
         As it is to be fitted in every fold.
     grid : dict of lists, optional
@@ -116,20 +118,19 @@ def sample_validation(
     key = SampleValidationKeys(key_added)
     n_permutations = check_positive_int(n_permutations, "n_permutations", minimum=0)
     open_rows(adata, layer=layer, use_rep=use_rep, copy=copy)
+    check_in(cost, "cost", (*OF_MIXTURES, *OF_CELLS))
+    if cost in OF_MIXTURES:
+        gmm_key = key_of_mixtures(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
     dataset = SampleDataset.from_anndata(
         adata, sample_key=sample_key, label_key=label_key, use_rep=use_rep, layer=layer,
         gmm_key=gmm_key,
     )  # fmt: skip
     groups = _groups(dataset, adata, sample_key, group_key)
     settings: dict[str, Any] = {
-        "n_neighbors": n_neighbors,
-        "n_splits": n_splits,
-        "n_repeats": n_repeats if groups is None else 1,
-        "groups": groups,
-        "random_state": random_state,
-        "n_jobs": n_jobs,
-        "verbose": verbose,
-    }
+        "n_neighbors": n_neighbors, "n_splits": n_splits, "groups": groups,
+        "n_repeats": n_repeats if groups is None else 1, "random_state": random_state,
+        "n_jobs": n_jobs, "verbose": verbose,
+    }  # fmt: skip
     found, last = {}, {}
     for name, own in _kinds(dataset, cost, n_cells, metric, grid, random_state):
         last = {"labels": dataset.labels, **own, **settings}
@@ -160,20 +161,15 @@ def _without_warnings() -> Iterator[None]:
 
 
 def _kinds(
-    dataset: SampleDataset, cost: str | None, n_cells: int | None, metric: Any, grid: Any, seed: Any
+    dataset: SampleDataset, cost: str, n_cells: int | None, metric: Any, grid: Any, seed: Any
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name of every kind of distances, and what cross-validation needs of it."""
-    of_cells = dataset.gmm is None
-    cost = check_in(cost or ("w2" if of_cells else "mw2"), "cost", COSTS)
-    if of_cells != (cost in ("w1", "w2")):
-        raise ValueError(
-            f"cost={cost!r} is of {'mixtures' if of_cells else 'cells'}; "
-            + ("name them by gmm_key." if of_cells else "leave out gmm_key.")
-        )
+    if cost in OF_CELLS and dataset.gmm is not None:
+        raise ValueError(f"cost={cost!r} is of cells; leave out gmm_key.")
     if grid is not None and metric is None:
         raise ValueError("grid is of settings of the metric; pass metric=GroundMetric().")
     yield MEANS, {"distributions": baseline_distances(dataset, "means")}
-    if of_cells:
+    if cost in OF_CELLS:
         measures: Any = dataset.clouds(n_cells, random_state=seed)
         yield f"{cost} of cells", {"distributions": cloud_distances(measures, cost=cost)}
     else:

@@ -1,0 +1,34 @@
+"""Which mixtures of samples a tool is to read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowdim._keys import GmmKeys
+from lowdim.samples._rows import listed
+from lowdim.samples._schema import is_record
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def key_of_mixtures(
+    adata: AnnData, gmm_key: str | None, *, use_rep: str | None, layer: str | None, cells: str
+) -> str:
+    """The key of `uns` of the mixtures that are meant: as named, of the matrix, or the only ones.
+
+    `cells` is the cost that does without mixtures, for the message.
+
+    Raises
+    ------
+    KeyError
+        They are not there.
+    """
+    key = GmmKeys(gmm_key or f"gmm_{use_rep or layer or 'X'}").record
+    if key in adata.uns:
+        return key
+    others = [str(name) for name, record in adata.uns.items() if is_record(record)]
+    if len(others) == 1 and gmm_key is None and use_rep is None and layer is None:
+        return others[0]
+    way = f"but {listed(others)}: name one by gmm_key" if others else "run ld.tl.fit_gmm first"
+    raise KeyError(f"{key!r} is not in uns, {way}, or take the cells themselves by cost={cells!r}.")
