@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled, compiled_exact, inlined
+from lowdim._compile import compiled, inlined
 from lowdim.transport._bures import bures_matrix
 from lowdim.transport._entropic import entropic_cost
 from lowdim.transport._exact import least_cost

@@ -77,14 +77,11 @@ def kept(trees, number, size):
 def keep(tree, trees, number):
     """Put a tree in its place among these."""
     own = kept(trees, number, len(tree.parent))
-    for v in range(len(tree.parent)):
-        own.parent[v], own.flow[v], own.potential[v] = (
-            tree.parent[v],
-            tree.flow[v],
-            tree.potential[v],
-        )
+    for v in range(len(tree.parent)):  # by array, numba would compile what words the error too
+        own.parent[v], own.flow[v] = tree.parent[v], tree.flow[v]
+        own.potential[v], own.last[v] = tree.potential[v], tree.last[v]
         own.after[v], own.before[v] = tree.after[v], tree.before[v]
-        own.last[v], own.size[v] = tree.last[v], tree.size[v]
+        own.size[v] = tree.size[v]
 
 
 @compiled
