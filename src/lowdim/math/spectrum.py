@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled_fast
+from lowdim._compile import compiled_fast, inlined
 from lowdim.math.tridiagonal import reduce
 
 #: Entries beside the diagonal that are a smaller share of it are zero.
@@ -47,7 +47,7 @@ def _end_of_block(diagonal, off, first):
     return last
 
 
-@compiled_fast
+@inlined
 def _ql_step(diagonal, off, first, last):
     """One implicit QL step with Wilkinson's shift on the block from first to last."""
     half = (diagonal[first + 1] - diagonal[first]) / (2.0 * off[first])
