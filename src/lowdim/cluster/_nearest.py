@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled_fast
+from lowdim._compile import compiled_fast, inlined
 
 #: Rows that are multiplied with the centroids together.
 TOGETHER = 256
@@ -86,7 +86,7 @@ def reassign_dense(rows, norms, weights, before, means, state):
                     sums[last, a] -= weight * rows[row, a]
 
 
-@compiled_fast
+@inlined
 def undecided(first, bounds, index):
     """Collect rows from `first` on whose bounds overlap; where it ends, and how many there are."""
     labels, upper, lower, travelled, rival = bounds
@@ -100,7 +100,7 @@ def undecided(first, bounds, index):
     return i, m
 
 
-@compiled_fast
+@inlined
 def still_undecided(rows, centroids, bounds, index, m):
     """Those of the m rows whose bounds overlap also with the exact distance to their centroid."""
     labels, upper, lower, travelled, rival = bounds
@@ -114,7 +114,7 @@ def still_undecided(rows, centroids, bounds, index, m):
     return left
 
 
-@compiled_fast
+@inlined
 def taken(rows, index, m, room):
     """The m rows at index, (m, D); a view if they lie side by side."""
     if index[m - 1] - index[0] == m - 1:
@@ -240,7 +240,7 @@ def squared_distance(x, y):
     return total
 
 
-@compiled_fast
+@inlined
 def nearest_two(row, centroids):
     """Which centroid is nearest to a row, and the squared distance to the second nearest."""
     best, second, where = np.inf, np.inf, 0
@@ -253,7 +253,7 @@ def nearest_two(row, centroids):
     return where, second
 
 
-@compiled_fast
+@inlined
 def two_least(products, offsets, best, second, where):
     """The least and second least of every column of products + offsets, and where the least is."""
     n_components, m = products.shape

@@ -21,6 +21,8 @@ ROUNDS = 3
 RESIDUAL = 1e-12
 #: Below it, or above its inverse, squares of a matrix's entries might not be numbers.
 SMALLEST = 1e-100
+#: Squared norms below it are zero: their inverses would not be numbers.
+UNDERFLOW = 1e-280
 
 
 @compiled_fast
@@ -75,7 +77,7 @@ def reduce(a, diagonal, off, beta):
         norm = 0.0
         for i in range(m):
             norm += v[i] * v[i]
-        norm = math.sqrt(norm)
+        norm = math.sqrt(norm) if norm > UNDERFLOW else 0.0
         diagonal[k] = a[k, k]
         off[k] = -norm if v[0] > 0.0 else norm
         v[0] -= off[k]

@@ -10,7 +10,7 @@ import numpy as np
 from lowdim._compile import compiled, compiled_exact
 from lowdim.samples._map_costs import add_flow, all_costs
 from lowdim.transport._dual import column_graph, solve_graph
-from lowdim.transport._entropic import entropic_cost, sinkhorn
+from lowdim.transport._entropic import OFF, ROUNDS, entropic_cost, sinkhorn
 
 
 @compiled
@@ -61,7 +61,7 @@ def entropic_slopes(cost, supply, demand, strength):
     n, m = cost.shape
     slopes = np.empty((n, m))  # the plan at first
     penalty = strength * cost.mean()
-    sinkhorn(cost, supply, demand, penalty, slopes)
+    sinkhorn(cost, supply, demand, penalty, slopes, ROUNDS, OFF)
     u, v = _explained(cost, slopes)
     spread = 0.0
     for i in range(n):

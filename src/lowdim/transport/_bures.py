@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled_fast
+from lowdim._compile import compiled_fast, inlined
 from lowdim.math.spectrum import eigenvalues
 
 #: Squared distances that are a smaller share of the traces are found without cancellation.
@@ -182,7 +182,7 @@ def _dot(rows, i, j):
     return total
 
 
-@compiled_fast
+@inlined
 def bures_matrix(first, second, out):
     """Write the distances of all pairs, (Ka, Kb), of factors, (Ka, n, n) and (Kb, n, n)."""
     n = first.shape[1]

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled, compiled_exact
+from lowdim._compile import compiled, inlined
 from lowdim.transport._bures import bures_matrix
 from lowdim.transport._entropic import entropic_cost
 from lowdim.transport._exact import least_cost
@@ -73,7 +73,7 @@ def own_entropic_costs(pairs, sizes, weights, means, roots, factors, power, pena
         out[p], found[p], penalties[p] = entropic_cost(cost, supply, demand, penalties[p])
 
 
-@compiled
+@inlined
 def _looked_up(table, rows, columns):
     cost = np.empty((len(rows), len(columns)))
     for a in range(len(rows)):
@@ -82,7 +82,7 @@ def _looked_up(table, rows, columns):
     return cost
 
 
-@compiled_exact
+@inlined
 def between(first, second, power):
     """Costs ``|m_a - m_b|^power + B^2(A, B)`` of all pairs of components, (n, m).
 

@@ -39,12 +39,12 @@ def entropic_cost(cost, supply, demand, penalty):
             for j in range(len(demand)):
                 total += cost[i, j]
         penalty *= -total / cost.size
-    own, found = sinkhorn(cost, supply, demand, penalty, np.empty(cost.shape))
+    own, found = sinkhorn(cost, supply, demand, penalty, np.empty(cost.shape), ROUNDS, OFF)
     return own, found, penalty
 
 
-@compiled_exact
-def sinkhorn(cost, supply, demand, penalty, plan, rounds=ROUNDS, off=OFF):
+@inlined
+def sinkhorn(cost, supply, demand, penalty, plan, rounds, off):
     """Write the plan of least ``<P, C> + penalty * sum P (log P - 1)``, (n, m).
 
     Parameters

@@ -46,7 +46,6 @@ class Tree(NamedTuple):
     size: np.ndarray
 
 
-@compiled
 def room_for_trees(count, size):
     """Trees of at most so many nodes, to be filled by `keep`: a Tree of parts (count, size)."""
     return Tree(
@@ -78,14 +77,11 @@ def kept(trees, number, size):
 def keep(tree, trees, number):
     """Put a tree in its place among these."""
     own = kept(trees, number, len(tree.parent))
-    for v in range(len(tree.parent)):
-        own.parent[v], own.flow[v], own.potential[v] = (
-            tree.parent[v],
-            tree.flow[v],
-            tree.potential[v],
-        )
+    for v in range(len(tree.parent)):  # by array, numba would compile what words the error too
+        own.parent[v], own.flow[v] = tree.parent[v], tree.flow[v]
+        own.potential[v], own.last[v] = tree.potential[v], tree.last[v]
         own.after[v], own.before[v] = tree.after[v], tree.before[v]
-        own.last[v], own.size[v] = tree.last[v], tree.size[v]
+        own.size[v] = tree.size[v]
 
 
 @compiled
@@ -118,8 +114,10 @@ def near_tree(cost, supply, demand):
     n, m = cost.shape
     tree, order = _bare_tree(n + m + 1)
     left, wanted = supply.copy(), demand.copy()
-    least, is_open = np.full(m, np.inf), np.ones(m, np.bool_)
-    for i in range(n):
+    least, is_open = np.empty(m), np.empty(m, np.bool_)
+    for j in range(m):
+        least[j], is_open[j] = cost[0, j], True
+    for i in range(1, n):
         for j in range(m):
             least[j] = min(least[j], cost[i, j])
     choice, regret = np.empty(n, np.int32), np.empty(n)
@@ -162,14 +160,17 @@ def _choices(row, least, is_open):
 def _bare_tree(size):
     """A tree of loose nodes below the root, and room for the order in which they are hung."""
     tree = Tree(
-        np.full(size, size - 1, np.int32),
-        np.zeros(size),
-        np.zeros(size),
-        np.zeros(size, np.int32),
-        np.zeros(size, np.int32),
-        np.zeros(size, np.int32),
-        np.ones(size, np.int32),
+        np.empty(size, np.int32),
+        np.empty(size),
+        np.empty(size),
+        np.empty(size, np.int32),
+        np.empty(size, np.int32),
+        np.empty(size, np.int32),
+        np.empty(size, np.int32),
     )
+    for v in range(size):
+        tree.parent[v], tree.flow[v], tree.potential[v] = size - 1, 0.0, 0.0
+        tree.after[v], tree.before[v], tree.last[v], tree.size[v] = 0, 0, 0, 1
     tree.parent[size - 1] = -1
     return tree, np.empty(size - 1, np.int64)
 

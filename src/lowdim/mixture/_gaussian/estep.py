@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lowdim._compile import compiled_fast
+from lowdim._compile import compiled_fast, inlined
 from lowdim.data.dense import CHUNK, add_products
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 
@@ -79,7 +79,7 @@ def accumulate(x, order, weights, leading, rest, shifts, constants, soft, beta):
     return counts, sums, second, objective
 
 
-@compiled_fast
+@inlined
 def bounds(heads, leading, shifts, constants, scores, room):
     """Scores from the leading numbers of y alone: bounds from above, exact if these are all."""
     size, m = heads.shape
@@ -94,7 +94,7 @@ def bounds(heads, leading, shifts, constants, scores, room):
             scores[k, i] = constants[k] - 0.5 * total
 
 
-@compiled_fast
+@inlined
 def finish(rows, rest, shifts, scores, beta, room):
     """Turn bounds into scores wherever they may matter; the others stay bounds.
 
@@ -121,7 +121,7 @@ def finish(rows, rest, shifts, scores, beta, room):
                     best[index[j]] = scores[k, index[j]]
 
 
-@compiled_fast
+@inlined
 def subtract_rest(rows, index, rest, shift, scores, room):
     """Subtract from the scores of some rows what the other numbers of y add to the distance."""
     n, (n_columns, width) = len(index), rest.shape

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lowdim._compile import compiled
+from lowdim._compile import compiled, inlined
 from lowdim.mixture._gaussian.estep import accumulate
 
 #: The logarithm of a weight is that of at least this.
@@ -76,7 +76,7 @@ def step(x, row_weights, weights, means, covariances, soft, beta, reg, width):
     return objective, counts, new_means, new_covariances
 
 
-@compiled
+@inlined
 def telling(weights, means, covariances):
     """Columns by how well they tell components apart: variance of the means, within."""
     n_components, n_columns = means.shape
@@ -99,7 +99,7 @@ def telling(weights, means, covariances):
     return order
 
 
-@compiled
+@inlined
 def whiten(mean, covariance, order, factor, shift):
     """Write the factor, (D, D), and the shift, (D,), with which ``x @ factor - shift`` is white.
 
