@@ -123,6 +123,19 @@ def test_components_that_samples_share_are_compared_once(full: bool, cost: str) 
     assert planted().shared is None
 
 
+def test_components_that_only_some_samples_share_are_theirs_when_samples_are_taken() -> None:
+    rng = np.random.default_rng(0)
+    own = planted(1, 8)
+    rows = np.arange(4) + 4 * (np.arange(12) % 2)[:, None]
+    weights = rng.dirichlet(np.ones(4), size=12)
+    mixtures = Mixtures.of(weights, own.means[0, rows], own.covariances[0, rows])
+    assert mixtures.shared is not None
+    whole = mixture_distances(mixtures)
+    for samples in (np.arange(0, 12, 2), np.arange(1, 12, 2), np.array([3, 5, 1, 9])):
+        part = mixture_distances(mixtures.take(samples))
+        np.testing.assert_allclose(part, whole[np.ix_(samples, samples)], rtol=1e-9, atol=1e-12)
+
+
 def test_mw2_is_that_of_pot() -> None:
     ot = pytest.importorskip("ot")
     m = planted(S=4, K=4, d=3)

@@ -192,8 +192,11 @@ def _shared_costs(
         shared_entropic_costs,
     )
 
-    _, first = np.unique(shared[shared >= 0], return_index=True)
-    sample, component = (index[first] for index in np.nonzero(shared >= 0))
+    used = shared >= 0
+    _, first, rows = np.unique(shared[used], return_index=True, return_inverse=True)
+    numbers = np.full(shared.shape, -1)  # of these samples; others may have components of their own
+    numbers[used] = rows.reshape(-1)
+    sample, component = (index[first] for index in np.nonzero(used))
     means = mixtures.means[sample, component]
     roots, factors = _spreads(means[None], mixtures.covariances[sample, component][None])
     components = means, roots[0], factors[0]
@@ -203,7 +206,7 @@ def _shared_costs(
     sizes = mixtures.sizes
 
     def costs(part: np.ndarray, penalties: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:
-        own = sizes, mixtures.weights, shared, table
+        own = sizes, mixtures.weights, numbers, table
         if penalty:
             shared_entropic_costs(part, *own, penalties, out, found)
         else:
