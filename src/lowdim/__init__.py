@@ -16,7 +16,7 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.embedding import TSNE
+    from lowdim.embedding import COSNE, SNE, TSNE, NeighborEmbedding, TSNEkhorn
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "COSNE",
+    "SNE",
     "TSNE",
     "FactorAnalysis",
     "GaussianMixture",
@@ -49,12 +51,14 @@ __all__ = [
     "HybridSpatialFactorization",
     "KMeans",
     "NegativeBinomialMixture",
+    "NeighborEmbedding",
     "PoissonNMF",
     "SampleDataset",
     "SampleGaussianMixtures",
     "SoftKMeans",
     "SpatialFactorization",
     "SubspaceMixture",
+    "TSNEkhorn",
     "__version__",
     "bootstrap_subspaces",
     "compare_factorizations",
@@ -79,19 +83,23 @@ _MODULES = frozenset(
     {"data", "get", "kspaces", "metrics", "pl", "pp", "report", "samples", "tl", "transport"}
 )
 _HOMES = {
+    "COSNE": "lowdim.embedding",
     "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
     "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
     "KMeans": "lowdim.cluster",
     "NegativeBinomialMixture": "lowdim.mixture",
+    "NeighborEmbedding": "lowdim.embedding",
     "PoissonNMF": "lowdim.factorization",
+    "SNE": "lowdim.embedding",
     "SampleDataset": "lowdim.samples",
     "SampleGaussianMixtures": "lowdim.samples",
     "SoftKMeans": "lowdim.cluster",
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "TSNE": "lowdim.embedding",
+    "TSNEkhorn": "lowdim.embedding",
     "bootstrap_subspaces": "lowdim.mixture",
     "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lowdim import TSNE
+from lowdim import COSNE, SNE, TSNE, NeighborEmbedding, TSNEkhorn
+from lowdim.affinities import EntropicAffinity
 
 PLACED = (
     "rows of the fit are placed anew by transform, near their places in the layout and not at them "
@@ -20,7 +21,14 @@ FAILURES = {
 
 
 @parametrize_with_checks(
-    [TSNE(perplexity=2, max_iter=60)], expected_failed_checks=lambda estimator: FAILURES
+    [
+        TSNE(perplexity=2, max_iter=60),
+        NeighborEmbedding(EntropicAffinity(2), "gaussian", max_iter=30),
+        SNE(perplexity=2, max_iter=30),
+        TSNEkhorn(perplexity=2, symmetric_affinity=False, max_iter=30),
+        COSNE(perplexity=2, max_iter=30),
+    ],
+    expected_failed_checks=lambda estimator: FAILURES,
 )
 def test_conventions(estimator: BaseEstimator, check: Callable) -> None:
     check(estimator)

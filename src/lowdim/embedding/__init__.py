@@ -1,5 +1,27 @@
 """Embeddings: layouts of rows in few dimensions that keep neighbours together."""
 
+from lowdim.embedding.cosne import COSNE
+from lowdim.embedding.neighbor_embedding import NeighborEmbedding
+from lowdim.embedding.output_affinities import (
+    NormalizedGaussianAffinity,
+    NormalizedHyperbolicAffinity,
+    NormalizedKernelAffinity,
+    NormalizedStudentAffinity,
+    OutputAffinity,
+)
+from lowdim.embedding.sne import SNE
 from lowdim.embedding.tsne import TSNE
+from lowdim.embedding.tsnekhorn import TSNEkhorn
 
-__all__ = ["TSNE"]
+__all__ = [
+    "COSNE",
+    "SNE",
+    "TSNE",
+    "NeighborEmbedding",
+    "NormalizedGaussianAffinity",
+    "NormalizedHyperbolicAffinity",
+    "NormalizedKernelAffinity",
+    "NormalizedStudentAffinity",
+    "OutputAffinity",
+    "TSNEkhorn",
+]
