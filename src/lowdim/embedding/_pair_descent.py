@@ -59,7 +59,6 @@ class PairDescent:
         except KeyboardInterrupt:
             logger.warning("Interrupted after %d iterations.", self.n_iter)
             self.reason = "interrupted"
-        self._check()
 
     def _run_phase(self, phase: Phase) -> bool:
         """Whether to go on after the phase."""
@@ -79,6 +78,7 @@ class PairDescent:
                 with torch.no_grad():
                     self.points.copy_(inside(self.points))
             self.n_iter += 1
+            self._check()
             looked = self.n_iter % self.settings.every == 0
             if looked and not self._look(gradient, phase, numbers):
                 return False
@@ -86,7 +86,6 @@ class PairDescent:
 
     def _look(self, gradient: np.ndarray, phase: Phase, numbers: tuple[float, float]) -> bool:
         """Take down how far the descent has come; whether to go on."""
-        self._check()
         settings = self.settings
         norm = float(np.linalg.norm(gradient))
         asked = bool(settings.callbacks) or self.report is not None

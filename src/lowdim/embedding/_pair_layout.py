@@ -133,7 +133,7 @@ def lay_out(
         threads_for(0),
         reports(looks, description=type(model).__name__, enabled=bool(model.verbose)) as report,
     ):
-        forces: Any = _forces(model, start.P, output, crew)
+        forces: Any = forces_of(model, start.P, output, crew)
         whole: Any = forces if term is None else _Sum(forces, term)
         points = torch.from_numpy(start.layout.astype(np.float32))
         descent = PairDescent(whole, settings, output.in_ball, points, report)
@@ -166,7 +166,7 @@ class _Sum:
         return float(self._forces.loss(Y)) + self._term.loss(Y)
 
 
-def _forces(model: NeighborLayout, P: sp.csr_matrix, output: OutputAffinity, crew: Crew) -> Any:
+def forces_of(model: NeighborLayout, P: sp.csr_matrix, output: OutputAffinity, crew: Crew) -> Any:
     """Compiled sums on the host, torch's blocks on a device and for kernels that are functions."""
     device = resolve_device(model.device)
     backend = check_backend(getattr(model, "backend", None))

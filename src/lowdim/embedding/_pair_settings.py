@@ -12,6 +12,8 @@ from lowdim._validation import check_in, check_interval, check_positive_int
 EARLY = 250
 #: Learning rate in the Poincare ball: about the length of a step.
 BALL_RATE = 0.05
+#: Learning rate of the parameters of networks.
+ENCODER_RATE = 1e-3
 #: Momentum of SGD while attraction is exaggerated, and after.
 MOMENTA = (0.5, 0.8)
 BACKENDS = (None, "blockwise", "faiss")
@@ -105,12 +107,27 @@ class PairSettings:
             rate = BALL_RATE if in_ball else _scaled_rate(points, phase) if is_sgd else 1.0
         if is_sgd and self.optimizer_kwargs is None:
             kwargs["momentum"] = MOMENTA[int(phase.last)]
-        try:
-            return self.optimizer([points], lr=rate, **kwargs)
-        except TypeError as error:
-            raise TypeError(
-                f"optimizer_kwargs={kwargs!r} do not fit {self.optimizer.__name__}: {error}."
-            ) from None
+        return _made(self.optimizer, [points], rate, kwargs)
+
+    def make_encoder_optimizer(self, parameters: Any, phase: Phase) -> Any:
+        """A new optimiser of the parameters of a network for a phase."""
+        import torch
+
+        kind = torch.optim.Adam if self.optimizer == "auto" else self.optimizer
+        kwargs = dict(self.optimizer_kwargs or {})
+        if kind is torch.optim.SGD and self.optimizer_kwargs is None:
+            kwargs["momentum"] = MOMENTA[int(phase.last)]
+        rate = ENCODER_RATE * (1.0 if self.lr is None else self.lr)
+        return _made(kind, list(parameters), rate, kwargs)
+
+
+def _made(kind: Any, parameters: list[Any], rate: float, kwargs: dict[str, Any]) -> Any:
+    try:
+        return kind(parameters, lr=rate, **kwargs)
+    except TypeError as error:
+        raise TypeError(
+            f"optimizer_kwargs={kwargs!r} do not fit {kind.__name__}: {error}."
+        ) from None
 
 
 def _scaled_rate(points: Any, phase: Phase) -> float:

@@ -37,7 +37,8 @@ class NeighborEmbedding(NeighborLayout):
     n_components : int, default=2
     lr : float or "auto", default=1.0
         Learning rate. Of "SGD" it is by default N / 4w, as of t-SNE, so that it grows when
-        exaggeration ends. For ``optimizer="auto"`` it is a factor of that rate.
+        exaggeration ends. For ``optimizer="auto"`` it is a factor of that rate, and with an encoder
+        one of 0.001.
     optimizer : "auto", str or class, default="Adam"
         A name in `torch.optim`, a class, or "auto": momentum and gains as of t-SNE, or, in the
         Poincare ball, Adam along geodesics. With "auto", entropic affinities and a Student kernel
@@ -82,7 +83,7 @@ class NeighborEmbedding(NeighborLayout):
     ----------
     embedding_ : ndarray of shape (N, c), float32
     loss_ : float
-        ``KL(P || Q)``.
+        ``KL(P || Q)``; nan with an encoder and more than 20,000 rows.
     affinities_ : Graph
     neighbors_ : Neighbors or None
     n_iter_ : int
@@ -194,6 +195,7 @@ class NeighborEmbedding(NeighborLayout):
         affinity = check_affinity(self.affinity_in, "affinity_in")
         check_backend(self.backend)
         start = begin(self, X, affinity, in_ball=output.in_ball)
+        self.__dict__.pop("encoder_", None)
         if self.encoder is not None:
             from lowdim.embedding._encoder import train
 
