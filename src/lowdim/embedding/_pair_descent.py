@@ -67,7 +67,8 @@ class PairDescent:
         if phase.last and self.settings.scheduler is not None:
             scheduler = self.settings.scheduler(optimizer, phase.n_iter)
         for _ in range(phase.n_iter):
-            gradient = self.forces.gradient(self.points.detach().numpy(), phase.weight)
+            with np.errstate(over="ignore", invalid="ignore"):  # `_check` will tell
+                gradient = self.forces.gradient(self.points.detach().numpy(), phase.weight)
             self.points.grad = torch.from_numpy(gradient.astype(np.float32))
             optimizer.step()
             rate = optimizer.param_groups[0]

@@ -175,43 +175,40 @@ def log_sums(first, last, points, bounds, kernel, f, out):
     """
     axes, lifts = points
     n = axes.shape[1]
-    work = np.empty((3, TILE), np.float32)
+    work, row = np.empty((3, TILE), np.float32), np.empty(n, np.float32)
     point = np.empty(len(axes), np.float32)
     shifts = f.astype(np.float32)
     factors = np.exp(f).astype(np.float32)
     for i in range(bounds[first], bounds[last]):
         point[:] = axes[:, i]
-        out[i] = log_sum(point, lifts[i], points, i, n, kernel, shifts, factors, work)
+        out[i] = _log_sum(point, lifts[i], points, i, kernel, shifts, factors, work, row)
 
 
 @compiled_exact
-def log_sum(point, lift, points, own, n, kernel, shifts, factors, work):
-    """``log sum_j exp(f_j) k(q_j)`` of one place over n points but the one with its own number."""
-    kind = kernel[0]
-    peak = 0.0
-    if kind == GAUSSIAN:
-        peak = -1e30
+def _log_sum(point, lift, points, own, kernel, shifts, factors, work, row):
+    """``log sum_j exp(f_j) k(q_j)`` of one place over all points but the one with its number."""
+    n = points[0].shape[1]
+    total = 0.0
+    if kernel[0] == GAUSSIAN:
         for start in range(0, n, TILE):
             m = min(TILE, n - start)
             exponents(point, lift, points, own, start, m, kernel, shifts, work)
-            peak = max(peak, largest(work[1], m))
-    total = 0.0
+            row[start : start + m] = work[1, :m]
+        peak = largest(row, n)
+        return peak + math.log(max(_sum_exponentials(row, peak), 1e-300))
     for start in range(0, n, TILE):
         m = min(TILE, n - start)
-        if kind == GAUSSIAN:
-            exponents(point, lift, points, own, start, m, kernel, shifts, work)
-            total += _sum_exponentials(work[1], np.float32(peak), m)
-        else:
-            measure(point, lift, points[0], points[1], start, start + m, work[0])
-            weigh(kind, kernel[1], work[0], m, work[1], work[2])
-            if start <= own < start + m:
-                work[1, own - start] = 0
-            total += _dot(work[1], factors[start : start + m])
-    return peak + math.log(max(total, 1e-300))
+        measure(point, lift, points[0], points[1], start, start + m, work[0])
+        weigh(kernel[0], kernel[1], work[0], m, work[1], work[2])
+        if start <= own < start + m:
+            work[1, own - start] = 0
+        total += _dot(work[1], factors[start : start + m])
+    return math.log(max(total, 1e-300))
 
 
 @compiled_exact
 def exponents(point, lift, points, own, start, m, kernel, shifts, work):
+    """Write ``f - c`` of m points from a first one on to the second row of work."""
     measure(point, lift, points[0], points[1], start, start + m, work[0])
     weigh(kernel[0], kernel[1], work[0], m, work[1], work[2])
     for t in range(m):
@@ -237,9 +234,9 @@ def _sum(values, n):
 
 
 @compiled_fast
-def _sum_exponentials(values, peak, n):
+def _sum_exponentials(values, peak):
     total = np.float32(0)
-    for t in range(n):
+    for t in range(len(values)):
         total += exponential(values[t] - peak)
     return total
 
