@@ -11,6 +11,7 @@ from lowdim.embedding._float32 import exponential
 from lowdim.embedding._pair_sums import (
     GAUSSIAN,
     HYPERBOLIC,
+    LANES,
     TILE,
     exponents,
     gather,
@@ -138,7 +139,7 @@ def _away(point, lift, points, kernel, shifts, factors, work, force):
         for start in range(0, n, TILE):
             m = min(TILE, n - start)
             exponents(point, lift, points, -1, start, m, kernel, shifts, work)
-            peak = max(peak, largest(work[1], m))
+            peak = max(peak, largest(work[1], m, work[2, :LANES]))
     force[:] = 0.0
     total = 0.0
     for start in range(0, n, TILE):

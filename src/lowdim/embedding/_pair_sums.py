@@ -21,6 +21,8 @@ STUDENT, GAUSSIAN, HYPERBOLIC = 0, 1, 2
 PRODUCT, SUM, GIVEN = 0, 1, 2
 #: Columns that are gone through at once.
 TILE = 1024
+#: Values that are compared side by side.
+LANES = 64
 #: Gaps below which distances in the ball are a series.
 NEAR = np.float32(0.02)
 
@@ -194,7 +196,7 @@ def _log_sum(point, lift, points, own, kernel, shifts, factors, work, row):
             m = min(TILE, n - start)
             exponents(point, lift, points, own, start, m, kernel, shifts, work)
             row[start : start + m] = work[1, :m]
-        peak = largest(row, n)
+        peak = largest(row, n, work[2, :LANES])
         return peak + math.log(max(_sum_exponentials(row, peak), 1e-300))
     for start in range(0, n, TILE):
         m = min(TILE, n - start)
@@ -218,9 +220,20 @@ def exponents(point, lift, points, own, start, m, kernel, shifts, work):
 
 
 @compiled_finite
-def largest(values, n):
-    peak = values[0]
-    for t in range(1, n):
+def largest(values, n, lanes):
+    """The largest of n values, in lanes side by side: one after the other they would wait."""
+    width = len(lanes)
+    whole = n - n % width
+    for t in range(width):
+        lanes[t] = values[0]
+    for start in range(0, whole, width):
+        part = values[start : start + width]
+        for t in range(width):
+            lanes[t] = max(lanes[t], part[t])
+    peak = lanes[0]
+    for t in range(width):
+        peak = max(peak, lanes[t])
+    for t in range(whole, n):
         peak = max(peak, values[t])
     return peak
 
