@@ -83,7 +83,7 @@ def fit_gmm(
     max_iter, tol
         EM stops after so many passes, or when one raises the mean log-likelihood per row by less.
     n_init
-        Restarts, of which the likeliest is kept.
+        Starts, of which the fit is kept that makes rows likeliest that are left out of it.
     eps
         Added to every variance, relative to the mean variance per column of a sample's rows: 1e-4
         is one percent of a typical standard deviation.

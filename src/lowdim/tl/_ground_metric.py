@@ -43,7 +43,7 @@ def ground_metric(
     mi_reg: float = 0.0,
     standardize: bool = False,
     init: Any = "orthonormal",
-    n_init: int = 1,
+    n_init: int = 3,
     lr: float = 0.1,
     max_iter: int = 100,
     n_iter_no_change: int | None = None,
