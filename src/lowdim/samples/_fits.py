@@ -18,7 +18,6 @@ from lowdim._validation import check_positive_int
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource
 from lowdim.mixture import GaussianMixture
-from lowdim.mixture._gaussian.starts import ALL_STARTS
 from lowdim.samples._left_out import left_out_score
 from lowdim.samples._rows import listed
 
@@ -41,7 +40,7 @@ class FitPlan:
     Attributes
     ----------
     model : GaussianMixture
-        Unfitted, with all settings but the number of components and the start.
+        Unfitted, with a single start and all settings but the number of components.
     n_init : int
         Starts of every fit.
     n_components : tuple of int or None
@@ -181,16 +180,33 @@ def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:
     return SampleFit(best, table, float(log_likelihood), best.reg_covar * variance, singular)
 
 
-def check_sizes(parts: list[Part], plan: FitPlan) -> None:
-    """Raise ValueError where a part has too few rows."""
-    least = plan.least_rows
-    small = [f"{part.name} ({len(part.rows)} rows)" for part in parts if len(part.rows) < least]
+def check_sizes(
+    n_rows: dict[str, int],
+    least: int,
+    wanted: tuple[int, ...] | None,
+    *,
+    argument: str = "n_components",
+    drop: str = "drop these samples",
+) -> None:
+    """Raise ValueError where a sample has too few rows.
+
+    Parameters
+    ----------
+    n_rows
+        By sample.
+    least
+        Rows that each needs.
+    wanted
+        Numbers of components, ascending, that were asked for.
+    argument, drop
+        By which argument, and how to drop samples.
+    """
+    small = [f"{name} ({n} rows)" for name, n in n_rows.items() if n < least]
     if small:
-        most = "" if plan.n_components is None else f"n_components={plan.n_components[-1]} needs "
+        who = "A mixture" if wanted is None else f"{argument}={wanted[-1]}"
         raise ValueError(
-            f"{most or 'A mixture needs '}{least} rows or more of every sample, and too few have "
-            f"{listed(small)}; drop these samples (in lowdim.tl.fit_gmm by too_small='drop'), or "
-            "lower n_components (there k_comps)."
+            f"{who} needs {least} rows or more of every sample, and too few have {listed(small)}; "
+            f"{drop}, or lower {argument}."
         )
 
 
@@ -206,14 +222,14 @@ def _fitted(model: GaussianMixture, rows: np.ndarray, n_init: int) -> GaussianMi
     """The fit, of several starts, that tells rows best that are left out of it.
 
     The likeliest of several often has a component that has closed on a few rows, which says nothing
-    of others; to refuse all such fits would be no better, where no good one is without.
+    of others; to refuse all such fits would be no better, where no good one is without. Starts are
+    of one kind: samples are compared, and kinds would differ between them.
     """
     seeds = [model.random_state, *generator(model.random_state).integers(2**31, size=n_init - 1)]
     fits: list[GaussianMixture] = []
     for i, seed in enumerate(seeds):
-        start = ALL_STARTS[i % len(ALL_STARTS)]
         try:
-            fits.append(_with(model, init_params=start, random_state=int(seed)).fit(rows))
+            fits.append(_with(model, random_state=int(seed)).fit(rows))
         except FitFailed:
             if i == len(seeds) - 1 and not fits:
                 raise

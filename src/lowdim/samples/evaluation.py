@@ -16,7 +16,7 @@ from lowdim.samples._nested import procedure
 SCORES = ("accuracy", "balanced_accuracy", "ari", "nmi", "silhouette")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CrossValidation:
     """What was predicted of samples that were held out.
 
@@ -36,6 +36,13 @@ class CrossValidation:
     table: pd.DataFrame
     predictions: pd.DataFrame
     scoring: str
+
+    def __repr__(self) -> str:
+        classes, samples = (self.predictions[name].nunique() for name in ("label", "sample"))
+        return (
+            f"CrossValidation({samples} samples of {classes} classes; {len(self.table)} folds; "
+            f"{self.scoring} {self.score:.3f})"
+        )
 
     @property
     def by_repeat(self) -> pd.DataFrame:

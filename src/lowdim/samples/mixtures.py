@@ -61,8 +61,8 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         As in `GaussianMixture`; `reg_covar` is relative to the mean variance per column of each
         sample's own rows.
     n_init : int, default=1
-        Starts. The fit is kept that makes a row likeliest that is left out of it, in the mean over
-        rows: the likelihood itself prefers components that have closed on a few rows.
+        Starts, each by k-means. The fit is kept that makes a row likeliest that is left out of it,
+        in the mean over rows: the likelihood itself prefers components that have closed on a few.
     singularity_handling : {"guarded", "robust", "strict"}, default="guarded"
         What is done about a component with a direction along which its rows hardly vary. No
         variance is ever below `reg_covar`, so with "guarded" the fit stands, and a warning names
@@ -252,7 +252,8 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
             Part(name, rows, int(seed))
             for (name, rows), seed in zip(members.items(), seeds, strict=True)
         ]
-        check_sizes(parts, plan)
+        n_rows = {part.name: len(part.rows) for part in parts}
+        check_sizes(n_rows, plan.least_rows, plan.n_components)
         fits = list(
             in_jobs(
                 partial(fit_part, plan, source),
@@ -285,6 +286,7 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
             max_iter=self.max_iter,
             tol=self.tol,
             n_init=1,
+            init_params="kmeans",
             reg_covar=self.reg_covar,
             device=self.device,
         )
