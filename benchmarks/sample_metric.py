@@ -124,8 +124,8 @@ def metric(options: argparse.Namespace) -> Table:
         f"40 samples of 12 components in 16 features, {'ggml-ot' if peer() else 'lowdim'}'s draws "
         f"with seeds {SEEDS}, {SPLITS} splits of each, 28 samples to learn from; {AXES} axes, "
         f"margin {MARGIN:g}, the mixed cost unless said; lowdim keeps the best of three starts "
-        "unless said. One thread, one process, in turn: median CPU per epoch of one start with all that a "
-        "fit does besides, median (range) of ratios.",
+        "unless said. One thread, one process, in turn: median CPU per epoch of one start with all "
+        "that a fit does besides, median (range) of ratios.",
     )
     table.begin([34, 8, 22, 15, 22])
     methods: dict[str, Trainer] = {

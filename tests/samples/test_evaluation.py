@@ -48,6 +48,8 @@ def test_kinds_of_distances_are_chosen_within_the_training_samples() -> None:
     found = cross_validate_samples(kinds, labels, grid={"n_neighbors": [1, 3]}, random_state=0)
     assert found.table["which"].tolist() == ["good"] * 5
     assert found.score == 1.0
+    said = "CrossValidation(30 samples of 2 classes; 5 folds; balanced_accuracy 1.000)"
+    assert repr(found) == said
     with pytest.raises(ValueError, match=r"distributions\['odd'\] has shape"):
         cross_validate_samples({**kinds, "odd": bad[:4, :4]}, labels)
     with pytest.raises(ValueError, match="distributions is empty"):
