@@ -114,7 +114,7 @@ def test_given_neighbours_and_graphs_are_used_as_they_are(blobs, monkeypatch) ->
     graph = EntropicAffinity(30).from_neighbors(found).matrix
     start = 1e-4 * np.random.default_rng(0).normal(size=(300, 2))
     whole = ld.TSNE(init=start, random_state=0).fit_transform(X)
-    monkeypatch.setattr("lowdim.embedding.tsne.NeighborIndex", None)  # nobody may search
+    monkeypatch.setattr("lowdim.embedding._base.NeighborIndex", None)  # nobody may search
     by_neighbours = ld.TSNE(init=start, neighbors=found, random_state=0).fit_transform(X)
     by_graph = ld.TSNE(init=start, affinity="precomputed", random_state=0).fit(graph)
     assert np.array_equal(whole, by_neighbours)

@@ -6,28 +6,22 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
 from lowdim._progress import reports
 from lowdim._random import generator
-from lowdim._validation import check_in, check_interval, check_positive_int
-from lowdim.affinities import EntropicAffinity, Graph, PrecomputedAffinity
+from lowdim._validation import check_interval, check_positive_int
+from lowdim.affinities import EntropicAffinity, Graph
 from lowdim.data.estimator_rows import read_rows
-from lowdim.data.sources import RowSource
+from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout
 from lowdim.embedding._tsne_settings import Settings
-from lowdim.neighbors import NeighborIndex, Neighbors, from_graph
 
-#: How neighbours are sought.
-SEARCHES = ("auto", "exact", "approximate", "faiss")
 #: Points up to which one thread is quicker than several.
 FEW = 1_000
 
 
-class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class TSNE(NeighborLayout):
     """A layout in which near rows stay near: t-SNE.
 
     Rows have affinities ``p_ij`` that sum to one, points of the layout similarities ``q_ij = w_ij /
@@ -193,17 +187,13 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
-        graph, neighbors, index = self._graph(source, rng)
-        P = _joint_probabilities(graph)
+        found = self._found(source, rng)
+        P = _joint_probabilities(found.graph)
         rows = source.rows(0, source.n_rows) if isinstance(init, str) and init == "pca" else None
         start = first_layout(init, settings.n_components, rows, P, rng)
         self._descend(P, start, settings)
-        self.affinities_, self.neighbors_, self._index = graph, neighbors, index
+        self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
         return self
-
-    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Find the layout and return it, (N, c), float32."""
-        return self.fit(X).embedding_
 
     def transform(
         self,
@@ -241,12 +231,7 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        check_is_fitted(self)
-        if self._index is None:
-            raise ValueError(
-                "transform needs the rows of the fit, and only their graph was given; fit with "
-                "rows and neighbors='auto'."
-            )
+        index = self._fitted_index()
         from lowdim.embedding._new_points import Rates, place_new
 
         rates = Rates(
@@ -258,45 +243,14 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         )
         source = read_rows(self, X, reset=False)
         perplexity = check_interval(perplexity, "perplexity", low=1.0)
-        most = self._index.n_points - 1
+        most = index.n_points - 1
         affinity = EntropicAffinity(min(perplexity, most / 3))
-        found = self._index.query(source, affinity.n_neighbors_for(self._index.n_points))
+        found = index.query(source, affinity.n_neighbors_for(index.n_points))
         with Crew(self.n_jobs) as crew:
             return place_new(affinity.conditional(found), self.embedding_, rates, crew=crew)
 
-    def _has_rows(self) -> bool:
-        """Whether X is rows rather than distances or a graph."""
-        graph = isinstance(self.affinity, str) and self.affinity == "precomputed"
-        return not graph and self.metric != "precomputed"
-
-    def _graph(
-        self, source: RowSource, rng: np.random.Generator
-    ) -> tuple[Graph, Neighbors | None, NeighborIndex | None]:
-        """Affinities, and the neighbours and index that they come from, where there are any."""
-        if isinstance(self.affinity, str):
-            check_in(self.affinity, "affinity", ("precomputed",))
-            return PrecomputedAffinity().graph(source.rows(0, source.n_rows)), None, None
-        affinity = EntropicAffinity(self.perplexity) if self.affinity is None else self.affinity
-        given = self.neighbors if isinstance(self.neighbors, Neighbors) else None
-        if self.metric == "precomputed" and source.is_sparse:
-            given = from_graph(source.rows(0, source.n_rows))
-        if given is not None:
-            if given.n_rows != source.n_rows:
-                raise ValueError(
-                    f"neighbors are those of {given.n_rows} rows, but X has {source.n_rows}; pass "
-                    "neighbours of the same rows."
-                )
-            return affinity.from_neighbors(given), given, None
-        check_in(self.neighbors, "neighbors", SEARCHES)
-        index = NeighborIndex(
-            source,
-            metric=self.metric,
-            method=self.neighbors,
-            random_state=rng,
-            n_jobs=self.n_jobs,
-        )
-        neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))
-        return affinity.from_neighbors(neighbors), neighbors, index
+    def _affinity(self) -> EntropicAffinity:
+        return EntropicAffinity(self.perplexity)
 
     def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
         from lowdim.embedding._tsne_descent import Descent, Phase, Watch, repulsion
@@ -323,17 +277,6 @@ class TSNE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         self.n_iter_ = course.n_iter
         self.stop_reason_ = course.reason
         self.history_ = course.history
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.embedding_.shape[1])
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = []  # always float32
-        tags.input_tags.pairwise = not self._has_rows()
-        return tags
 
 
 def _joint_probabilities(graph: Graph) -> sp.csr_matrix:
