@@ -213,7 +213,8 @@ def covid(options: argparse.Namespace) -> Table:
         "less moves a figure by 0.125. Mixtures are diagonal. Nested: the row and column above "
         "are chosen on folds of the training samples, as a user would have to. Learned map: "
         f"`GroundMetric(cost='mw2')` of mixtures of {K}, with its components (1, 2, 5) and alpha "
-        f"(1, 10) so chosen, one start, {some} repeats. p: {permutations} permutations of the labels.",
+        f"(1, 10) so chosen, one start, {some} repeats. p: {permutations} permutations of the "
+        "labels.",
     )
     table.begin([30, 14, 14, 14, 9])
     sizes, kinds = (10, 20, 50), {}

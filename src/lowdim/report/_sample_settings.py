@@ -33,7 +33,7 @@ def mixture_settings(adata: AnnData, gmm_key: str | None) -> list[tuple[str, str
 def _sizes(record: Mapping[str, Any]) -> str:
     """Numbers of components, and what they were chosen from."""
     sizes = record.get("distribution_n_components")
-    sizes = [record["n_components"]] if sizes is None else sizes
+    sizes = [np.shape(record["distribution_weights"])[1]] if sizes is None else sizes
     low, high = int(np.min(sizes)), int(np.max(sizes))
     found = str(low) if low == high else f"{low} to {high}"
     selection = record.get("selection")
