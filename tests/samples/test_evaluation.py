@@ -326,6 +326,11 @@ def test_datasets_bring_their_names_labels_and_distributions() -> None:
         dataset.with_gmm(gmm), metric=_Means(), n_splits=3, random_state=0
     )
     assert seen.score == pytest.approx(found.score, abs=0.2)
+    # A cost of points is of the cells, as in `GroundMetric.fit`, though there are mixtures.
+    metric = ld.GroundMetric(2, cost="w1", n_cells=10, max_iter=2, tol=0, random_state=0)
+    ours = cross_validate_samples(dataset.with_gmm(gmm), metric=metric, n_splits=2, random_state=0)
+    cells = cross_validate_samples(dataset, metric=metric, n_splits=2, random_state=0)
+    pd.testing.assert_frame_equal(ours.table, cells.table)
 
 
 class _Means(BaseEstimator):
