@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -21,6 +21,7 @@ from lowdim.samples import (
     knn_predict,
     permutation_test,
 )
+from lowdim.samples._folds import inner_folds
 from lowdim.transport import Clouds, Mixtures, mixture_distances
 
 
@@ -221,6 +222,23 @@ def test_labels_are_shuffled_within_groups_or_among_them() -> None:
     seen = np.array([shuffled(whole, donors, rng) for _ in range(10)])
     assert all(len(set(own[donors == d])) == 1 for own in seen for d in range(8))
     assert (seen != whole).any() and (np.sort(seen, axis=1) == np.sort(whole)).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**16), st.integers(2, 4), st.integers(2, 3))
+def test_inner_folds_leave_every_class_to_learn_from(seed: int, n_inner: int, C: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 5, size=rng.integers(8, 16)).astype(str)
+    labels = rng.integers(0, C, size=len(groups)).astype(str)
+    within = pd.DataFrame({"label": labels, "group": groups}).groupby("label")["group"].nunique()
+    assume(within.min() >= 2)
+    folds = inner_folds(labels, groups, n_inner, seed)
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([held for _, held in folds])), np.arange(len(labels))
+    )
+    for train, held in folds:
+        assert not set(groups[train]) & set(groups[held])
+        assert set(labels[train]) == set(labels)
 
 
 def test_tables_agree_with_each_other() -> None:
