@@ -407,6 +407,7 @@ def it_needs_what_few_use_and_old_versions(package: Package) -> None:
 
 
 CHECKS = [
+    settings_are_chosen_on_test_samples,
     training_takes_other_distances_than_evaluation,
     entropic_training_has_another_penalty_than_evaluation,
     in_training_a_sample_is_off_its_copy,
@@ -420,7 +421,6 @@ CHECKS = [
     small_samples_are_dropped,
     every_training_ends_with_a_plot,
     auto_is_not_what_it_is_said_to_be,
-    settings_are_chosen_on_test_samples,
     diffusion_maps_are_rows_of_eigenvectors,
     tsne_has_one_perplexity_for_all,
     the_weakest_genes_come_first,
