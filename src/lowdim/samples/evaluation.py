@@ -108,9 +108,9 @@ def cross_validate_samples(
     Parameters
     ----------
     distributions : SampleDataset, Mixtures, Clouds, array of shape (S, S) or dict of such
-        Of a dataset its mixtures if it has them, else cells, `n_cells` of the metric for each
-        sample. Without a metric distances, or several kinds of them by name, among which is chosen
-        as by a grid; the table tells it as ``which``.
+        Of a dataset its mixtures if it has them, else, or where the metric's cost is of points,
+        cells, `n_cells` of the metric for each sample. Without a metric distances, or several kinds
+        of them by name, among which is chosen as by a grid; the table tells it as ``which``.
     labels : (S,), optional
         Of the samples; by default those of the dataset.
     metric : GroundMetric or another estimator, optional
