@@ -84,7 +84,7 @@ def test_what_no_file_can_hold_is_named(rows: np.ndarray, tmp_path: Path) -> Non
         pass
 
     model = ld.TSNE(affinity=Own(10), max_iter=20, random_state=0).fit(rows)
-    with pytest.raises(TypeError, match="params.affinity is a Own"):
+    with pytest.raises(TypeError, match=r"params\.affinity is a Own"):
         model.save(tmp_path / "layout.h5")
     assert not (tmp_path / "layout.h5").exists()
     model.set_params(affinity=None).save(tmp_path / "layout.h5")

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 import lowdim.affinities as affinities
 from lowdim import _storage
 from lowdim.neighbors import NeighborIndex, Neighbors
-from lowdim.neighbors.search import CellsState, IndexState, Space
+from lowdim.neighbors._space import Space
+from lowdim.neighbors.search import CellsState, IndexState
 
 #: Parameters that stand for something outside the model, and come back as None.
 OUTSIDE = ("callbacks",)
