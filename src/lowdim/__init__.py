@@ -16,7 +16,7 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.embedding import TSNE
+    from lowdim.embedding import TSNE, UMAP
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TSNE",
+    "UMAP",
     "FactorAnalysis",
     "GaussianMixture",
     "GroundMetric",
@@ -92,6 +93,7 @@ _HOMES = {
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "TSNE": "lowdim.embedding",
+    "UMAP": "lowdim.embedding",
     "bootstrap_subspaces": "lowdim.mixture",
     "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",
