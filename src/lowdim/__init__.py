@@ -16,7 +16,7 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.embedding import TSNE, UMAP
+    from lowdim.embedding import TSNE, UMAP, InfoTSNE, LargeVis
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -48,7 +48,9 @@ __all__ = [
     "GaussianMixture",
     "GroundMetric",
     "HybridSpatialFactorization",
+    "InfoTSNE",
     "KMeans",
+    "LargeVis",
     "NegativeBinomialMixture",
     "PoissonNMF",
     "SampleDataset",
@@ -84,7 +86,9 @@ _HOMES = {
     "GaussianMixture": "lowdim.mixture",
     "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
+    "InfoTSNE": "lowdim.embedding",
     "KMeans": "lowdim.cluster",
+    "LargeVis": "lowdim.embedding",
     "NegativeBinomialMixture": "lowdim.mixture",
     "PoissonNMF": "lowdim.factorization",
     "SampleDataset": "lowdim.samples",

@@ -189,7 +189,7 @@ class TSNE(NeighborLayout):
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
         found = self._found(source, rng)
-        P = _joint_probabilities(found.graph)
+        P = joint_probabilities(found.graph)
         rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, settings.n_components, rows, P, rng)
         self._descend(P, start, settings)
@@ -280,7 +280,7 @@ class TSNE(NeighborLayout):
         self.history_ = course.history
 
 
-def _joint_probabilities(graph: Graph) -> sp.csr_matrix:
+def joint_probabilities(graph: Graph) -> sp.csr_matrix:
     """Affinities that sum to one.
 
     Raises
