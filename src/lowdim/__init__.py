@@ -16,7 +16,7 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.embedding import TSNE
+    from lowdim.embedding import TSNE, UMAP, InfoTSNE, LargeVis
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -43,11 +43,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TSNE",
+    "UMAP",
     "FactorAnalysis",
     "GaussianMixture",
     "GroundMetric",
     "HybridSpatialFactorization",
+    "InfoTSNE",
     "KMeans",
+    "LargeVis",
     "NegativeBinomialMixture",
     "PoissonNMF",
     "SampleDataset",
@@ -83,7 +86,9 @@ _HOMES = {
     "GaussianMixture": "lowdim.mixture",
     "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
+    "InfoTSNE": "lowdim.embedding",
     "KMeans": "lowdim.cluster",
+    "LargeVis": "lowdim.embedding",
     "NegativeBinomialMixture": "lowdim.mixture",
     "PoissonNMF": "lowdim.factorization",
     "SampleDataset": "lowdim.samples",
@@ -92,6 +97,7 @@ _HOMES = {
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "TSNE": "lowdim.embedding",
+    "UMAP": "lowdim.embedding",
     "bootstrap_subspaces": "lowdim.mixture",
     "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lowdim import TSNE
+from lowdim import TSNE, UMAP, InfoTSNE, LargeVis
 
 PLACED = (
     "rows of the fit are placed anew by transform, near their places in the layout and not at them "
@@ -20,7 +20,13 @@ FAILURES = {
 
 
 @parametrize_with_checks(
-    [TSNE(perplexity=2, max_iter=60)], expected_failed_checks=lambda estimator: FAILURES
+    [
+        TSNE(perplexity=2, max_iter=60),
+        UMAP(n_epochs=60),
+        LargeVis(perplexity=2, max_iter=60),
+        InfoTSNE(perplexity=2, max_iter=60),
+    ],
+    expected_failed_checks=lambda estimator: FAILURES,
 )
 def test_conventions(estimator: BaseEstimator, check: Callable) -> None:
     check(estimator)
