@@ -16,7 +16,16 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.embedding import COSNE, SNE, TSNE, NeighborEmbedding, TSNEkhorn
+    from lowdim.embedding import (
+        COSNE,
+        SNE,
+        TSNE,
+        UMAP,
+        InfoTSNE,
+        LargeVis,
+        NeighborEmbedding,
+        TSNEkhorn,
+    )
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -45,11 +54,14 @@ __all__ = [
     "COSNE",
     "SNE",
     "TSNE",
+    "UMAP",
     "FactorAnalysis",
     "GaussianMixture",
     "GroundMetric",
     "HybridSpatialFactorization",
+    "InfoTSNE",
     "KMeans",
+    "LargeVis",
     "NegativeBinomialMixture",
     "NeighborEmbedding",
     "PoissonNMF",
@@ -88,7 +100,9 @@ _HOMES = {
     "GaussianMixture": "lowdim.mixture",
     "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
+    "InfoTSNE": "lowdim.embedding",
     "KMeans": "lowdim.cluster",
+    "LargeVis": "lowdim.embedding",
     "NegativeBinomialMixture": "lowdim.mixture",
     "NeighborEmbedding": "lowdim.embedding",
     "PoissonNMF": "lowdim.factorization",
@@ -100,6 +114,7 @@ _HOMES = {
     "SubspaceMixture": "lowdim.mixture",
     "TSNE": "lowdim.embedding",
     "TSNEkhorn": "lowdim.embedding",
+    "UMAP": "lowdim.embedding",
     "bootstrap_subspaces": "lowdim.mixture",
     "compare_factorizations": "lowdim.factorization",
     "consensus_subspaces": "lowdim.mixture",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from lowdim import COSNE, SNE, TSNE, NeighborEmbedding, TSNEkhorn
+from lowdim import COSNE, SNE, TSNE, UMAP, InfoTSNE, LargeVis, NeighborEmbedding, TSNEkhorn
 from lowdim.affinities import EntropicAffinity
 
 PLACED = (
@@ -27,6 +27,9 @@ FAILURES = {
         SNE(perplexity=2, max_iter=30),
         TSNEkhorn(perplexity=2, symmetric_affinity=False, max_iter=30),
         COSNE(perplexity=2, max_iter=30),
+        UMAP(n_epochs=60),
+        LargeVis(perplexity=2, max_iter=60),
+        InfoTSNE(perplexity=2, max_iter=60),
     ],
     expected_failed_checks=lambda estimator: FAILURES,
 )
