@@ -16,7 +16,15 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.embedding import TSNE
+    from lowdim.embedding import (
+        PCA,
+        PHATE,
+        TSNE,
+        IncrementalPCA,
+        KernelPCA,
+        LaplacianEigenmaps,
+        PaCMAP,
+    )
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -42,13 +50,19 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "PCA",
+    "PHATE",
     "TSNE",
     "FactorAnalysis",
     "GaussianMixture",
     "GroundMetric",
     "HybridSpatialFactorization",
+    "IncrementalPCA",
     "KMeans",
+    "KernelPCA",
+    "LaplacianEigenmaps",
     "NegativeBinomialMixture",
+    "PaCMAP",
     "PoissonNMF",
     "SampleDataset",
     "SampleGaussianMixtures",
@@ -83,8 +97,14 @@ _HOMES = {
     "GaussianMixture": "lowdim.mixture",
     "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
+    "IncrementalPCA": "lowdim.embedding",
     "KMeans": "lowdim.cluster",
+    "KernelPCA": "lowdim.embedding",
+    "LaplacianEigenmaps": "lowdim.embedding",
     "NegativeBinomialMixture": "lowdim.mixture",
+    "PCA": "lowdim.embedding",
+    "PHATE": "lowdim.embedding",
+    "PaCMAP": "lowdim.embedding",
     "PoissonNMF": "lowdim.factorization",
     "SampleDataset": "lowdim.samples",
     "SampleGaussianMixtures": "lowdim.samples",

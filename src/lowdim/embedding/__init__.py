@@ -1,5 +1,19 @@
 """Embeddings: layouts of rows in few dimensions that keep neighbours together."""
 
+from lowdim.embedding.incremental_pca import IncrementalPCA
+from lowdim.embedding.kernel_pca import KernelPCA
+from lowdim.embedding.pacmap import PaCMAP
+from lowdim.embedding.pca import PCA
+from lowdim.embedding.phate import PHATE
+from lowdim.embedding.spectral import LaplacianEigenmaps
 from lowdim.embedding.tsne import TSNE
 
-__all__ = ["TSNE"]
+__all__ = [
+    "PCA",
+    "PHATE",
+    "TSNE",
+    "IncrementalPCA",
+    "KernelPCA",
+    "LaplacianEigenmaps",
+    "PaCMAP",
+]

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 
 from lowdim.data.sources import RowSource
 
@@ -17,9 +16,10 @@ if TYPE_CHECKING:
 DENSE_VALUES, SPARSE_ROWS = 2**22, 2**14
 
 
-def blocks(source: RowSource) -> Iterator[Rows]:
-    """All rows in their order."""
-    step = SPARSE_ROWS if source.is_sparse else max(DENSE_VALUES // source.n_cols, 256)
+def blocks(source: RowSource, n_made: int = 1) -> Iterator[Rows]:
+    """All rows in their order, in pieces; so few that `n_made` values of each fit in memory."""
+    width = max(n_made, 1 if source.is_sparse else source.n_cols)
+    step = min(max(DENSE_VALUES // width, 256), SPARSE_ROWS if source.is_sparse else DENSE_VALUES)
     for start in range(0, source.n_rows, step):
         yield source.rows(start, min(start + step, source.n_rows))
 
@@ -44,7 +44,7 @@ class Moments:
         """Take in more rows (Chan, Golub and LeVeque 1983)."""
         n = rows.shape[0]
         own = np.asarray(rows.mean(0, dtype=np.float64)).ravel()
-        if sp.issparse(rows):
+        if not isinstance(rows, np.ndarray):
             rows = rows.astype(np.float64)
             squares = (rows.T @ rows).toarray() - n * np.outer(own, own)
         else:
@@ -81,7 +81,7 @@ class CentredRows:
 
     def _squares(self, rows: Rows) -> float:
         """Sum of squares about the mean: of what is stored, and of the zeros between."""
-        if not sp.issparse(rows):
+        if isinstance(rows, np.ndarray):
             return float(np.square(rows - self.mean).sum())
         shift = self.mean[rows.indices]
         gaps = float(np.square(rows.data - shift).sum())
@@ -96,13 +96,13 @@ class CentredRows:
         out = np.zeros_like(directions)
         for rows in blocks(self.source):
             along = self._along(rows, directions)
-            if sp.issparse(rows):
-                out += rows.T @ along - np.outer(self.mean, along.sum(0))
-            else:
+            if isinstance(rows, np.ndarray):
                 out += (rows - self.mean).T @ along
+            else:
+                out += rows.T @ along - np.outer(self.mean, along.sum(0))
         return out
 
     def _along(self, rows: Rows, directions: np.ndarray) -> np.ndarray:
-        if sp.issparse(rows):
-            return rows @ directions - self.mean @ directions
-        return (rows - self.mean) @ directions
+        if isinstance(rows, np.ndarray):
+            return (rows - self.mean) @ directions
+        return np.asarray(rows @ directions - self.mean @ directions)

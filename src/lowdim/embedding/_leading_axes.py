@@ -23,8 +23,8 @@ def leading_axes(
     *,
     tol: float,
     max_iter: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k leading eigenvalues of a symmetric positive matrix, and eigenvectors as columns.
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """The k leading eigenpairs of a symmetric positive matrix, and the number of products.
 
     A block Krylov space from random directions, with Rayleigh-Ritz and restarts (Musco and Musco
     2015, Randomized block Krylov methods).
@@ -40,11 +40,19 @@ def leading_axes(
         Largest residual, relative to the largest eigenvalue.
     max_iter : int
         Products at most.
+
+    Returns
+    -------
+    values : (k,), falling
+    vectors : (D, k)
+    n_iter : int
     """
     width = min(k + EXTRA, n_columns)
     block = np.linalg.qr(rng.normal(size=(n_columns, width)))[0]
     basis, images = np.empty((n_columns, 0)), np.empty((n_columns, 0))
-    for _ in range(max_iter):
+    n_iter = 0
+    while n_iter < max_iter:
+        n_iter += 1
         basis, images = np.hstack([basis, block]), np.hstack([images, product(block)])
         values, turn = np.linalg.eigh(_symmetric(basis.T @ images))
         values, turn = values[::-1][:width], turn[:, ::-1][:, :width]
@@ -65,7 +73,7 @@ def leading_axes(
             max_iter,
             tol,
         )
-    return values[:k], vectors[:, :k]
+    return values[:k], vectors[:, :k], n_iter
 
 
 def _new_directions(block: np.ndarray, basis: np.ndarray) -> np.ndarray:

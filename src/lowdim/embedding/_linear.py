@@ -36,7 +36,7 @@ class LinearProjection(  # type: ignore[misc]
         self.explained_variance_ = values / max(n - 1, 1)
         self.explained_variance_ratio_ = values / total if total > 0 else np.zeros(k)
         left = min(len(mean), n) - k
-        rest = max(total - float(values.sum()), 0.0) / (n - 1)
+        rest = max(total - float(values.sum()), 0.0) / max(n - 1, 1)
         self.noise_variance_ = rest / left if left > 0 else 0.0
 
     def _keep_moments(self, moments: Moments, wanted: int | float) -> None:

@@ -122,7 +122,8 @@ class Descent:
                 course.n_iter += 1
                 if asked and course.n_iter % every == 0:
                     loss = self._look(weights, report)
-                    if any([call(course.n_iter, self.layout.copy(), loss) for call in callbacks]):
+                    answers = [call(course.n_iter, self.layout.copy(), loss) for call in callbacks]
+                    if any(answers):
                         course.reason = "callback"
                         break
         except KeyboardInterrupt:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Self
 
 from lowdim._threads import serial_blas
+from lowdim._validation import check_shape
 from lowdim.data.estimator_rows import read_rows
+from lowdim.data.sources import as_rows
 from lowdim.embedding._centred_rows import Moments, blocks
 from lowdim.embedding._linear import LinearProjection, check_components
 
@@ -48,9 +50,11 @@ noise_variance_, n_components_
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Forget earlier rows and find the axes of these; arguments are those of `PCA.fit`."""
+        source = as_rows(X)
+        check_shape((source.n_rows, source.n_cols), min_rows=2)
         if hasattr(self, "_moments"):
             del self._moments
-        return self.partial_fit(X)
+        return self.partial_fit(source)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Take in more rows.
@@ -69,11 +73,11 @@ noise_variance_, n_components_
         ValueError, TypeError
             An argument or the data cannot be used.
         """
-        first = not hasattr(self, "_moments")
+        before: Moments | None = getattr(self, "_moments", None)
         wanted = check_components(self.n_components, None)
-        source = read_rows(self, X, reset=first)
+        source = read_rows(self, X, reset=before is None)
         with serial_blas():  # sums of several threads are rounded otherwise
-            moments = Moments(source.n_cols) if first else self._moments
+            moments = Moments(source.n_cols) if before is None else before
             for rows in blocks(source):
                 moments.add(rows)
             most = min(moments.n, source.n_cols)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
+from scipy.sparse.linalg import eigsh
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
 from lowdim._threads import serial_blas
-from lowdim._validation import check_in, check_interval, check_positive_int, check_source
+from lowdim._validation import check_in, check_interval, check_positive_int, check_shape
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._centred_rows import Moments, blocks
 
 KERNELS = ("linear", "rbf", "poly", "cosine", "precomputed")
+#: Rows up to which all eigenvectors are worked out.
+DENSE = 200
 #: Eigenvalues below this share of the largest are rounding.
 NEGLIGIBLE = 1e-11
 
@@ -29,9 +33,9 @@ class KernelPCA(  # type: ignore[misc]
     """Principal components of rows in the space of a kernel.
 
     A kernel is a product of rows in a space of many dimensions. Landmarks span a part of that
-    space; rows have coordinates in it, and components are those of the coordinates. With all rows as
-    landmarks that is kernel PCA itself (Schölkopf, Smola and Müller 1998), with fewer of them the
-    Nyström approximation, in a time that grows with the number of rows.
+    space; rows have coordinates in it, and components are those of the coordinates. With all rows
+    as landmarks that is kernel PCA itself (Schölkopf, Smola and Müller 1998), with fewer of them
+    the Nyström approximation, in a time that grows with the number of rows.
 
     Parameters
     ----------
@@ -107,7 +111,7 @@ class KernelPCA(  # type: ignore[misc]
         self._check_arguments()
         rng = generator(self.random_state)
         source = read_rows(self, X)
-        check_source(source, min_rows=2)
+        check_shape((source.n_rows, source.n_cols), min_rows=2)
         n, chosen = source.n_rows, np.arange(source.n_rows)
         if self.kernel == "precomputed" and source.n_cols != n:
             raise ValueError(
@@ -117,9 +121,12 @@ class KernelPCA(  # type: ignore[misc]
             chosen = np.sort(rng.choice(n, self.n_landmarks, replace=False))
         with serial_blas():  # sums of several threads are rounded otherwise
             self.landmarks_, self._landmark_rows = chosen, source.take(chosen)
-            self._to_features = self._features(self._landmark_kernel())
-            self._find(source)
-            self.embedding_ = self._coordinates(source)
+            kernel = self._kernel_with(self._landmark_rows)
+            if len(chosen) == n:
+                self._find_in(kernel, rng)
+            else:
+                self._find_among(source, self._features(kernel))
+            self._turn(self._coordinates(source))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
@@ -150,25 +157,46 @@ class KernelPCA(  # type: ignore[misc]
         check_positive_int(self.degree, "degree")
         check_interval(self.coef0, "coef0", low=0.0)
 
-    def _find(self, source: RowSource) -> None:
+    def _find_in(self, kernel: np.ndarray, rng: np.random.Generator) -> None:
+        """Components of a kernel of all rows: eigenvectors of the centred one."""
+        mean = kernel.mean(0)
+        centred = kernel - mean
+        centred -= centred.mean(1, keepdims=True)
+        n, wanted = len(kernel), self.n_components
+        if wanted is not None and n > DENSE and wanted < n // 10:
+            start = rng.uniform(-1.0, 1.0, size=n)
+            values, vectors = eigsh(centred, int(wanted), which="LA", v0=start)
+        else:
+            values, vectors = scipy.linalg.eigh(centred)
+        k, order = self._number(values), np.argsort(-values, kind="stable")
+        self.eigenvalues_ = values[order[:k]]
+        self._projection = vectors[:, order[:k]] / np.sqrt(self.eigenvalues_)
+        self._shift = mean @ self._projection
+
+    def _find_among(self, source: RowSource, to_features: np.ndarray) -> None:
         """Components of the coordinates of all rows in the space that the landmarks span."""
-        moments = Moments(self._to_features.shape[1])
-        for rows in blocks(source):
-            moments.add(self._kernel_with(rows) @ self._to_features)
+        moments = Moments(to_features.shape[1])
+        for rows in self._blocks(source):
+            moments.add(self._kernel_with(rows) @ to_features)
         values, axes = scipy.linalg.eigh(moments.squares)
-        values, axes = values[::-1], axes[:, ::-1]
-        n_found = int((values > NEGLIGIBLE * max(values[0], 0.0)).sum())
+        k = self._number(values)
+        self.eigenvalues_ = values[::-1][:k].copy()
+        self._projection = to_features @ axes[:, ::-1][:, :k]
+        self._shift = moments.mean @ axes[:, ::-1][:, :k]
+
+    def _number(self, values: np.ndarray) -> int:
+        """How many components there are of those that are wanted."""
+        n_found = int((values > NEGLIGIBLE * max(values.max(), 0.0)).sum())
         if not n_found:
             raise ValueError("X is the same for all rows in the space of the kernel; no axes.")
-        k = n_found if self.n_components is None else min(int(self.n_components), n_found)
-        self.eigenvalues_, axes = values[:k].copy(), axes[:, :k]
-        self._projection = self._to_features @ axes
-        self._shift = moments.mean @ axes
-        first = np.concatenate([self._along(rows) for rows in blocks(source)])
-        peaks = np.abs(first).argmax(0)
-        signs = np.where(first[peaks, np.arange(k)] < 0, -1.0, 1.0)
-        self._projection *= signs
-        self._shift *= signs
+        return n_found if self.n_components is None else min(int(self.n_components), n_found)
+
+    def _turn(self, coordinates: np.ndarray) -> None:
+        """Keep the coordinates, of every column the entry of largest absolute value positive."""
+        peaks = np.abs(coordinates).argmax(0)
+        signs = np.where(coordinates[peaks, np.arange(coordinates.shape[1])] < 0, -1.0, 1.0)
+        self._projection, self._shift = self._projection * signs, self._shift * signs
+        self.embedding_ = coordinates * signs
 
     def _features(self, kernel: np.ndarray) -> np.ndarray:
         """What takes a row's kernel with the landmarks to orthonormal coordinates, (L, r).
@@ -188,9 +216,6 @@ class KernelPCA(  # type: ignore[misc]
         kept = values > NEGLIGIBLE * largest
         return vectors[:, kept] / np.sqrt(values[kept])
 
-    def _landmark_kernel(self) -> np.ndarray:
-        return self._kernel_with(self._landmark_rows)
-
     def _kernel_with(self, rows: Any) -> np.ndarray:
         """The kernel of rows with the landmarks, (n, L), float64."""
         if self.kernel == "precomputed":
@@ -208,11 +233,14 @@ class KernelPCA(  # type: ignore[misc]
         )
         return np.asarray(made.toarray() if sp.issparse(made) else made)
 
+    def _blocks(self, source: RowSource) -> Iterator[Any]:
+        return blocks(source, len(self.landmarks_))
+
     def _along(self, rows: Any) -> np.ndarray:
         return self._kernel_with(rows) @ self._projection - self._shift
 
     def _coordinates(self, source: RowSource) -> np.ndarray:
-        return np.concatenate([self._along(rows) for rows in blocks(source)])
+        return np.concatenate([self._along(rows) for rows in self._blocks(source)])
 
     @property
     def _n_features_out(self) -> int:

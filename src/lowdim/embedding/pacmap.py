@@ -12,7 +12,7 @@ import numpy as np
 
 from lowdim._progress import reports
 from lowdim._random import generator
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval, check_positive_int, check_shape
 from lowdim.affinities import Graph, Pairs
 from lowdim.affinities._graph import mean_of_both, rows_to_csr
 from lowdim.affinities.pairs import PairNumbers, local_scales, nearest_scaled, pairs_of
@@ -164,6 +164,7 @@ class PaCMAP(NeighborLayout):
         settings = _Settings.of(self)
         rng = generator(self.random_state)
         source = read_rows(self, X)
+        check_shape((source.n_rows, source.n_cols), min_rows=2)
         sizes = settings.sizes(source.n_rows)
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()

@@ -9,7 +9,7 @@ import scipy.linalg
 
 from lowdim._random import generator
 from lowdim._threads import serial_blas
-from lowdim._validation import check_in, check_interval, check_positive_int, check_source
+from lowdim._validation import check_in, check_interval, check_positive_int, check_shape
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._centred_rows import CentredRows, Moments, blocks
@@ -54,6 +54,8 @@ class PCA(LinearProjection):
     mean_ : ndarray of shape (D,)
     noise_variance_ : float
         Mean variance along the other axes.
+    n_iter_ : int
+        Blocks of "randomized"; otherwise one.
     n_components_, n_samples_, n_features_in_ : int
 
     Examples
@@ -104,17 +106,18 @@ class PCA(LinearProjection):
         max_iter = check_positive_int(self.max_iter, "max_iter")
         rng = generator(self.random_state)
         source = read_rows(self, X)
-        check_source(source, min_rows=2)
+        check_shape((source.n_rows, source.n_cols), min_rows=2)
         wanted = check_components(self.n_components, min(source.n_rows, source.n_cols))
         with serial_blas():  # sums of several threads are rounded otherwise
             solver = self._solver(source, wanted)
+            self.n_iter_ = 1
             if solver == "full":
                 self._by_svd(source, wanted)
             elif solver == "covariance_eigh":
                 self._by_covariance(source, wanted)
             else:
                 rows = CentredRows(source)
-                values, axes = leading_axes(
+                values, axes, self.n_iter_ = leading_axes(
                     rows.scatter, source.n_cols, int(wanted), rng, tol=tol, max_iter=max_iter
                 )
                 self._keep(rows.mean, source.n_rows, rows.total, values, axes, int(wanted))

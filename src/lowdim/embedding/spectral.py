@@ -28,9 +28,9 @@ class LaplacianEigenmaps(NeighborLayout):
 
     ``P = D^-1 W`` steps from row to row with probabilities in proportion to their affinities W, D
     being the sums of W. The coordinates are its leading eigenvectors but the constant one, of
-    length one in units of D: ``y' D y = 1``, as scikit-learn's ``SpectralEmbedding`` has them (Belkin
-    and Niyogi 2003; Shi and Malik 2000). Multiplied with their eigenvalues to the power t they are a
-    diffusion map (Coifman and Lafon 2006).
+    length one in units of D: ``y' D y = 1``, as scikit-learn's ``SpectralEmbedding`` has them
+    (Belkin and Niyogi 2003; Shi and Malik 2000). Multiplied with their eigenvalues to the power t
+    they are a diffusion map (Coifman and Lafon 2006).
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ class LaplacianEigenmaps(NeighborLayout):
     --------
     >>> import numpy as np, lowdim as ld
     >>> t = np.linspace(0, 1, 100)
-    >>> Y = ld.LaplacianEigenmaps(1, n_neighbors=5).fit_transform(np.c_[np.cos(3 * t), np.sin(3 * t)])
+    >>> X = np.c_[np.cos(3 * t), np.sin(3 * t)]
+    >>> Y = ld.LaplacianEigenmaps(1, n_neighbors=5).fit_transform(X)
     >>> steps = np.diff(Y[:, 0])
     >>> bool((steps > 0).all() or (steps < 0).all())
     True
@@ -152,9 +153,9 @@ class LaplacianEigenmaps(NeighborLayout):
     def transform(self, X: Any) -> np.ndarray:
         """Coordinates of new rows: the mean of those of their neighbours, over the eigenvalue.
 
-        Nyström's formula: in a coordinate with eigenvalue l every row is ``1 / l`` times the mean of
-        its neighbours by their affinities (Bengio and others 2004). New rows do not depend on each
-        other.
+        Nyström's formula: in a coordinate with eigenvalue l every row is ``1 / l`` times the mean
+        of its neighbours by their affinities (Bengio and others 2004). New rows do not depend on
+        each other.
 
         Parameters
         ----------
