@@ -120,21 +120,20 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         if self.n_steps != "auto":
             check_positive_int(self.n_steps, "n_steps")
         gamma = check_interval(self.gamma, "gamma", low=-1.0, high=1.0)
-        kernel = self._kernel(neighbors)
+        kernel = self._kernel(neighbors).astype(np.float64)
         interpolation = groups = None
         if self.n_landmarks is not None and neighbors.n_rows > self.n_landmarks:
             n_landmarks = check_positive_int(self.n_landmarks, "n_landmarks", minimum=2)
             groups = _groups(kernel, n_landmarks, rng)
-            interpolation, steps = _among_landmarks(kernel, groups)
-        else:
-            steps = rows_to_one(kernel).toarray().astype(np.float64)
+            interpolation, kernel = _among_landmarks(kernel, groups)
+        diffusion = _Diffusion.of(kernel.toarray())
         entropy = None
         if self.n_steps == "auto":
-            entropy = _entropies(steps)
+            entropy = _entropies(np.abs(diffusion.values))
             t = knee(entropy)
         else:
             t = int(self.n_steps)
-        values = _potential_of(np.linalg.matrix_power(steps, t), gamma)
+        values = _potential_of(diffusion.after(t), gamma)
         return Potential(values, interpolation, groups, t, entropy)
 
     def conditional(self, neighbors: Neighbors) -> Any:
@@ -154,9 +153,33 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         return kernel
 
 
+@dataclass(frozen=True)
+class _Diffusion:
+    """Steps of a random walk by a symmetric kernel, through its eigenvectors.
+
+    ``M = D^-1 K = D^-1/2 S D^1/2`` with ``S = D^-1/2 K D^-1/2``, D being the sums of K; powers of M
+    are those of the eigenvalues of S.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    roots: np.ndarray
+
+    @classmethod
+    def of(cls, kernel: np.ndarray) -> _Diffusion:
+        roots = np.sqrt(kernel.sum(1))
+        scaled = kernel / roots[:, None] / roots
+        return cls(*np.linalg.eigh((scaled + scaled.T) / 2), roots)
+
+    def after(self, t: int) -> np.ndarray:
+        """Probabilities of t steps, (L, L)."""
+        steps = (self.vectors * self.values**t) @ self.vectors.T
+        return np.asarray(steps / self.roots[:, None] * self.roots)
+
+
 def _potential_of(probabilities: np.ndarray, gamma: float) -> np.ndarray:
     if gamma == 1.0:
-        return np.asarray(-np.log(probabilities + FLOOR))
+        return np.asarray(-np.log(np.maximum(probabilities, 0.0) + FLOOR))
     power = (1.0 - gamma) / 2.0
     return np.asarray(np.maximum(probabilities, 0.0) ** power / power)
 
@@ -169,11 +192,15 @@ def members(groups: np.ndarray) -> Any:
 
 
 def _among_landmarks(kernel: Any, groups: np.ndarray) -> tuple[Any, Any]:
-    """From rows to groups of rows, and from groups through rows to groups; rows sum to one."""
-    member, kernel = members(groups), kernel.astype(np.float64)
-    to_groups = rows_to_one((kernel @ member).tocsr())
-    from_groups = rows_to_one((member.T @ kernel).tocsr())
-    return to_groups, (from_groups @ to_groups).toarray()
+    """Probabilities of a step from rows to groups, (N, L), and the kernel of groups, (L, L).
+
+    The walk from groups through rows to groups, ``D_L^-1 C'K D^-1 KC`` for members C, is that by
+    the kernel ``C'K D^-1 KC``, whose sums are D_L.
+    """
+    to_groups = (kernel @ members(groups)).tocsr()
+    from_groups = to_groups.T.tocsr()
+    to_groups = rows_to_one(to_groups.copy())
+    return to_groups, from_groups @ to_groups
 
 
 def _groups(kernel: Any, n_landmarks: int, rng: np.random.Generator) -> np.ndarray:
@@ -200,9 +227,8 @@ def _groups(kernel: Any, n_landmarks: int, rng: np.random.Generator) -> np.ndarr
     return labels
 
 
-def _entropies(steps: np.ndarray) -> np.ndarray:
-    """Von Neumann entropy of the diffusion after 1, 2, ... steps."""
-    values = np.linalg.svd(steps, compute_uv=False)
+def _entropies(values: np.ndarray) -> np.ndarray:
+    """Von Neumann entropy of a diffusion with such eigenvalues after 1, 2, ... steps."""
     entropies = np.empty(MOST_STEPS)
     powers = values.copy()
     for t in range(MOST_STEPS):

@@ -24,7 +24,7 @@ def metric_scaling(
     crew : Crew
     max_iter : int
     tol : float
-        Stop when an iteration lowers the stress by less than this share.
+        Stop when an iteration lowers the squared stress by less than this share of the first.
 
     Returns
     -------
@@ -36,17 +36,27 @@ def metric_scaling(
     from scipy.optimize import minimize
 
     L, c = start.shape
-    scale = float(np.square(distances).sum()) or 1.0
     gradient, sums, bounds = np.empty((L, c)), np.empty(PARTS), part_bounds(L)
 
-    def stress(flat: np.ndarray) -> tuple[float, np.ndarray]:
+    def stress(flat: np.ndarray) -> float:
         places = np.ascontiguousarray(flat.reshape(L, c).T)
         crew.run(stress_gradient, places, distances, bounds, gradient, sums)
-        return float(sums.sum()) / scale, gradient.ravel() * (4.0 / scale)
+        return float(sums.sum())
+
+    first = stress(start.ravel())
+    unit = first or 1.0  # the tolerance is one of values near one
+
+    def scaled(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        value = stress(flat) / unit
+        return value, gradient.ravel() * (4.0 / unit)
 
     options = {"maxiter": max_iter, "ftol": tol, "gtol": 0.0, "maxfun": 3 * max_iter}
-    found = minimize(stress, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return found.x.reshape(L, c), float(np.sqrt(max(found.fun, 0.0))), int(found.nit)
+    places, value, n_iter = start, 1.0, 0
+    if max_iter and first:
+        found = minimize(scaled, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+        places, value, n_iter = found.x.reshape(L, c), float(found.fun), int(found.nit)
+    share = value * first / (float(np.square(distances).sum()) or 1.0)
+    return places, float(np.sqrt(share)), n_iter
 
 
 @compiled_exact

@@ -51,7 +51,8 @@ class PHATE(NeighborLayout):
     max_iter : int, default=1000
         Of "metric".
     tol : float, default=1e-7
-        Of "metric": stop when an iteration lowers the squared stress by less than this share.
+        Of "metric": stop when an iteration lowers the squared stress by less than this share of
+        that of "classic".
     metric : str, default="euclidean"
         As of `lowdim.neighbors.NeighborIndex`; with "precomputed" X holds all distances, (N, N).
     neighbors : {"auto", "exact", "approximate", "faiss"} or Neighbors, default="auto"
