@@ -11,6 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import lowdim as ld
 from lowdim.affinities import Pairs, pacmap_pairs
+from lowdim.affinities.pairs import local_scales
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._pacmap_descent import Descent, weights_of
 from lowdim.neighbors import nearest_neighbors
@@ -146,8 +147,8 @@ def test_many_columns_are_reduced_first(blobs) -> None:
     wide = np.hstack([X, 0.01 * rng.normal(size=(300, 194))])
     dense = ld.PaCMAP(random_state=0).fit(wide)
     sparse = ld.PaCMAP(random_state=0).fit(sp.csr_matrix(wide))
-    assert dense._reduced.components_.shape == (100, 200)
-    assert ld.PaCMAP(apply_pca=False, random_state=0).fit(wide)._reduced is None
+    assert dense.reduction_[0].shape == (200, 100)
+    assert ld.PaCMAP(apply_pca=False, random_state=0).fit(wide).reduction_ is None
     for model in (dense, sparse):
         Y = model.transform(wide[::3])
         places = KNeighborsClassifier(5).fit(model.embedding_, labels)
@@ -173,7 +174,8 @@ def test_new_rows_settle_where_their_loss_is_least(blobs) -> None:
     model = ld.PaCMAP(random_state=0).fit(X[::2])
     Y = model.transform(X[1::2]).astype(np.float64)
     found = model._index.query(X[1::2], model.neighbors_.n_neighbors)
-    scaled = found.distances**2 / model._scales[found.indices]
+    scales = local_scales(model.neighbors_)
+    scaled = found.distances**2 / scales[found.indices]
     near = np.take_along_axis(found.indices, np.argsort(scaled, axis=1)[:, :10], 1)
     gaps = Y[:, None] - model.embedding_[near]
     weights = (11 + (gaps**2).sum(2)) ** -2.0

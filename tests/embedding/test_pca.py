@@ -144,6 +144,17 @@ def test_pieces_of_any_kind_and_a_new_fit(digits) -> None:
         model.partial_fit(digits[:, 1:])
 
 
+@pytest.mark.parametrize("model", [ld.PCA(3, whiten=True), ld.IncrementalPCA(3)])
+def test_models_are_kept_in_files(digits, model: ld.PCA, tmp_path: Path) -> None:
+    model.fit(digits[:500])
+    model.save(tmp_path / "model.h5")
+    again = type(model).load(tmp_path / "model.h5")
+    assert np.array_equal(again.transform(digits), model.transform(digits))
+    if isinstance(model, ld.IncrementalPCA):
+        more = [one.partial_fit(digits[500:]).components_ for one in (model, again)]
+        assert np.array_equal(*more)
+
+
 def test_constant_columns_and_equal_rows_explain_nothing() -> None:
     X = np.random.default_rng(0).normal(size=(30, 4))
     X[:, 1] = 7.0

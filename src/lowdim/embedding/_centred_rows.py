@@ -24,6 +24,16 @@ def blocks(source: RowSource, n_made: int = 1) -> Iterator[Rows]:
         yield source.rows(start, min(start + step, source.n_rows))
 
 
+def coordinates(source: RowSource, axes: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Rows about a mean along axes, (D, w), as (N, w) in the dtype of the data."""
+    shift = mean @ axes
+    made = [
+        (rows - mean) @ axes if isinstance(rows, np.ndarray) else np.asarray(rows @ axes - shift)
+        for rows in blocks(source)
+    ]
+    return np.concatenate(made).astype(source.dtype, copy=False)
+
+
 class Moments:
     """Number, mean and summed squares about the mean of rows that come in pieces.
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse as sp
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._saving import Saved
 from lowdim._validation import check_matrix, check_positive_int
 from lowdim.data.estimator_rows import read_rows
-from lowdim.embedding._centred_rows import Moments, blocks
+from lowdim.embedding._centred_rows import Moments, coordinates
 
 
 class LinearProjection(  # type: ignore[misc]
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Saved, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Coordinates along principal axes; its parameters include ``whiten``."""
 
@@ -62,10 +62,7 @@ class LinearProjection(  # type: ignore[misc]
         """
         check_is_fitted(self)
         source = read_rows(self, X, reset=False)
-        axes = self.components_.T / self._units()
-        shift = self.mean_ @ axes
-        made = [np.asarray(_along(rows, axes, self.mean_, shift)) for rows in blocks(source)]
-        return np.concatenate(made).astype(source.dtype, copy=False)
+        return coordinates(source, self.components_.T / self._units(), self.mean_)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Rows with given coordinates, (n, k), on the flat of the axes, (n, D)."""
@@ -95,10 +92,6 @@ class LinearProjection(  # type: ignore[misc]
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-def _along(rows: Any, axes: np.ndarray, mean: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    return rows @ axes - shift if sp.issparse(rows) else (rows - mean) @ axes
 
 
 def check_components(n_components: Any, most: int | None) -> int | float:

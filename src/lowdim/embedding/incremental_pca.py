@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import numpy as np
+
 from lowdim._threads import serial_blas
 from lowdim._validation import check_shape
 from lowdim.data.estimator_rows import read_rows
@@ -31,6 +33,8 @@ class IncrementalPCA(LinearProjection):
 noise_variance_, n_components_
         As of `PCA`.
     n_samples_seen_ : int
+    scatter_ : ndarray of shape (D, D)
+        Sums of squares and products about the mean of all rows so far.
     n_features_in_ : int
 
     Examples
@@ -52,8 +56,8 @@ noise_variance_, n_components_
         """Forget earlier rows and find the axes of these; arguments are those of `PCA.fit`."""
         source = as_rows(X)
         check_shape((source.n_rows, source.n_cols), min_rows=2)
-        if hasattr(self, "_moments"):
-            del self._moments
+        if hasattr(self, "scatter_"):
+            del self.scatter_
         return self.partial_fit(source)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
@@ -73,15 +77,21 @@ noise_variance_, n_components_
         ValueError, TypeError
             An argument or the data cannot be used.
         """
-        before: Moments | None = getattr(self, "_moments", None)
+        first = not hasattr(self, "scatter_")
         wanted = check_components(self.n_components, None)
-        source = read_rows(self, X, reset=before is None)
+        source = read_rows(self, X, reset=first)
         with serial_blas():  # sums of several threads are rounded otherwise
-            moments = Moments(source.n_cols) if before is None else before
+            moments = Moments(source.n_cols) if first else self._so_far()
             for rows in blocks(source):
                 moments.add(rows)
             most = min(moments.n, source.n_cols)
-            self._moments = moments
             self._keep_moments(moments, min(wanted, most) if isinstance(wanted, int) else wanted)
-        self.n_samples_seen_ = moments.n
+        self.n_samples_seen_: int = moments.n
+        self.scatter_: np.ndarray = moments.squares
         return self
+
+    def _so_far(self) -> Moments:
+        moments = Moments(self.n_features_in_)
+        moments.n, moments.mean = int(self.n_samples_seen_), self.mean_.copy()
+        moments.squares = self.scatter_.copy()
+        return moments

@@ -19,6 +19,7 @@ from lowdim.affinities.pairs import PairNumbers, local_scales, nearest_scaled, p
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.embedding._base import SEARCHES, NeighborLayout
+from lowdim.embedding._centred_rows import coordinates
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import SPREAD, check_init, first_layout
 from lowdim.embedding._tsne_settings import check_callbacks
@@ -27,6 +28,8 @@ from lowdim.neighbors import NeighborIndex, Neighbors
 
 #: Columns above which principal components take the place of the rows, and how many of them.
 MANY_COLUMNS = 100
+#: How exact these are: the flat of the leading ones is settled long before each of them.
+REDUCTION_TOL = 1e-3
 #: Standard deviation of a first layout along its first axis, unless places are given.
 WIDTH = 1e-2
 #: Rows up to which the number of neighbours None stays at ten.
@@ -85,6 +88,8 @@ class PaCMAP(NeighborLayout):
     affinities_ : Graph
         The near pairs, in both directions.
     neighbors_ : Neighbors
+    reduction_ : (ndarray of shape (D, 100), ndarray of shape (D,)) or None
+        Axes and mean of the principal components that took the place of the rows.
     n_iter_ : int
     stop_reason_ : str
         "limit", "callback" or "interrupted".
@@ -169,8 +174,8 @@ class PaCMAP(NeighborLayout):
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
-        reduction = self._reduction(source, rng)
-        rows = source if reduction is None else as_rows(reduction.transform(source))
+        self.reduction_ = self._reduction(source, rng)
+        rows = self._reduced(source)
         index, neighbors = self._indexed(rows, sizes, rng)
         pairs = pairs_of(index, neighbors, sizes, rng)
         graph = _graph_of(pairs.near)
@@ -180,8 +185,7 @@ class PaCMAP(NeighborLayout):
             start *= WIDTH / SPREAD
         self._descend(pairs, start, settings)
         self.pairs_, self.affinities_, self.neighbors_ = pairs, graph, neighbors
-        self._index, self._reduced = index, reduction
-        self._scales = local_scales(neighbors)
+        self._index = index
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -203,21 +207,29 @@ class PaCMAP(NeighborLayout):
         """
         index = self._fitted_index()
         source = read_rows(self, X, reset=False)
-        rows = source if self._reduced is None else as_rows(self._reduced.transform(source))
+        rows = self._reduced(source)
         n_near = self.pairs_.near.shape[1]
         sought = min(self.neighbors_.n_neighbors, index.n_points)
-        near = nearest_scaled(index.query(rows, sought), self._scales, n_near)
+        near = nearest_scaled(index.query(rows, sought), local_scales(self.neighbors_), n_near)
         return _settled(self.embedding_.astype(np.float64)[near]).astype(np.float32)
 
     def _has_rows(self) -> bool:
         return bool(self.metric != "precomputed")
 
-    def _reduction(self, source: RowSource, rng: np.random.Generator) -> PCA | None:
-        """Principal components of rows with many columns."""
+    def _reduction(
+        self, source: RowSource, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Leading axes of rows with many columns, (D, 100), and their mean."""
         k = min(MANY_COLUMNS, source.n_rows)
         if not (self.apply_pca and self._has_rows() and source.n_cols > k):
             return None
-        return PCA(k, random_state=rng).fit(source)
+        model = PCA(k, tol=REDUCTION_TOL, random_state=rng).fit(source)
+        return np.ascontiguousarray(model.components_.T), model.mean_
+
+    def _reduced(self, source: RowSource) -> RowSource:
+        if self.reduction_ is None:
+            return source
+        return as_rows(coordinates(source, *self.reduction_))
 
     def _indexed(
         self, rows: RowSource, sizes: PairNumbers, rng: np.random.Generator

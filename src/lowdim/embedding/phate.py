@@ -65,6 +65,8 @@ class PHATE(NeighborLayout):
     Attributes
     ----------
     embedding_ : ndarray of shape (N, c), float32
+    landmark_embedding_ : ndarray of shape (L, c), float64
+        Places of the landmarks; of the rows, where there are none.
     potential_ : Potential
         With the steps that were taken, ``n_steps``, and the entropy that told them.
     stress_ : float
@@ -146,8 +148,8 @@ class PHATE(NeighborLayout):
         index, neighbors = self._sought(source, affinity, rng)
         with serial_blas():  # sums of several threads are rounded otherwise
             potential = affinity.from_neighbors(neighbors, random_state=rng)
-            self._places = self._lay_out(potential, rng)
-        places = self._places
+            places = self._lay_out(potential, rng)
+        self.landmark_embedding_ = places
         if potential.interpolation is not None:
             places = potential.interpolation @ places
         self.embedding_ = np.asarray(places, dtype=np.float32)
@@ -182,7 +184,7 @@ class PHATE(NeighborLayout):
         groups = self.potential_.groups
         if groups is not None:
             steps = steps @ members(groups)
-        return np.asarray(steps @ self._places, dtype=np.float32)
+        return np.asarray(steps @ self.landmark_embedding_, dtype=np.float32)
 
     def _check_arguments(self) -> None:
         check_positive_int(self.n_components, "n_components")

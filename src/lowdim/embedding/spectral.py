@@ -145,8 +145,7 @@ class LaplacianEigenmaps(NeighborLayout):
         peaks = np.abs(vectors).argmax(0)
         vectors *= np.where(vectors[peaks, np.arange(c + 1)] < 0, -1.0, 1.0)
         self.eigenvalues_ = np.minimum(values[1:], 1.0)
-        self._powers = np.abs(self.eigenvalues_) ** n_steps
-        self.embedding_ = vectors[:, 1:] * self._powers
+        self.embedding_ = vectors[:, 1:] * np.abs(self.eigenvalues_) ** n_steps
         self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
         return self
 
