@@ -16,7 +16,18 @@ from lowdim._version import __version__
 if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
-    from lowdim.embedding import TSNE, UMAP, InfoTSNE, LargeVis
+    from lowdim.embedding import (
+        PCA,
+        PHATE,
+        TSNE,
+        UMAP,
+        IncrementalPCA,
+        InfoTSNE,
+        KernelPCA,
+        LaplacianEigenmaps,
+        LargeVis,
+        PaCMAP,
+    )
     from lowdim.factorization import (
         FactorAnalysis,
         HybridSpatialFactorization,
@@ -42,16 +53,22 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "PCA",
+    "PHATE",
     "TSNE",
     "UMAP",
     "FactorAnalysis",
     "GaussianMixture",
     "GroundMetric",
     "HybridSpatialFactorization",
+    "IncrementalPCA",
     "InfoTSNE",
     "KMeans",
+    "KernelPCA",
+    "LaplacianEigenmaps",
     "LargeVis",
     "NegativeBinomialMixture",
+    "PaCMAP",
     "PoissonNMF",
     "SampleDataset",
     "SampleGaussianMixtures",
@@ -89,7 +106,13 @@ _HOMES = {
     "InfoTSNE": "lowdim.embedding",
     "KMeans": "lowdim.cluster",
     "LargeVis": "lowdim.embedding",
+    "IncrementalPCA": "lowdim.embedding",
+    "KernelPCA": "lowdim.embedding",
+    "LaplacianEigenmaps": "lowdim.embedding",
     "NegativeBinomialMixture": "lowdim.mixture",
+    "PCA": "lowdim.embedding",
+    "PHATE": "lowdim.embedding",
+    "PaCMAP": "lowdim.embedding",
     "PoissonNMF": "lowdim.factorization",
     "SampleDataset": "lowdim.samples",
     "SampleGaussianMixtures": "lowdim.samples",

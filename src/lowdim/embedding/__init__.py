@@ -1,8 +1,25 @@
 """Embeddings: layouts of rows in few dimensions that keep neighbours together."""
 
+from lowdim.embedding.incremental_pca import IncrementalPCA
 from lowdim.embedding.infotsne import InfoTSNE
+from lowdim.embedding.kernel_pca import KernelPCA
 from lowdim.embedding.largevis import LargeVis
+from lowdim.embedding.pacmap import PaCMAP
+from lowdim.embedding.pca import PCA
+from lowdim.embedding.phate import PHATE
+from lowdim.embedding.spectral import LaplacianEigenmaps
 from lowdim.embedding.tsne import TSNE
 from lowdim.embedding.umap import UMAP
 
-__all__ = ["TSNE", "UMAP", "InfoTSNE", "LargeVis"]
+__all__ = [
+    "PCA",
+    "PHATE",
+    "TSNE",
+    "UMAP",
+    "IncrementalPCA",
+    "InfoTSNE",
+    "KernelPCA",
+    "LaplacianEigenmaps",
+    "LargeVis",
+    "PaCMAP",
+]
