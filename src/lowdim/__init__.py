@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from lowdim import data, get, kspaces, metrics, pl, pp, report, samples, tl, transport
     from lowdim.cluster import KMeans, SoftKMeans
     from lowdim.embedding import (
+        COSNE,
         PCA,
         PHATE,
+        SNE,
         TSNE,
         UMAP,
         IncrementalPCA,
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
         KernelPCA,
         LaplacianEigenmaps,
         LargeVis,
+        NeighborEmbedding,
         PaCMAP,
+        TSNEkhorn,
     )
     from lowdim.factorization import (
         FactorAnalysis,
@@ -53,8 +57,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "COSNE",
     "PCA",
     "PHATE",
+    "SNE",
     "TSNE",
     "UMAP",
     "FactorAnalysis",
@@ -68,6 +74,7 @@ __all__ = [
     "LaplacianEigenmaps",
     "LargeVis",
     "NegativeBinomialMixture",
+    "NeighborEmbedding",
     "PaCMAP",
     "PoissonNMF",
     "SampleDataset",
@@ -75,6 +82,7 @@ __all__ = [
     "SoftKMeans",
     "SpatialFactorization",
     "SubspaceMixture",
+    "TSNEkhorn",
     "__version__",
     "bootstrap_subspaces",
     "compare_factorizations",
@@ -99,27 +107,31 @@ _MODULES = frozenset(
     {"data", "get", "kspaces", "metrics", "pl", "pp", "report", "samples", "tl", "transport"}
 )
 _HOMES = {
+    "COSNE": "lowdim.embedding",
     "FactorAnalysis": "lowdim.factorization",
     "GaussianMixture": "lowdim.mixture",
     "GroundMetric": "lowdim.samples",
     "HybridSpatialFactorization": "lowdim.factorization",
+    "IncrementalPCA": "lowdim.embedding",
     "InfoTSNE": "lowdim.embedding",
     "KMeans": "lowdim.cluster",
-    "LargeVis": "lowdim.embedding",
-    "IncrementalPCA": "lowdim.embedding",
     "KernelPCA": "lowdim.embedding",
     "LaplacianEigenmaps": "lowdim.embedding",
+    "LargeVis": "lowdim.embedding",
     "NegativeBinomialMixture": "lowdim.mixture",
+    "NeighborEmbedding": "lowdim.embedding",
     "PCA": "lowdim.embedding",
     "PHATE": "lowdim.embedding",
     "PaCMAP": "lowdim.embedding",
     "PoissonNMF": "lowdim.factorization",
+    "SNE": "lowdim.embedding",
     "SampleDataset": "lowdim.samples",
     "SampleGaussianMixtures": "lowdim.samples",
     "SoftKMeans": "lowdim.cluster",
     "SpatialFactorization": "lowdim.factorization",
     "SubspaceMixture": "lowdim.mixture",
     "TSNE": "lowdim.embedding",
+    "TSNEkhorn": "lowdim.embedding",
     "UMAP": "lowdim.embedding",
     "bootstrap_subspaces": "lowdim.mixture",
     "compare_factorizations": "lowdim.factorization",

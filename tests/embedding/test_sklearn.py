@@ -8,8 +8,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lowdim import (
+    COSNE,
     PCA,
     PHATE,
+    SNE,
     TSNE,
     UMAP,
     IncrementalPCA,
@@ -17,8 +19,11 @@ from lowdim import (
     KernelPCA,
     LaplacianEigenmaps,
     LargeVis,
+    NeighborEmbedding,
     PaCMAP,
+    TSNEkhorn,
 )
+from lowdim.affinities import EntropicAffinity
 
 PLACED = (
     "rows of the fit are placed anew by transform, near their places in the layout and not at them "
@@ -44,6 +49,10 @@ EXACT = (PCA, IncrementalPCA, KernelPCA)
         PCA(),
         IncrementalPCA(),
         KernelPCA(),
+        NeighborEmbedding(EntropicAffinity(2), "gaussian", max_iter=30),
+        SNE(perplexity=2, max_iter=30),
+        TSNEkhorn(perplexity=2, symmetric_affinity=False, max_iter=30),
+        COSNE(perplexity=2, max_iter=30),
     ],
     expected_failed_checks=lambda estimator: {} if isinstance(estimator, EXACT) else FAILURES,
 )

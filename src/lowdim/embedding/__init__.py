@@ -12,8 +12,10 @@ from lowdim.embedding.tsne import TSNE
 from lowdim.embedding.umap import UMAP
 
 __all__ = [
+    "COSNE",
     "PCA",
     "PHATE",
+    "SNE",
     "TSNE",
     "UMAP",
     "IncrementalPCA",
@@ -21,5 +23,12 @@ __all__ = [
     "KernelPCA",
     "LaplacianEigenmaps",
     "LargeVis",
+    "NeighborEmbedding",
+    "NormalizedGaussianAffinity",
+    "NormalizedHyperbolicAffinity",
+    "NormalizedKernelAffinity",
+    "NormalizedStudentAffinity",
+    "OutputAffinity",
     "PaCMAP",
+    "TSNEkhorn",
 ]
