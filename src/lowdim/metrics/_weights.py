@@ -43,6 +43,6 @@ def total_weights(asked, axes, dof):
             else:
                 for j in range(m):
                     part += (one + squares[j] * inverse) ** -dof
-            total += part
+            total += float(part)
         totals[i] = max(total, 0.0)
     return totals

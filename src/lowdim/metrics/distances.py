@@ -56,12 +56,12 @@ def distance_correlation(
     check_in(method, "method", ("spearman", "pearson"))
     rows, places = _read(X, layout, metric, at_least=3)
     one, other = _pairs(len(places), check_positive_int(n_pairs, "n_pairs"), random_state)
-    both = [_apart(rows, one, other, metric), _apart(places, one, other, "euclidean")]
+    far, near = _apart(rows, one, other, metric), _apart(places, one, other, "euclidean")
     if method == "spearman":
-        both = [rankdata(values) for values in both]
-    if min(np.ptp(values) for values in both) == 0:
+        far, near = rankdata(far), rankdata(near)
+    if min(np.ptp(far), np.ptp(near)) == 0:
         return float("nan")
-    return float(np.corrcoef(*both)[0, 1])
+    return float(np.corrcoef(far, near)[0, 1])
 
 
 def random_triplet_accuracy(

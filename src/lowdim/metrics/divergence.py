@@ -24,8 +24,8 @@ def kl_divergence(
 ) -> float:
     """``KL(P || Q)`` of a layout: how well its similarities stand for the affinities of rows.
 
-    ``sum_ij p_ij log(p_ij / q_ij)`` with ``q_ij = w_ij / sum w`` and ``w_ij = (1 + r_ij^2 / a)^-a``,
-    P divided by its sum, and the diagonals left out: one definition for layouts of any method.
+    ``sum_ij p_ij log(p_ij / q_ij)`` with ``q_ij = w_ij / sum w``, ``w_ij = (1 + r_ij^2 / a)^-a``, P
+    divided by its sum, and the diagonals left out: one definition for layouts of any method.
 
     Parameters
     ----------
@@ -70,8 +70,8 @@ def _probabilities(graph: Any, n: int) -> sp.coo_matrix:
     if not sp.issparse(matrix) or matrix.shape != (n, n):
         shape = getattr(matrix, "shape", None)
         raise ValueError(
-            f"graph is a {type(matrix).__name__} of shape {shape}; pass a sparse matrix or Graph of "
-            f"shape ({n}, {n}), as layout has {n} rows."
+            f"graph is a {type(matrix).__name__} of shape {shape}; pass a sparse matrix or Graph "
+            f"of shape ({n}, {n}), as layout has {n} rows."
         )
     P = sp.coo_matrix(matrix, dtype=np.float64, copy=True)
     P.sum_duplicates()

@@ -140,8 +140,8 @@ def _kept_ranks(
         ranks = _ranks(far, nearest(apart, max(sizes)))
         for i, k in enumerate(sizes):
             excess[i] += np.maximum(ranks[:, :k] - k, 0).sum()
-    k = np.array(sizes)
-    return _one_or_all(1 - 2 * excess / (len(asked) * k * (2 * n - 3 * k - 1)), n_neighbors)
+    most = np.array([len(asked) * k * (2 * n - 3 * k - 1) / 2 for k in sizes])
+    return _one_or_all(1 - excess / most, n_neighbors)
 
 
 def _ranks(distances: np.ndarray, columns: np.ndarray) -> np.ndarray:

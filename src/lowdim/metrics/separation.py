@@ -52,7 +52,8 @@ def knn_label_accuracy(
     for own, distances in distance_blocks(rows, asked, metric):
         votes = codes[nearest(distances, k)] + n_labels * np.arange(len(own))[:, None]
         counts = np.bincount(votes.ravel(), minlength=len(own) * n_labels)
-        correct += np.count_nonzero(counts.reshape(-1, n_labels).argmax(1) == codes[own])
+        most = counts.reshape(-1, n_labels).argmax(1)
+        correct += int(np.count_nonzero(most == codes[own]))
     return correct / len(asked)
 
 
