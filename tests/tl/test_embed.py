@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 
 import lowdim as ld
-from lowdim.embedding import methods
+from lowdim.embedding import Snapshots, methods
 from lowdim.neighbors import nearest_neighbors
 
 QUICK = {"perplexity": 8, "max_iter": 60}
@@ -83,9 +83,11 @@ def test_matrices_names_and_estimators() -> None:
     model = ld.TSNE(**QUICK, random_state=0).fit(adata.obsm["X_pca"][:, :3])
     np.testing.assert_array_equal(adata.obsm["three"], model.embedding_)
     assert adata.uns["three"]["params"]["n_pcs"] == 3
-    estimator = ld.TSNE(3, perplexity=5, max_iter=50, callbacks=lambda *_: False)
+    seen = Snapshots()
+    estimator = ld.TSNE(3, perplexity=5, max_iter=50, callbacks=seen)
     ld.tl.embed(adata, estimator, n_components=1, random_state=3)
     assert adata.obsm["X_tsne"].shape == (150, 1)
+    np.testing.assert_array_equal(seen.layouts[-1], adata.obsm["X_tsne"])
     assert adata.uns["tsne"]["params"]["random_state"] == 3
     assert estimator.n_components == 3 and not hasattr(estimator, "embedding_")
 

@@ -56,6 +56,8 @@ def estimator_of(method: Any, settings: Mapping[str, Any] | None = None) -> Any:
         model = getattr(import_module("lowdim.embedding"), name)()
     elif isinstance(method, BaseEstimator) and not isinstance(method, type):
         model = clone(method)
+        if "callbacks" in method.get_params(deep=False):  # clones of these would be called instead
+            model.set_params(callbacks=method.callbacks)
     else:
         raise TypeError(
             f"method={method!r} is a {type(method).__name__}; pass one of "
