@@ -46,7 +46,7 @@ class GroundMetric(Saved, BaseEstimator):
     ``m = W mu`` and the covariance ``C = W Sigma W'``, and the distance ``D_ij`` of two samples is
     that of `lowdim.transport.mixture_distances` between the mapped mixtures. The map minimises
 
-        mean over (i, j, k) of max(0, D_ij - D_jk + alpha) + reg |W| + mi_reg I(W)
+        mean over (i, j, k) of max(0, D_ij - D_jk + alpha) + reg norm(W) + mi_reg I(W)
 
     over all triplets of samples with ``y_i = y_j != y_k`` and i other than j: a sample is to be
     nearer to its like than to any other, by the margin alpha. Distances in training are those that

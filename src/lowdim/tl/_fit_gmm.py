@@ -95,7 +95,7 @@ def fit_gmm(
         Whether samples with fewer rows than the fit needs are an error, or left out with a
         warning that names them. Their rows then have component -1 and no responsibilities.
     gmm_key
-        Key of `uns` for an AnnData; by default "gmm_" and the name of the matrix.
+        Key of `uns` for an AnnData; by default ``"gmm_"`` and the name of the matrix.
     random_state
         Seed; the same seed gives the same result on the same machine.
     n_jobs

@@ -63,7 +63,7 @@ def ground_metric(
     sample_key, label_key
         Columns of `obs`: the sample of each row, and what that is, such as "case".
     gmm_key
-        Key of `uns` of the mixtures, for the costs "mixed" and "mw2"; by default "gmm_" and the
+        Key of `uns` of the mixtures, for the costs "mixed" and "mw2"; by default ``"gmm_"`` and the
         name of the matrix, or the only ones there are.
     use_rep, layer
         Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.

@@ -47,7 +47,7 @@ def sample_distances(
     adata
         The AnnData; for mixtures one that `lowdim.tl.fit_gmm` or ggml-ot has written to.
     gmm_key
-        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default "gmm_" and the
+        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default ``"gmm_"`` and the
         name of the matrix, or the only ones there are.
     sample_key
         Column of `obs`, for the costs "w1" and "w2"; mixtures know their samples.

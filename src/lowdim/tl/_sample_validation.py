@@ -74,7 +74,7 @@ def sample_validation(
     sample_key, label_key
         Columns of `obs`: the samples, and what is predicted.
     gmm_key
-        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default "gmm_" and the
+        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default ``"gmm_"`` and the
         name of the matrix, or the only ones there are.
     use_rep, layer
         Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.
