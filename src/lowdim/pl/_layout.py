@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from lowdim._validation import check_matrix
 from lowdim.embedding.methods import title_of
+from lowdim.get._embedding_quality import layout_record
 from lowdim.pl._colors import Coloring, array_coloring, plain_coloring
 from lowdim.pl._fitted import is_anndata
 
@@ -51,7 +52,9 @@ def read_layout(data: Any, basis: str) -> Layout:
                 f"basis={basis!r} is not in adata.obsm, which has {sorted(data.obsm)}; make it "
                 f"with ld.tl.embed."
             )
-        data, title = data.obsm[name], title_of(name)
+        record = layout_record(data, name)
+        title = title_of(name if record is None else str(record["method"]))
+        data = data.obsm[name]
     places = np.asarray(check_matrix(data, name="layout"), dtype=np.float64)
     if places.shape[1] < 2:
         places = np.column_stack([places, np.zeros(len(places))])
