@@ -56,10 +56,10 @@ ld.pl.embedding(cells, ["cell_type", "MS4A1"], basis="tsne")
 # %% [markdown]
 # ## From neighbours to affinities to a layout
 #
-# The call does three things, and each can be had by itself. It finds the nearest neighbours of every
-# cell; turns their distances into affinities, such that every cell has about as many neighbours as
-# the perplexity says, near ones in dense regions and far ones in sparse; and moves points until
-# their own similarities are as like these affinities as can be.
+# The call does three things, and each can be had by itself. It finds the nearest neighbours of
+# every cell; turns their distances into affinities, such that every cell has about as many
+# neighbours as the perplexity says, near ones in dense regions and far ones in sparse; and moves
+# points until their own similarities are as like these affinities as can be.
 
 # %%
 rows = cells.obsm["X_pca"]
@@ -86,7 +86,7 @@ print(f"KL divergence {model.kl_divergence_:.3f} from the graph alone")
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
-for ax, exaggeration in zip(axes, (1, 2, 4)):
+for ax, exaggeration in zip(axes, (1, 2, 4), strict=True):
     ld.tl.embed(
         cells,
         use_rep="X_pca",
@@ -135,16 +135,16 @@ examples = {
     "one Gaussian cloud, perplexity 3": (wide, 3),
 }
 fig, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
-for ax, (title, (data, perplexity)) in zip(axes, examples.items()):
+for ax, (title, (data, perplexity)) in zip(axes, examples.items(), strict=True):
     layout = ld.TSNE(perplexity=perplexity, random_state=0).fit_transform(data)
     ld.pl.embedding(layout, np.arange(len(data)) // 500, legend="on data", ax=ax)
     ax.set_title(title)
 
 # %% [markdown]
 # So find groups in the data (`ld.tl.mixture`, `ld.tl.subspaces`) and show them in a layout, rather
-# than find them in it. What another start does not change is more than chance: here the layout begins
-# at random instead of at principal components. The groups are the same and as many neighbours are
-# kept; their arms point elsewhere.
+# than find them in it. What another start does not change is more than chance: here the layout
+# begins at random instead of at principal components. The groups are the same and as many
+# neighbours are kept; their arms point elsewhere.
 
 # %%
 ld.tl.embed(cells, use_rep="X_pca", init="random", random_state=1, key_added="X_random")
@@ -201,7 +201,7 @@ for exaggeration in (1, 4):
         key_added=f"X_rho{exaggeration}",
     )
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
-for ax, exaggeration in zip(axes, (1, 4)):
+for ax, exaggeration in zip(axes, (1, 4), strict=True):
     title = f"exaggeration {exaggeration}"
     ld.pl.embedding(blood, {title: blood.obs["cell_type"]}, basis=f"rho{exaggeration}", ax=ax)
 print(
