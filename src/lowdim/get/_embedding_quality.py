@@ -34,7 +34,7 @@ def embedding_quality(
     adata
         Data with the result of `lowdim.tl.embed`, or with any layout in `obsm`.
     key
-        Key of the layout in `obsm`, with or without "X_".
+        Key of the layout in `obsm`, with or without ``X_``.
     labels
         A column of `obs` with known groups.
     n_neighbors
@@ -78,7 +78,7 @@ def embedding_quality(
 
 
 def layout_key(adata: AnnData, key: str) -> str:
-    """The key in `obsm` of a layout, which may be named without "X_".
+    """The key in `obsm` of a layout, which may be named without ``X_``.
 
     Raises
     ------

@@ -61,7 +61,7 @@ def embedding(
         AnnData a list of these, or a dict of them by title, for several panels. Floats are values,
         and so are integers of more than 30 kinds; all else is labels.
     basis
-        With an AnnData: the key of `obsm`, with or without "X_".
+        With an AnnData: the key of `obsm`, with or without ``X_``.
     layer
         Where the expression of genes is taken from; by default `X`.
     axes

@@ -79,7 +79,7 @@ def embed(
     params
         Other parameters of the method, by name, such as ``{"perplexity": 50}``.
     key_added
-        Key of `obsm` for the layout; by default "X_" and the method, as scanpy has it.
+        Key of `obsm` for the layout; by default ``X_`` and the method, as scanpy has it.
     random_state
         Seed; the same seed gives the same layout on the same machine.
     n_jobs
@@ -95,7 +95,7 @@ def embed(
 
     ``obsm[key_added]``
         The layout, (N, c), float32; ``sc.pl.embedding`` and `lowdim.pl.embedding` show it.
-    ``uns[key_added]`` (without "X_")
+    ``uns[key_added]`` (without ``X_``)
         ``method``, ``params``, ``version``, and where the method has them ``kl_divergence``,
         ``n_iter``, ``stop_reason``, ``history``.
 
