@@ -227,14 +227,16 @@ def _add_samples(commands: Any) -> ArgumentParser:
         "--covariance-type", choices=("full", "diag"), default="full", help="default: full"
     )
     command.add_argument(
+        "--eps",
+        type=positive_number,
+        default=1e-4,
+        metavar="X",
+        help="added to every variance, relative to the mean variance of a sample (default: 1e-4)",
+    )
+    command.add_argument(
         "--cost", choices=("mw2", "mixed"), default="mw2", help="of the distances (default: mw2)"
     )
-    command.add_argument(
-        "--metric", action="store_true", help="learn a map under which samples of a label are near"
-    )
-    command.add_argument(
-        "--axes", type=positive_int, metavar="R", help="of the map (default: 2; needs --metric)"
-    )
+    _add_metric(command)
     command.add_argument(
         "--n-permutations",
         type=natural_number,
@@ -247,6 +249,19 @@ def _add_samples(commands: Any) -> ArgumentParser:
     )
     add_results(command, "sample_distances", labels=False)
     return runs(command, "samples")
+
+
+def _add_metric(command: ArgumentParser) -> None:
+    """A learned map, and how it is learned."""
+    command.add_argument(
+        "--metric", action="store_true", help="learn a map under which samples of a label are near"
+    )
+    for name, kind, letter, what in (
+        ("--axes", positive_int, "R", "of the map (default: 2; needs --metric)"),
+        ("--alpha", positive_number, "X", "margin of the map (default: 10; needs --metric)"),
+        ("--epochs", positive_int, "N", "of learning it (default: 100; needs --metric)"),
+    ):
+        command.add_argument(name, type=kind, metavar=letter, help=what)
 
 
 def _add_spatial(commands: Any) -> ArgumentParser:
