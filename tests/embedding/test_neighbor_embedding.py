@@ -400,3 +400,42 @@ def test_encoders_that_do_not_fit_are_refused(blobs) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             embedding(encoder=encoder, **settings).fit(X)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        embedding("gaussian", kwargs_affinity_out={"normalization": "sinkhorn"}),
+        embedding(NormalizedHyperbolicAffinity(0.3)),
+        ld.SNE(perplexity=20, **QUICK),
+        ld.TSNEkhorn(perplexity=20, **QUICK),
+        ld.COSNE(perplexity=20, **QUICK),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_files_hold_what_new_rows_need(blobs, tmp_path, model) -> None:
+    X, _ = blobs
+    model.fit(X[::2]).save(tmp_path / "layout.h5")
+    again = ld.load(tmp_path / "layout.h5")
+    assert np.array_equal(again.embedding_, model.embedding_)
+    assert np.array_equal(again.transform(X[1:20:2]), model.transform(X[1:20:2]))
+    assert again.loss_ == model.loss_
+    assert np.array_equal(again.fit(X[::2]).embedding_, model.embedding_)
+
+
+def test_files_hold_the_numbers_of_encoders(blobs, tmp_path) -> None:
+    X, _ = blobs
+    model = embedding(encoder=network(6)).fit(X)
+    model.save(tmp_path / "layout.h5")
+    again = ld.load(tmp_path / "layout.h5")
+    with pytest.raises(ValueError, match="set_params"):
+        again.transform(X)
+    with pytest.raises(ValueError, match="not like that of the fit"):
+        again.set_params(encoder=torch.nn.Linear(6, 2)).transform(X)
+    again.set_params(encoder=network(6))
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_functions_stay_out_of_files(blobs, tmp_path) -> None:
+    with pytest.raises(TypeError, match="affinity_out"):
+        embedding(cauchy).fit(blobs[0]).save(tmp_path / "layout.h5")

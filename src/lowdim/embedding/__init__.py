@@ -16,6 +16,7 @@ from lowdim.embedding.output_affinities import (
 from lowdim.embedding.pacmap import PaCMAP
 from lowdim.embedding.pca import PCA
 from lowdim.embedding.phate import PHATE
+from lowdim.embedding.snapshots import Snapshots
 from lowdim.embedding.sne import SNE
 from lowdim.embedding.spectral import LaplacianEigenmaps
 from lowdim.embedding.tsne import TSNE
@@ -41,5 +42,6 @@ __all__ = [
     "NormalizedStudentAffinity",
     "OutputAffinity",
     "PaCMAP",
+    "Snapshots",
     "TSNEkhorn",
 ]

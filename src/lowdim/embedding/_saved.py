@@ -13,12 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 
 import lowdim.affinities as affinities
 from lowdim import _storage
+from lowdim.embedding import output_affinities
+from lowdim.embedding.cosne import CentreTerm
 from lowdim.neighbors import NeighborIndex, Neighbors
 from lowdim.neighbors._space import Space
 from lowdim.neighbors.search import CellsState, IndexState
 
 #: Parameters that stand for something outside the model, and come back as None.
-OUTSIDE = ("callbacks",)
+OUTSIDE = ("callbacks", "encoder")
 _RECORDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -26,10 +28,15 @@ _RECORDS: dict[str, Any] = {
         affinities.Pairs,
         affinities.Potential,
         CellsState,
+        CentreTerm,
         IndexState,
         Neighbors,
         Space,
     )
+}
+_AFFINITIES: dict[str, Any] = {
+    **{name: getattr(affinities, name) for name in affinities.__all__},
+    **{kind.__name__: kind for kind in output_affinities.NAMES.values()},
 }
 _PLAIN = (type(None), bool, int, float, str, np.generic)
 
@@ -102,7 +109,10 @@ def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if is_dataclass(value) and kind in _RECORDS:
         own = {field.name: getattr(value, field.name) for field in fields(value)}
         return {"kind": kind, "items": inner(own)}
-    if isinstance(value, BaseEstimator) and kind in affinities.__all__:
+    if hasattr(value, "state_dict"):  # a network's numbers; what computes with them stays outside
+        state = {key: own.cpu().numpy() for key, own in value.state_dict().items()}
+        return {"kind": "dict", "items": inner(state)}
+    if isinstance(value, BaseEstimator) and kind in _AFFINITIES:
         return {"kind": kind, "items": inner(value.get_params(deep=False))}
     raise TypeError(
         f"{name} is a {kind}, which a file cannot hold; give it a plain value by set_params before "
@@ -129,6 +139,6 @@ def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return NeighborIndex.of_state(parts["state"])
     if kind in _RECORDS:
         return _RECORDS[kind](**parts)
-    if kind in affinities.__all__:
-        return getattr(affinities, kind)(**parts)
+    if kind in _AFFINITIES:
+        return _AFFINITIES[kind](**parts)
     raise ValueError(f"The file has a {kind!r}, which this version does not know; upgrade lowdim.")
