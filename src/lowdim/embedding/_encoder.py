@@ -71,8 +71,8 @@ def _with_numbers(encoder: Any, numbers: dict[str, np.ndarray]) -> Any:
     """A copy of a network with the numbers of another of its kind."""
     if not isinstance(encoder, torch.nn.Module):
         raise ValueError(
-            "The file has the numbers of the encoder, not the network; pass one like that of the fit "
-            "by set_params(encoder=...)."
+            "The file has the numbers of the encoder, not the network; pass one like that of the "
+            "fit by set_params(encoder=...)."
         )
     network = copy.deepcopy(encoder).to(dtype=torch.float32)
     try:
