@@ -108,8 +108,8 @@ def methods(options: argparse.Namespace) -> Table:
         f"{options.rows} digits, {options.iterations} iterations, {THREADS} threads, defaults but "
         "for the seed; CPU seconds of all threads, neighbours found and affinities made included, "
         f"and of a step the difference of {3 * STEPS} and {STEPS} steps. Neighbours kept and label "
-        "accuracy at 15, in a ball by its own distances. TorchDR's t-SNEkhorn is given lr_affinity_in="
-        "0.01, without which it ends in NaN."
+        "accuracy at 15, in a ball by its own distances. TorchDR's t-SNEkhorn is given "
+        "lr_affinity_in=0.01, without which it ends in NaN."
     )
     table = Table("neighbor-embedding", "SNE, t-SNEkhorn and CO-SNE", COLUMNS, note)
     table.begin(WIDTHS)
