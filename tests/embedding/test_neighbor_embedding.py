@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -439,3 +443,13 @@ def test_files_hold_the_numbers_of_encoders(blobs, tmp_path) -> None:
 def test_functions_stay_out_of_files(blobs, tmp_path) -> None:
     with pytest.raises(TypeError, match="affinity_out"):
         embedding(cauchy).fit(blobs[0]).save(tmp_path / "layout.h5")
+
+
+def test_what_the_page_tells_to_type_runs() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "embeddings_general.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert len(blocks) == 3
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+    assert np.isfinite(names["model"].embedding_).all()
