@@ -453,3 +453,10 @@ def test_what_the_page_tells_to_type_runs() -> None:
     for block in blocks:
         exec(block, names)
     assert np.isfinite(names["model"].embedding_).all()
+
+
+def test_faiss_finds_neighbours(blobs) -> None:
+    pytest.importorskip("faiss")
+    model = embedding("student", backend="faiss").fit(blobs[0])
+    assert model._index.method_ == "faiss"
+    assert np.isfinite(model.embedding_).all()

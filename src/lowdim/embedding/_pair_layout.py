@@ -97,9 +97,20 @@ def _found(
     model: NeighborLayout, source: RowSource, affinity: Any, rng: np.random.Generator
 ) -> Found:
     """The graph, by an affinity of neighbours or of all pairs."""
-    if not isinstance(affinity, DenseAffinity):
+    dense = isinstance(affinity, DenseAffinity)
+    by_faiss = getattr(model, "backend", None) == "faiss" and not dense
+    if not dense and not (by_faiss and model._has_rows() and isinstance(model.neighbors, str)):
         return model._found(source, rng)
-    index = NeighborIndex(source, metric=model.metric, random_state=rng, n_jobs=model.n_jobs)
+    index = NeighborIndex(
+        source,
+        metric=model.metric,
+        method="faiss" if by_faiss else "auto",
+        random_state=rng,
+        n_jobs=model.n_jobs,
+    )
+    if by_faiss:
+        neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))
+        return Found(affinity.from_neighbors(neighbors), neighbors, index)
     return Found(affinity.graph(source.rows(0, source.n_rows), metric=model.metric), None, index)
 
 
