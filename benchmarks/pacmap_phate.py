@@ -1,6 +1,6 @@
 """PaCMAP against pacmap, PHATE against phate, and eigenvectors of graphs against scikit-learn.
 
-python benchmarks/pacmap.py [pacmap] [phate] [laplacian] [--sizes 5000 20000] [--write]
+python benchmarks/pacmap_phate.py [pacmap] [phate] [laplacian] [--sizes 5000 20000] [--write]
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ COLUMNS = [
 WIDTHS = [20, 26, 9, 9, 15, 14, 9, 9]
 NOTE = (
     f"One thread each; least of {REPEATS} runs in turn, each from rows to the layout. Neighbours "
-    f"kept and label accuracy at 15, of 3,000 rows; the share of {TRIPLETS:,} random triplets whose "
-    "two distances from the first row have the same order; means over the runs' seeds."
+    f"kept and label accuracy at 15, of 3,000 rows; the share of {TRIPLETS:,} random triplets "
+    "whose two distances from the first row have the same order; means over the runs' seeds."
 )
 Rows = tuple[np.ndarray, np.ndarray]
 Fit = Callable[[np.ndarray, int], np.ndarray]
