@@ -27,8 +27,8 @@ def leading_axes(
     """The k leading eigenpairs of a symmetric positive matrix, and the number of products.
 
     Block Lanczos from random directions with full orthogonalisation and thick restarts (Wu and
-    Simon 2000). With the basis V of the space and its next block Q the matrix makes ``V T + Q R E'``
-    of V, E being the last block's columns, so that R tells all residuals.
+    Simon 2000). Of the basis V of the space the matrix makes ``V T + Q R E'``, Q being the next
+    block and E the last one's columns, so that R tells all residuals.
 
     Parameters
     ----------
