@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -39,6 +40,9 @@ class NeighborLayout(  # type: ignore[misc]
     ``neighbors_`` and ``_index``.
     """
 
+    #: Private attributes that belong to the fit.
+    _also: ClassVar[tuple[str, ...]] = ("_index",)
+
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the layout."""
@@ -54,6 +58,33 @@ class NeighborLayout(  # type: ignore[misc]
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Find the layout and return it, (N, c), float32."""
         return self.fit(X, y).embedding_
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted layout to one HDF5 file; `lowdim.load` reads it. Never a pickle.
+
+        The file has the parameters but for callbacks, the layout, its graph and neighbours, and the
+        rows of the fit, so that `transform` gives the same places after loading.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        TypeError
+            A parameter has no form in a file, as an affinity of another package.
+        """
+        from lowdim.embedding._saved import save
+
+        save(self, path, self._also)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a layout that `save` wrote."""
+        from lowdim.embedding._saved import load
+
+        model: Self = load(cls, path)
+        return model
 
     def _has_rows(self) -> bool:
         """Whether X is rows rather than distances or a graph."""
