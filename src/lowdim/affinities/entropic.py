@@ -72,6 +72,7 @@ class EntropicAffinity(NeighborAffinity):
         weights, bandwidths = self._calibrated(neighbors)
         weights /= np.float32(neighbors.n_rows)
         matrix = rows_to_csr(neighbors.indices, weights, neighbors.n_points)
+        del weights
         return Graph(mean_of_both(matrix), bandwidths)
 
     def conditional(self, neighbors: Neighbors) -> Any:
@@ -106,6 +107,10 @@ def calibrated(squares: np.ndarray, perplexity: float) -> tuple[np.ndarray, np.n
 
 
 def _check_perplexity(perplexity: float, n_neighbors: int) -> None:
+    if n_neighbors < 2:
+        raise ValueError(
+            "A perplexity needs at least 2 neighbours per row, and there is one; pass at least 3 rows."
+        )
     if perplexity >= n_neighbors:
         raise ValueError(
             f"perplexity={perplexity:g} needs more neighbours than that, and there are "
