@@ -109,7 +109,8 @@ def calibrated(squares: np.ndarray, perplexity: float) -> tuple[np.ndarray, np.n
 def _check_perplexity(perplexity: float, n_neighbors: int) -> None:
     if n_neighbors < 2:
         raise ValueError(
-            "A perplexity needs at least 2 neighbours per row, and there is one; pass at least 3 rows."
+            "A perplexity needs at least 2 neighbours per row, and there is one; pass at least 3 "
+            "rows."
         )
     if perplexity >= n_neighbors:
         raise ValueError(

@@ -101,11 +101,7 @@ class NeighborLayout(  # type: ignore[misc]
         if self.metric == "precomputed" and source.is_sparse:
             given = from_graph(source.rows(0, source.n_rows))
         if given is not None:
-            if given.n_rows != source.n_rows:
-                raise ValueError(
-                    f"neighbors are those of {given.n_rows} rows, but X has {source.n_rows}; pass "
-                    "neighbours of the same rows."
-                )
+            self._check_given(given, source)
             return Found(affinity.from_neighbors(given), given, None)
         check_in(self.neighbors, "neighbors", SEARCHES)
         index = NeighborIndex(
@@ -117,6 +113,13 @@ class NeighborLayout(  # type: ignore[misc]
         )
         neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))
         return Found(affinity.from_neighbors(neighbors), neighbors, index)
+
+    def _check_given(self, given: Neighbors, source: RowSource) -> None:
+        if given.n_rows != source.n_rows:
+            raise ValueError(
+                f"neighbors are those of {given.n_rows} rows, but X has {source.n_rows}; pass "
+                "neighbours of the same rows."
+            )
 
     def _fitted_index(self) -> NeighborIndex:
         """The index in which neighbours of new rows are found.

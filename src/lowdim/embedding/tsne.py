@@ -15,7 +15,7 @@ from lowdim.affinities import EntropicAffinity, Graph
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._initial import check_init, first_layout
+from lowdim.embedding._initial import check_init, first_layout, needs_rows
 from lowdim.embedding._tsne_settings import Settings
 
 if TYPE_CHECKING:
@@ -58,10 +58,11 @@ class TSNE(NeighborLayout):
     tol : float, default=1e-4
         Stop in the second phase when the norm of the gradient is no more than this share of that
         of the attraction.
-    init : {"auto", "pca", "spectral", "random"} or array of shape (N, c), default="auto"
-        Where to begin: the leading principal components or Laplacian eigenmaps, with a standard
-        deviation of 1e-4 along the first, or given places, as they are. "auto" is "pca", or
-        "spectral" where only distances or a graph are known.
+    init : {"auto", "pca", "spectral", "random"}, estimator or array of shape (N, c), default="auto"
+        Where to begin: the leading principal components or Laplacian eigenmaps, or the coordinates
+        of an estimator with `transform` (of a `SubspaceMixture` the principal components of what it
+        reconstructs), with a standard deviation of 1e-4 along the first; or given places, as they
+        are. "auto" is "pca", or "spectral" where only distances or a graph are known.
     metric : str, default="euclidean"
         As of `lowdim.neighbors.NeighborIndex`. With "precomputed" X holds distances, (N, N): all of
         them, or a sparse matrix of those to neighbours, such as ``adata.obsp["distances"]``.
@@ -197,8 +198,8 @@ class TSNE(NeighborLayout):
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
         found = self._found(source, rng)
-        P = _joint_probabilities(found.graph)
-        rows = source.rows(0, source.n_rows) if isinstance(init, str) and init == "pca" else None
+        P = joint_probabilities(found.graph)
+        rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, settings.n_components, rows, P, rng)
         self._descend(P, start, settings)
         self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
@@ -298,7 +299,7 @@ class TSNE(NeighborLayout):
         return Descent(P, start, own, dof=settings.dof, crew=crew, max_step=settings.max_step)
 
 
-def _joint_probabilities(graph: Graph) -> sp.csr_matrix:
+def joint_probabilities(graph: Graph) -> sp.csr_matrix:
     """Affinities that sum to one.
 
     Raises
