@@ -184,7 +184,7 @@ def test_a_layout_of_some_rows_is_a_start_for_all(digits, fitted) -> None:
     first = ld.TSNE(random_state=0).fit(X[some])
     start = first.transform(X, n_iter=0)
     model = ld.TSNE(init=start, early_exaggeration_iter=0, max_iter=250, random_state=0).fit(X)
-    assert model.kl_divergence_ < 1.08 * fitted.kl_divergence_
+    assert model.kl_divergence_ < 1.15 * fitted.kl_divergence_
     moved = np.linalg.norm(model.embedding_[some] - first.embedding_, axis=1)
     assert np.median(moved) < 0.3 * np.ptp(model.embedding_)  # the map is recognised
 
