@@ -107,14 +107,10 @@ def calibrated(squares: np.ndarray, perplexity: float) -> tuple[np.ndarray, np.n
 
 
 def _check_perplexity(perplexity: float, n_neighbors: int) -> None:
-    if n_neighbors < 2:
-        raise ValueError(
-            "A perplexity needs at least 2 neighbours per row, and there is one; pass at least 3 "
-            "rows."
-        )
     if perplexity >= n_neighbors:
+        remedy = "pass at least 3 rows" if n_neighbors < 2 else "pass a smaller perplexity"
         raise ValueError(
             f"perplexity={perplexity:g} needs more neighbours than that, and there are "
-            f"{n_neighbors} per row; pass a smaller perplexity"
+            f"{n_neighbors} per row; {remedy}"
             + (f", such as {n_neighbors / PER_PERPLEXITY:.3g}." if n_neighbors >= 3 else ".")
         )
