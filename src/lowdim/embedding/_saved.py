@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 import lowdim.affinities as affinities
 from lowdim import _storage
+from lowdim.embedding import output_affinities
+from lowdim.embedding.cosne import CentreTerm
 from lowdim.neighbors import NeighborIndex, Neighbors
 from lowdim.neighbors._space import Space
 from lowdim.neighbors.search import CellsState, IndexState
@@ -26,10 +28,16 @@ _RECORDS: dict[str, Any] = {
         affinities.Pairs,
         affinities.Potential,
         CellsState,
+        CentreTerm,
         IndexState,
         Neighbors,
         Space,
     )
+}
+_AFFINITIES: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in [*vars(affinities).values(), *vars(output_affinities).values()]
+    if isinstance(kind, type) and issubclass(kind, BaseEstimator)
 }
 _PLAIN = (type(None), bool, int, float, str, np.generic)
 
@@ -102,7 +110,7 @@ def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if is_dataclass(value) and kind in _RECORDS:
         own = {field.name: getattr(value, field.name) for field in fields(value)}
         return {"kind": kind, "items": inner(own)}
-    if isinstance(value, BaseEstimator) and kind in affinities.__all__:
+    if kind in _AFFINITIES and type(value) is _AFFINITIES[kind]:
         return {"kind": kind, "items": inner(value.get_params(deep=False))}
     raise TypeError(
         f"{name} is a {kind}, which a file cannot hold; give it a plain value by set_params before "
@@ -129,6 +137,6 @@ def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
         return NeighborIndex.of_state(parts["state"])
     if kind in _RECORDS:
         return _RECORDS[kind](**parts)
-    if kind in affinities.__all__:
-        return getattr(affinities, kind)(**parts)
+    if kind in _AFFINITIES:
+        return _AFFINITIES[kind](**parts)
     raise ValueError(f"The file has a {kind!r}, which this version does not know; upgrade lowdim.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -86,6 +87,8 @@ class COSNE(NeighborLayout):
     >>> COSNE(perplexity=8, max_iter=100, random_state=0).fit_transform(X).shape
     (60, 2)
     """
+
+    _also = ("_index", "_output", "_potentials", "_term")
 
     def __init__(
         self,
@@ -217,10 +220,11 @@ class COSNE(NeighborLayout):
         return EntropicAffinity(self.perplexity)
 
 
+@dataclass(frozen=True)
 class CentreTerm:
     """``h mean_i (t_i - d(z_i, 0)^2)^2``, t being scaled squared distances of rows from their mean.
 
-    Parameters
+    Attributes
     ----------
     mean : (D,)
     scale : float
@@ -231,8 +235,10 @@ class CentreTerm:
         t.
     """
 
-    def __init__(self, mean: np.ndarray, scale: float, weight: float, targets: np.ndarray) -> None:
-        self.mean, self.scale, self.weight, self.targets = mean, scale, weight, targets
+    mean: np.ndarray
+    scale: float
+    weight: float
+    targets: np.ndarray
 
     @classmethod
     def of(cls, source: RowSource, radius: float, weight: float) -> CentreTerm:

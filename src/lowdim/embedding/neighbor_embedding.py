@@ -111,6 +111,8 @@ class NeighborEmbedding(NeighborLayout):
     (60, 2)
     """
 
+    _also = ("_index", "_output", "_potentials")
+
     def __init__(
         self,
         affinity_in: Any,

@@ -81,6 +81,8 @@ class TSNEkhorn(NeighborLayout):
     (60, 2)
     """
 
+    _also = ("_index", "_output", "_potentials")
+
     def __init__(
         self,
         n_components: int = 2,
