@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
+Labelled = tuple[np.ndarray, np.ndarray]
+
 
 def planted(
     n_rows: int,
@@ -109,3 +111,17 @@ def load_sparse(path: Path, n_columns: int) -> tuple[sp.csr_matrix, np.ndarray]:
     with np.load(path) as file:
         parts = file["data"], file["indices"], file["indptr"]
         return sp.csr_matrix(parts, shape=(len(parts[2]) - 1, n_columns)), file["labels"]
+
+
+def clouds(n_rows: int, n_columns: int, n_clouds: int = 50, *, seed: int = 0) -> Labelled:
+    """Rows (N, D), float32, of Gaussians of varied shapes, and which one each is of, (N,)."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(n_clouds, size=n_rows)
+    rows = np.empty((n_rows, n_columns), np.float32)
+    for k in range(n_clouds):
+        own = np.flatnonzero(labels == k)
+        shape = rng.normal(size=(n_columns, n_columns))
+        shape *= np.exp(-np.arange(n_columns) / rng.uniform(5, 25))
+        rows[own] = rng.normal(scale=4, size=n_columns)
+        rows[own] += rng.normal(size=(len(own), n_columns)) @ shape.T
+    return rows, labels

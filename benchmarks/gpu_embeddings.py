@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from _data import clouds
 from _parts import Part, arguments, run
-from _simulations import clouds
 from _tables import Table, seconds
 
 from lowdim.affinities import EntropicAffinity
@@ -36,7 +36,7 @@ def tsne(options: argparse.Namespace) -> Table:
     note = f"{n} x 50, perplexity 30, {EARLY} + {LATE} iterations; seconds of wall time."
     table = Table("gpu-tsne", "t-SNE on a GPU", ["stage", "device", "wall", "KL"], note)
     table.begin([24, 8, 10, 8])
-    X, _ = clouds(n, 50, random_state=0)
+    X, _ = clouds(n, 50)
     neighbors, wall = timed(lambda: nearest_neighbors(X, 90, random_state=0))
     table.add("neighbours", "cpu", seconds(wall), "-")
     graph, wall = timed(lambda: EntropicAffinity(30).from_neighbors(neighbors))

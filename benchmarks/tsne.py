@@ -1,6 +1,6 @@
 """t-SNE against openTSNE and scikit-learn: the same affinities, start and iterations.
 
-python benchmarks/tsne.py [small] [mnist] [duplicates] [whole] [--quick] [--write]
+python benchmarks/tsne.py [small] [mnist] [duplicates] [whole] [million] [--quick] [--write]
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from _data import clouds
+from _machine import peak_bytes, resident_bytes
 from _parts import Part, arguments, run
 from _tables import Table, seconds
 from sklearn.datasets import load_digits
@@ -25,7 +27,7 @@ from lowdim.affinities import EntropicAffinity
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._tsne_course import Phase, Watch
 from lowdim.embedding._tsne_descent import Descent, repulsion
-from lowdim.neighbors import nearest_neighbors
+from lowdim.neighbors import NeighborIndex, nearest_neighbors
 
 DATASETS = Path(
     os.environ.get("LOWDIM_DATASETS", Path(__file__).resolve().parents[2] / "shared" / "datasets")
@@ -117,7 +119,7 @@ def quality(X: np.ndarray, labels: np.ndarray, Y: np.ndarray, k: int = 15) -> tu
     return f"{kept:.3f}", f"{(votes == labels[drawn]).mean():.4f}"
 
 
-def timed(function: Callable[[], np.ndarray], repeats: int) -> tuple[float, float, np.ndarray]:
+def timed(function: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:
     """The least CPU and wall seconds of some runs, and what the last returned."""
     times = []
     for _ in range(repeats):
@@ -233,6 +235,43 @@ def whole(options: argparse.Namespace) -> Table:
     return table
 
 
+def million(options: argparse.Namespace) -> Table:
+    """Many simulated rows: where time and memory go, and what the layout is like."""
+    n = 100_000 if options.quick else 1_000_000
+    table = Table(
+        "tsne-million",
+        "t-SNE of a million rows",
+        ["stage", "CPU", "wall", "memory after", "most so far"],
+        f"{n} x 50 of 50 Gaussians of varied shapes; perplexity 30, {EARLY} + {LATE} iterations, "
+        f"{THREADS} threads. Memory of the whole process; neighbours kept and label accuracy "
+        "at 15, of 2,000 rows.",
+    )
+    table.begin([34, 9, 9, 13, 11])
+    X, labels = clouds(n, 50)
+    warmed(X)
+    found = staged(table, "neighbours", lambda: nearest_neighbors(X, 90, random_state=0))
+    P = staged(table, "affinities", lambda: EntropicAffinity(30).from_neighbors(found).matrix)
+    recall = found.recall
+    Y = staged(table, "descent", lambda: ours(P, start(X), on_mesh=True))
+    drawn = np.random.default_rng(1).permutation(n)[:2000]
+    near = [
+        NeighborIndex(Z, method="approximate", random_state=0).query(Z[drawn], 16).indices[:, 1:]
+        for Z in (X, Y)
+    ]
+    kept = np.mean([len(np.intersect1d(a, b)) / 15 for a, b in zip(*near, strict=True)])
+    told = np.mean([np.bincount(labels[a]).argmax() for a in near[1]] == labels[drawn])
+    table.add(f"recall {recall:.4f}, kept {kept:.3f}, accuracy {told:.4f}", *"----")
+    return table
+
+
+def staged(table: Table, name: str, function: Callable[[], Any]) -> Any:
+    """What a stage returns; its time and memory go to the table."""
+    cpu, wall, value = timed(function, 1)
+    sizes = [f"{size / 1e9:.2f} GB" for size in (resident_bytes(), peak_bytes())]
+    table.add(name, seconds(cpu), seconds(wall), *sizes)
+    return value
+
+
 def _note() -> str:
     return (
         f"{THREADS} threads each; the same affinities (perplexity 30, 90 exact neighbours), start "
@@ -249,6 +288,7 @@ def main() -> None:
         "mnist": images,
         "duplicates": duplicates,
         "whole": whole,
+        "million": million,
     }
     parser = arguments(__doc__, parts)
     parser.add_argument("--quick", action="store_true", help="fewer rows")

@@ -151,7 +151,7 @@ def test_quadratic_affinities_of_torchdr(rows: np.ndarray) -> None:
     theirs = torchdr.DoublyStochasticQuadraticAffinity(eps=1.0, tol=1e-8, max_iter=5000, lr=0.05)
     expected = by_torchdr(theirs, X)
     made = QuadraticAffinity(1.0, tol=1e-9).graph(X).matrix.toarray()
-    assert np.abs(made - expected).max() * 150 < 1e-4
+    assert np.abs(made - expected).max() * 150 < 1e-5
 
 
 def test_symmetric_entropic_affinities_of_torchdr(rows: np.ndarray) -> None:
@@ -163,7 +163,7 @@ def test_symmetric_entropic_affinities_of_torchdr(rows: np.ndarray) -> None:
     expected = by_torchdr(theirs, X)
     expected *= 1 / expected.sum()
     made = SymmetricEntropicAffinity(10, tol=1e-7).graph(X).matrix.toarray()
-    assert np.abs(made - expected).max() * 150 < 1e-4
+    assert np.abs(made - expected).max() * 150 < 3e-5  # their rows sum to one within 2e-5
 
 
 def test_pairs_of_pacmap(rows: np.ndarray) -> None:

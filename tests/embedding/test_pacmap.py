@@ -155,6 +155,15 @@ def test_many_columns_are_reduced_first(blobs) -> None:
         assert places.score(Y, labels[::3]) > 0.98
 
 
+def test_an_estimator_says_where_rows_begin(blobs) -> None:
+    X, labels = blobs
+    wide = np.hstack([X, 0.01 * np.random.default_rng(0).normal(size=(300, 194))])
+    for columns in (X, wide):
+        model = ld.PaCMAP(init=ld.PCA(2), random_state=0)
+        Y = model.fit_transform(columns)
+        assert KNeighborsClassifier(5).fit(Y, labels).score(Y, labels) > 0.98
+
+
 def test_new_rows_come_to_their_like(digits, fitted) -> None:
     X, labels = digits
     train, test = np.arange(1797) % 4 != 0, np.arange(1797) % 4 == 0

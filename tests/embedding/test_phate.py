@@ -129,6 +129,9 @@ def test_given_distances_and_neighbours(branches) -> None:
     assert np.array_equal(whole.embedding_, given.embedding_)
     with pytest.raises(ValueError, match="needs the rows of the fit"):
         given.transform(X)
+    by_graph = ld.PHATE(metric="precomputed", random_state=0)
+    by_graph.fit(nearest_neighbors(X, 100).to_csr())
+    np.testing.assert_allclose(by_graph.embedding_, whole.embedding_, atol=1e-4)
     by_distances = ld.PHATE(metric="precomputed", random_state=0).fit(cdist(X, X))
     assert spearmanr(pdist(by_distances.embedding_), pdist(whole.embedding_)).statistic > 0.999
 

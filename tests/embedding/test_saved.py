@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 import lowdim as ld
 from lowdim.affinities import EntropicAffinity
+from lowdim.embedding import NormalizedGaussianAffinity
 from lowdim.neighbors import nearest_neighbors
 
 
@@ -57,6 +58,27 @@ def test_new_rows_have_the_same_places_after_loading(
     again.fit(rows)  # and can be fitted anew
     if "callbacks" not in arguments:
         assert np.array_equal(again.embedding_, model.embedding_)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ld.UMAP(n_epochs=15, random_state=0),
+        ld.PaCMAP(random_state=0),
+        ld.SNE(perplexity=10, max_iter=15, random_state=0),
+        ld.TSNEkhorn(perplexity=10, max_iter=15, random_state=0),
+        ld.COSNE(perplexity=10, max_iter=15, random_state=0),
+        ld.NeighborEmbedding(
+            EntropicAffinity(10), NormalizedGaussianAffinity(), max_iter=15, random_state=0
+        ),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_other_layouts_place_new_rows_alike_too(rows: np.ndarray, tmp_path: Path, model) -> None:
+    model.fit(rows).save(tmp_path / "layout.h5")
+    again = ld.load(tmp_path / "layout.h5")
+    assert np.array_equal(again.embedding_, model.embedding_)
+    assert np.array_equal(again.transform(rows[::9] + 0.1), model.transform(rows[::9] + 0.1))
 
 
 def test_sparse_rows_graphs_and_given_neighbours(rows: np.ndarray, tmp_path: Path) -> None:

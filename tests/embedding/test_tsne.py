@@ -171,6 +171,24 @@ def test_few_rows(n: int) -> None:
     assert np.isfinite(model.embedding_).all()
 
 
+@pytest.mark.parametrize(("n", "message"), [(1, "minimum of 2"), (2, "at least 3 rows")])
+def test_too_few_rows_are_told_so(n: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ld.TSNE(perplexity=1).fit(np.eye(n, 3))
+    assert np.isfinite(ld.TSNE(perplexity=1, random_state=0).fit_transform(np.eye(3))).all()
+
+
+def test_a_layout_of_some_rows_is_a_start_for_all(digits, fitted) -> None:
+    X, _ = digits
+    some = np.arange(len(X)) % 3 == 0
+    first = ld.TSNE(random_state=0).fit(X[some])
+    start = first.transform(X, n_iter=0)
+    model = ld.TSNE(init=start, early_exaggeration_iter=0, max_iter=250, random_state=0).fit(X)
+    assert model.kl_divergence_ < 1.15 * fitted.kl_divergence_
+    moved = np.linalg.norm(model.embedding_[some] - first.embedding_, axis=1)
+    assert np.median(moved) < 0.3 * np.ptp(model.embedding_)  # the map is recognised
+
+
 def test_callbacks_see_rows_in_their_order_and_stop(blobs) -> None:
     X, _ = blobs
     seen = []

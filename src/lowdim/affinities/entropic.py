@@ -72,6 +72,7 @@ class EntropicAffinity(NeighborAffinity):
         weights, bandwidths = self._calibrated(neighbors)
         weights /= np.float32(neighbors.n_rows)
         matrix = rows_to_csr(neighbors.indices, weights, neighbors.n_points)
+        del weights
         return Graph(mean_of_both(matrix), bandwidths)
 
     def conditional(self, neighbors: Neighbors) -> Any:
@@ -107,8 +108,9 @@ def calibrated(squares: np.ndarray, perplexity: float) -> tuple[np.ndarray, np.n
 
 def _check_perplexity(perplexity: float, n_neighbors: int) -> None:
     if perplexity >= n_neighbors:
+        remedy = "pass at least 3 rows" if n_neighbors < 2 else "pass a smaller perplexity"
         raise ValueError(
             f"perplexity={perplexity:g} needs more neighbours than that, and there are "
-            f"{n_neighbors} per row; pass a smaller perplexity"
+            f"{n_neighbors} per row; {remedy}"
             + (f", such as {n_neighbors / PER_PERPLEXITY:.3g}." if n_neighbors >= 3 else ".")
         )

@@ -48,45 +48,60 @@ def arrange(P: sp.csr_matrix, order: np.ndarray, crew: Crew) -> Pairs:
     rank[order] = np.arange(n, dtype=np.int32)
     bounds = part_bounds(n)
     indptr, within = np.zeros(n + 1, np.int64), np.empty(n, np.int64)
-    crew.run(_count, P.indptr, P.indices, order, rank, bounds, within, indptr[1:])
+    crew.run(_count, P.indptr, P.indices, rank, bounds, within, indptr[1:])
     np.cumsum(indptr, out=indptr)
     middle = indptr[:-1] + within
     indices, data = np.empty(indptr[-1], np.uint32), np.empty(indptr[-1], np.float32)
-    crew.run(_fill, P.indptr, P.indices, P.data, order, rank, bounds, indptr, middle, indices, data)
+    crew.run(_fill, P.indptr, P.indices, P.data, rank, bounds, indptr, middle, indices, data)
     return Pairs(indptr, middle, indices, data, bounds)
 
 
 @compiled_exact
-def _count(first, last, indptr, indices, order, rank, bounds, within, total):
-    for p in range(first, last):
-        low, high = bounds[p], bounds[p + 1]
-        for i in range(low, high):
-            inside, outside = 0, 0
-            for e in range(indptr[order[i]], indptr[order[i] + 1]):
-                j = rank[indices[e]]
-                if j < low or j >= high:
-                    outside += 1
-                elif j > i:
-                    inside += 1
-            within[i], total[i] = inside, inside + outside
+def _count(first, last, indptr, indices, rank, bounds, within, total):
+    n = len(rank)
+    for row in range(n * first // PARTS, n * last // PARTS):
+        i = rank[row]
+        p = np.searchsorted(bounds, i, side="right")
+        low, high = bounds[p - 1], bounds[p]
+        columns = indices[indptr[row] : indptr[row + 1]]
+        inside, outside = 0, 0
+        for e in range(len(columns)):
+            j = rank[columns[e]]
+            beyond = (j < low) | (j >= high)
+            outside += beyond
+            inside += (not beyond) & (j > i)
+        within[i], total[i] = inside, inside + outside
 
 
 @compiled_exact
-def _fill(
-    first, last, indptr, indices, data, order, rank, bounds, start, middle, to_indices, to_data
-):
-    for p in range(first, last):
-        low, high = bounds[p], bounds[p + 1]
-        for i in range(low, high):
-            inside, outside = start[i], middle[i]
-            for e in range(indptr[order[i]], indptr[order[i] + 1]):
-                j = rank[indices[e]]
-                if j < low or j >= high:
-                    to_indices[outside], to_data[outside] = j, data[e]
-                    outside += 1
-                elif j > i:
-                    to_indices[inside], to_data[inside] = j, data[e]
-                    inside += 1
+def _fill(first, last, indptr, indices, data, rank, bounds, start, middle, to_indices, to_data):
+    """Rows in the order in which they lie in memory: to wait for reads takes longer than to write.
+
+    What is not kept is written over by the next, so that there are no jumps to guess.
+    """
+    n = len(rank)
+    longest = 0
+    for row in range(n):
+        longest = max(longest, indptr[row + 1] - indptr[row])
+    own, others = np.empty(longest + 1, np.int64), np.empty(longest + 1, np.int64)
+    for row in range(n * first // PARTS, n * last // PARTS):
+        i = rank[row]
+        p = np.searchsorted(bounds, i, side="right")
+        low, high, begin = bounds[p - 1], bounds[p], indptr[row]
+        columns = indices[begin : indptr[row + 1]]
+        inside, outside = 0, 0
+        for e in range(len(columns)):
+            j = rank[columns[e]]
+            beyond = (j < low) | (j >= high)
+            own[inside], others[outside] = e, e
+            outside += beyond
+            inside += (not beyond) & (j > i)
+        for k in range(inside):
+            to_indices[start[i] + k] = rank[columns[own[k]]]
+            to_data[start[i] + k] = data[begin + own[k]]
+        for k in range(outside):
+            to_indices[middle[i] + k] = rank[columns[others[k]]]
+            to_data[middle[i] + k] = data[begin + others[k]]
 
 
 @compiled_fast

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lowdim._threads import serial_blas
 from lowdim.data.sources import RowSource
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ def blocks(source: RowSource, n_made: int = 1) -> Iterator[Rows]:
 def coordinates(source: RowSource, axes: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Rows about a mean along axes, (D, w), as (N, w) in the dtype of the data."""
     shift = mean @ axes
-    made = [
-        (rows - mean) @ axes if isinstance(rows, np.ndarray) else np.asarray(rows @ axes - shift)
-        for rows in blocks(source)
-    ]
+    with serial_blas():  # sums of several threads are rounded otherwise
+        made = [
+            (rows - mean) @ axes if isinstance(rows, np.ndarray) else rows @ axes - shift
+            for rows in blocks(source)
+        ]
     return np.concatenate(made).astype(source.dtype, copy=False)
 
 

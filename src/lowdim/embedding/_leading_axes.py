@@ -9,10 +9,10 @@ import numpy as np
 
 logger = logging.getLogger("lowdim")
 
-#: Directions beyond those wanted.
-EXTRA = 10
-#: Blocks of directions that are kept before the best of them begin anew.
-BLOCKS = 6
+#: Directions that are multiplied at once: few need fewer products, many fewer passes over the rows.
+WIDTH = 16
+#: Eigenvectors beyond those wanted that a space keeps when it begins anew, and its size by then.
+EXTRA, LARGEST = 16, 4
 
 
 def leading_axes(
@@ -26,8 +26,9 @@ def leading_axes(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """The k leading eigenpairs of a symmetric positive matrix, and the number of products.
 
-    A block Krylov space from random directions, with Rayleigh-Ritz and restarts (Musco and Musco
-    2015, Randomized block Krylov methods).
+    Block Lanczos from random directions with full orthogonalisation and thick restarts (Wu and
+    Simon 2000). Of the basis V of the space the matrix makes ``V T + Q R E'``, Q being the next
+    block and E the last one's columns, so that R tells all residuals.
 
     Parameters
     ----------
@@ -47,45 +48,49 @@ def leading_axes(
     vectors : (D, k)
     n_iter : int
     """
-    width = min(k + EXTRA, n_columns)
-    block = np.linalg.qr(rng.normal(size=(n_columns, width)))[0]
-    basis, images = np.empty((n_columns, 0)), np.empty((n_columns, 0))
-    n_iter = 0
-    while n_iter < max_iter:
+    most = min(LARGEST * (k + EXTRA), n_columns)
+    basis, T = np.empty((n_columns, most), order="F"), np.zeros((most, most))
+    block = np.linalg.qr(rng.normal(size=(n_columns, min(WIDTH, most))))[0]
+    m = n_iter = 0
+    while True:
+        last, m = m, m + block.shape[1]
+        V = basis[:, :m]
+        V[:, last:] = block
+        image = product(block)
         n_iter += 1
-        basis, images = np.hstack([basis, block]), np.hstack([images, product(block)])
-        values, turn = np.linalg.eigh(_symmetric(basis.T @ images))
-        values, turn = values[::-1][:width], turn[:, ::-1][:, :width]
-        vectors = basis @ turn
-        residuals = images @ turn - vectors * values
-        worst = float(np.linalg.norm(residuals[:, :k], axis=0).max())
-        if worst <= tol * max(values[0], 0.0):
+        T[:m, last:m] = V.T @ image
+        T[last:m, :m] = T[:m, last:m].T
+        rest = image - V @ T[:m, last:m]
+        block, R = np.linalg.qr(rest - V @ (V.T @ rest))
+        values, turn = np.linalg.eigh(T[:m, :m])
+        values, turn = values[::-1], turn[:, ::-1]
+        worst = float(np.linalg.norm(R @ turn[last:m, :k], axis=0).max())
+        if m == n_columns or (m >= k and worst <= tol * max(values[0], 0.0)):
             break
-        if basis.shape[1] + width > min(BLOCKS * width, n_columns):
-            basis, images = vectors, images @ turn
-        block = _new_directions(residuals, basis)
-        if not block.shape[1]:  # the space holds whatever the matrix makes of it
+        if n_iter == max_iter and m >= k:
+            _tell(worst / values[0], n_iter, tol)
             break
-    else:
-        logger.warning(
-            "Leading axes have a residual of %.1e after %d passes over the rows; tol=%.1e.",
-            worst / values[0],
-            max_iter,
-            tol,
-        )
-    return values[:k], vectors[:, :k], n_iter
+        if m + WIDTH > most:
+            m = min(k + EXTRA, m)
+            basis[:, :m] = V @ turn[:, :m]
+            T[:m, :m] = np.diag(values[:m])
+        if np.abs(R).max() <= 1e-14 * max(values[0], 0.0):  # the space is whole: look elsewhere
+            block = rng.normal(size=block.shape)
+        block = _apart(block[:, : n_columns - m], basis[:, :m])
+    return values[:k].copy(), basis[:, : len(turn)] @ turn[:, :k], n_iter
 
 
-def _new_directions(block: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of what a block adds to a basis."""
-    room = basis.shape[0] - basis.shape[1]
-    sizes = np.linalg.norm(block, axis=0)
-    block = block[:, sizes > 1e-14 * sizes.max()][:, :room] if sizes.max() > 0 else block[:, :0]
+def _apart(block: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Orthonormal directions across a basis; where a block has fewer, some that are left."""
     for _ in range(2):  # once leaves what rounding has left
-        block = block - basis @ (basis.T @ block)
-        block = np.linalg.qr(block)[0]
+        block = np.linalg.qr(block - basis @ (basis.T @ block))[0]
     return block
 
 
-def _symmetric(matrix: np.ndarray) -> np.ndarray:
-    return (matrix + matrix.T) / 2
+def _tell(residual: float, n_iter: int, tol: float) -> None:
+    logger.warning(
+        "Leading axes have a residual of %.1e after %d passes over the rows; tol=%.1e.",
+        residual,
+        n_iter,
+        tol,
+    )

@@ -35,8 +35,9 @@ _RECORDS: dict[str, Any] = {
     )
 }
 _AFFINITIES: dict[str, Any] = {
-    **{name: getattr(affinities, name) for name in affinities.__all__},
-    **{kind.__name__: kind for kind in output_affinities.NAMES.values()},
+    kind.__name__: kind
+    for kind in [*vars(affinities).values(), *vars(output_affinities).values()]
+    if isinstance(kind, type) and issubclass(kind, BaseEstimator)
 }
 _PLAIN = (type(None), bool, int, float, str, np.generic)
 
@@ -112,7 +113,7 @@ def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if hasattr(value, "state_dict"):  # a network's numbers; what computes with them stays outside
         state = {key: own.cpu().numpy() for key, own in value.state_dict().items()}
         return {"kind": "dict", "items": inner(state)}
-    if isinstance(value, BaseEstimator) and kind in _AFFINITIES:
+    if kind in _AFFINITIES and type(value) is _AFFINITIES[kind]:
         return {"kind": kind, "items": inner(value.get_params(deep=False))}
     raise TypeError(
         f"{name} is a {kind}, which a file cannot hold; give it a plain value by set_params before "

@@ -71,10 +71,11 @@ class Descent(Steps):
         self._P, self._repulsion, self._dof, self._crew = P, repulsion, dof, crew
         self._max_step = max_step
         d = max(2, self._c)
-        self._order = np.arange(n)
-        self._pairs = arrange(P, self._order, crew)
         Y = np.zeros((n, d), np.float32)
         Y[:, : self._c] = start - start.mean(0)
+        self._order = by_place(Y)
+        Y = Y[self._order]
+        self._pairs = arrange(P, self._order, crew)
         self._state = Y, np.zeros_like(Y), np.ones_like(Y)
         self._forces = np.empty_like(Y), np.empty_like(Y)
         self._sums = np.zeros((PARTS, 2 + self._c))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -145,6 +146,20 @@ class KernelPCA(  # type: ignore[misc]
         source = read_rows(self, X, reset=False)
         with serial_blas():
             return self._coordinates(source)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one HDF5 file; `lowdim.load` reads it. Never a pickle."""
+        from lowdim.embedding._saved import save
+
+        save(self, path, ("_landmark_rows", "_projection", "_shift"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model that `save` wrote."""
+        from lowdim.embedding._saved import load
+
+        model: Self = load(cls, path)
+        return model
 
     def _check_arguments(self) -> None:
         check_in(self.kernel, "kernel", KERNELS)

@@ -21,7 +21,7 @@ from lowdim.data.sources import RowSource, as_rows
 from lowdim.embedding._base import SEARCHES, NeighborLayout
 from lowdim.embedding._centred_rows import coordinates
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._initial import SPREAD, check_init, first_layout
+from lowdim.embedding._initial import SPREAD, check_init, first_layout, needs_rows
 from lowdim.embedding._tsne_settings import check_callbacks
 from lowdim.embedding.pca import PCA
 from lowdim.neighbors import NeighborIndex, Neighbors
@@ -62,7 +62,7 @@ class PaCMAP(NeighborLayout):
         Learning rate.
     num_iters : int or (int, int, int), default=(100, 100, 250)
         Iterations of the three phases; one number is those of the last.
-    init : {"auto", "pca", "spectral", "random"} or array of shape (N, c), default="auto"
+    init : {"auto", "pca", "spectral", "random"}, estimator or array of shape (N, c), default="auto"
         As of `TSNE`, but with a standard deviation of 0.01 along the first axis.
     apply_pca : bool, default=True
         Take 100 principal components of rows with more columns.
@@ -179,9 +179,11 @@ class PaCMAP(NeighborLayout):
         index, neighbors = self._indexed(rows, sizes, rng)
         pairs = pairs_of(index, neighbors, sizes, rng)
         graph = _graph_of(pairs.near)
-        data = rows.rows(0, rows.n_rows) if isinstance(init, str) and init == "pca" else None
+        data = None
+        if needs_rows(init):  # an estimator knows the rows as they were given
+            data = (rows if isinstance(init, str) else source).rows(0, source.n_rows)
         start = first_layout(init, settings.n_components, data, graph.matrix, rng)
-        if isinstance(init, str):
+        if not isinstance(init, np.ndarray):
             start *= WIDTH / SPREAD
         self._descend(pairs, start, settings)
         self.pairs_, self.affinities_, self.neighbors_ = pairs, graph, neighbors

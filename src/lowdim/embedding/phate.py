@@ -15,7 +15,7 @@ from lowdim.data.sources import RowSource
 from lowdim.embedding._base import SEARCHES, NeighborLayout
 from lowdim.embedding._crew import Crew
 from lowdim.embedding.pca import PCA
-from lowdim.neighbors import NeighborIndex, Neighbors
+from lowdim.neighbors import NeighborIndex, Neighbors, from_graph
 
 SCALINGS = ("metric", "classic")
 #: Points up to which one thread is quicker than several.
@@ -54,7 +54,8 @@ class PHATE(NeighborLayout):
         Of "metric": stop when an iteration lowers the squared stress by less than this share of
         that of "classic".
     metric : str, default="euclidean"
-        As of `lowdim.neighbors.NeighborIndex`; with "precomputed" X holds all distances, (N, N).
+        As of `lowdim.neighbors.NeighborIndex`. With "precomputed" X holds distances, (N, N): all of
+        them, or a sparse matrix of those to neighbours.
     neighbors : {"auto", "exact", "approximate", "faiss"} or Neighbors, default="auto"
         How neighbours are sought, or what they are: better twenty times `knn`.
     n_jobs : int, optional
@@ -214,9 +215,12 @@ class PHATE(NeighborLayout):
     def _sought(
         self, source: RowSource, affinity: DiffusionPotential, rng: np.random.Generator
     ) -> tuple[NeighborIndex | None, Neighbors]:
-        if isinstance(self.neighbors, Neighbors):
-            self._check_given(self.neighbors, source)
-            return None, self.neighbors
+        given = self.neighbors if isinstance(self.neighbors, Neighbors) else None
+        if self.metric == "precomputed" and source.is_sparse:
+            given = from_graph(source.rows(0, source.n_rows))
+        if given is not None:
+            self._check_given(given, source)
+            return None, given
         check_in(self.neighbors, "neighbors", SEARCHES)
         index = NeighborIndex(
             source, metric=self.metric, method=self.neighbors, random_state=rng, n_jobs=self.n_jobs

@@ -1,6 +1,6 @@
 """PaCMAP against pacmap, PHATE against phate, and eigenvectors of graphs against scikit-learn.
 
-python benchmarks/pacmap.py [pacmap] [phate] [laplacian] [--sizes 5000 20000] [--write]
+python benchmarks/pacmap_phate.py [pacmap] [phate] [laplacian] [--sizes 5000 20000] [--write]
 """
 
 from __future__ import annotations
