@@ -2,8 +2,9 @@
 
 A script in percent format is a row of cells. ``# %% [markdown]`` begins text, in comments; ``# %%``
 begins code. What a cell prints and the figures it leaves open follow it on the page. An exception
-stops the build. A line ``# data: NAME`` before the first cell says that the script reads this file
-in the folder LOWDIM_DATASETS; where it is not there, the page shows the code alone, and says so.
+stops the build. Lines ``# data: NAME`` before the first cell say which files in the folder
+LOWDIM_DATASETS the script reads; where one is not there, the page shows the code alone, and says
+so.
 """
 
 from __future__ import annotations
@@ -69,9 +70,9 @@ def open_figures() -> list[str]:
 
 
 def has_data(script: str) -> bool:
-    """Whether the file that a script reads is there, if it names one."""
-    named = DATA.search(CELL.split(script)[0])
-    return named is None or Path(os.environ["LOWDIM_DATASETS"], named[1]).is_file()
+    """Whether the files that a script names are there."""
+    folder = Path(os.environ["LOWDIM_DATASETS"])
+    return all((folder / name).is_file() for name in DATA.findall(CELL.split(script)[0]))
 
 
 def execute(app: Sphinx, docname: str, source: list[str]) -> None:

@@ -204,6 +204,23 @@ class SampleValidationKeys(FitKeys):
     key: str = "sample_validation"
 
 
+@dataclass(frozen=True)
+class EmbeddingKeys(FitKeys):
+    """Where `ld.tl.embed` writes, as scanpy does; see `FitKeys`."""
+
+    key: str = "X_tsne"
+
+    @property
+    def coordinates(self) -> str:
+        """`obsm`: the layout, (N, c)."""
+        return self.key
+
+    @property
+    def record(self) -> str:
+        """`uns`: the method and its settings, an `EmbeddingRecord`."""
+        return self.key.removeprefix("X_") or self.key
+
+
 class MixtureRecord(TypedDict):
     """What ``uns[key]`` holds after `ld.tl.mixture`, beside all fitted attributes."""
 
@@ -277,3 +294,16 @@ class FactorRecord(TypedDict):
     converged: bool
     length_scales: NotRequired[Float64Array]  # (T, 1) or (T, D), in the units of the coordinates
     version: str
+
+
+class EmbeddingRecord(TypedDict):
+    """What ``uns`` holds after `ld.tl.embed`."""
+
+    method: str  # a name in lowdim.embedding.methods, or a class
+    params: dict[str, Any]  # of the estimator; layer, use_rep, n_pcs and neighbors_key
+    version: str
+    n_iter: NotRequired[int]
+    stop_reason: NotRequired[str]
+    kl_divergence: NotRequired[float]
+    history: NotRequired[dict[str, Any]]
+    explained_variance_ratio: NotRequired[Float64Array]

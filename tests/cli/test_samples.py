@@ -63,11 +63,15 @@ def test_a_metric_is_learned_and_judged(
     out = tmp_path / "out"
     words = ["samples", str(cohort), "--sample-key", "sample", "--label-key", "label", "--metric"]
     words += ["-k", "2", "--use-rep", "rep", "--no-report", "-o", str(out), "--quiet"]
+    words += ["--eps", "1e-3", "--alpha", "2.5", "--epochs", "7"]
     assert main(words) == 0
     text = capsys.readouterr().out
     assert "learned metric" in text
     result = ad.read_h5ad(out / "result.h5ad")
-    assert result.uns["ground_metric"]["components"].shape == (2, 3)
+    record = result.uns["ground_metric"]
+    assert record["components"].shape == (2, 3)
+    assert (record["params"]["alpha"], record["params"]["max_iter"]) == (2.5, 7)
+    assert result.uns["gmm"]["fit_params"]["eps"] == 1e-3
     assert list(ld.get.sample_validation(result))[-1] == "learned metric"
     table = pd.read_csv(out / "metric_distances.csv", index_col="sample")
     np.testing.assert_allclose(table, result.uns["ground_metric"]["distances"])
@@ -94,6 +98,9 @@ def test_without_labels(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         (["--sample-key", "sample", "--metric"], 2, "--metric needs --label-key"),
         (["--sample-key", "sample", "--group-key", "batch"], 2, "--group-key needs --label-key"),
         (["--sample-key", "sample", "--axes", "2"], 2, "--axes is for --metric"),
+        (["--sample-key", "sample", "--alpha", "2"], 2, "--alpha is for --metric"),
+        (["--sample-key", "sample", "--epochs", "2"], 2, "--epochs is for --metric"),
+        (["--sample-key", "sample", "--eps", "0"], 2, "'0' is not a number above 0"),
         (["--sample-key", "donor"], 1, "--sample-key donor is not a column of obs"),
         (["--sample-key", "sample", "--label-key", "x"], 1, "--label-key x is not a column"),
         (["--sample-key", "sample", "--label-key", "component"], 1, "differs within 'sample_00'"),

@@ -92,7 +92,7 @@ def test_mixtures_without_a_choice_are_an_error(cohort: ad.AnnData) -> None:
         ld.pl.sample_selection(3)
     with pytest.raises(TypeError, match="SampleDataset without mixtures"):
         ld.pl.sample_selection(ld.SampleDataset.from_anndata(cohort, sample_key="sample"))
-    with pytest.raises(ValueError, match=r"run ld.tl.fit_gmm first"):
+    with pytest.raises(KeyError, match=r"run ld.tl.fit_gmm first"):
         ld.pl.sample_selection(cohort)
 
 

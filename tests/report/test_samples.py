@@ -118,6 +118,40 @@ def test_a_metric_has_axes_genes_and_scores(cohort: ad.AnnData, tmp_path: Path) 
     assert "Only the scores of samples held out" in page.text
 
 
+@pytest.mark.parametrize("worse", [True, False])
+def test_a_map_that_simpler_distances_beat_is_said_to_be(
+    cohort: ad.AnnData, tmp_path: Path, worse: bool
+) -> None:
+    metric = ld.GroundMetric(2, max_iter=3, random_state=0)
+    ld.tl.sample_validation(cohort, **KEYS, gmm_key="gmm", n_splits=3, n_repeats=1, metric=metric)
+    for name, predicted in cohort.uns["sample_validation"]["predictions"].items():
+        wrong = predicted["label"].iloc[0] if worse and name == "learned metric" else None
+        predicted["predicted"] = predicted["label"] if wrong is None else wrong
+    text = page_of(cohort, tmp_path, "sample_distances").text
+    said = "learned metric does worse (0.50 balanced accuracy) than sample means (1.00) and mw2 of"
+    assert (said in text) == worse
+    assert ("does worse" in text) == worse
+
+
+@pytest.mark.parametrize("sizes", [2, [1, 2]])
+def test_settings_of_the_mixtures_are_told(
+    cohort: ad.AnnData, tmp_path: Path, sizes: int | list[int]
+) -> None:
+    ld.tl.fit_gmm(
+        cohort, **KEYS, k_comps=sizes, covariance_type="diag", eps=2e-3, n_init=2,
+        singularity_handling="robust", gmm_key="gmm", verbose=False,
+    )  # fmt: skip
+    ld.tl.sample_distances(cohort, gmm_key="gmm", sample_key="patient", cost="mixed")
+    text = page_of(cohort, tmp_path, "sample_distances").text
+    assert "Parameters of the mixtures" in text
+    for setting in ("covariance_typediag", "eps0.002", "singularity_handlingrobust", "n_init2"):
+        assert setting in text
+    assert ("from 1, 2 by bic" in text) == (sizes != 2)
+    for name in ("fit_params", "selection", "distribution_n_components"):
+        del cohort.uns["gmm"][name]  # as others may write it
+    whole(page_of(cohort, tmp_path, "sample_distances"))
+
+
 def test_what_limits_conclusions_is_said(cohort: ad.AnnData, tmp_path: Path) -> None:
     kept = np.ones(cohort.n_obs, dtype=bool)
     kept[np.flatnonzero(cohort.obs["sample"] == "sample_0")[20:]] = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.linalg import sqrtm
 
 from lowdim import SampleDataset
@@ -57,6 +59,19 @@ def test_a_single_feature_will_do() -> None:
     data = SampleDataset.from_arrays(np.arange(12.0)[:, None], np.repeat(["a", "b", "c"], 4))
     assert baseline_distances(data, "covariances").max() < 1e-12
     assert baseline_distances(data, "gaussians")[0].tolist() == pytest.approx([0.0, 4.0, 8.0])
+
+
+@pytest.mark.parametrize("kind", ["means", "pseudobulk", "cell_type_means"])
+def test_sparse_rows_are_dense_one_sample_at_a_time(kind: str) -> None:
+    S, n, D = 40, 25, 2000
+    X = sparse.random(S * n, D, 0.02, "csr", random_state=0)
+    data = SampleDataset.from_arrays(X, np.repeat(np.arange(S), n))
+    baseline_distances(data, kind, cell_types=np.zeros(S * n))
+    tracemalloc.start()
+    baseline_distances(data, kind, cell_types=np.zeros(S * n))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 0.3 * 8 * S * n * D
 
 
 @pytest.mark.parametrize(

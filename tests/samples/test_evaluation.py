@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -21,6 +21,7 @@ from lowdim.samples import (
     knn_predict,
     permutation_test,
 )
+from lowdim.samples._folds import inner_folds
 from lowdim.transport import Clouds, Mixtures, mixture_distances
 
 
@@ -48,6 +49,8 @@ def test_kinds_of_distances_are_chosen_within_the_training_samples() -> None:
     found = cross_validate_samples(kinds, labels, grid={"n_neighbors": [1, 3]}, random_state=0)
     assert found.table["which"].tolist() == ["good"] * 5
     assert found.score == 1.0
+    said = "CrossValidation(30 samples of 2 classes; 5 folds; balanced_accuracy 1.000)"
+    assert repr(found) == said
     with pytest.raises(ValueError, match=r"distributions\['odd'\] has shape"):
         cross_validate_samples({**kinds, "odd": bad[:4, :4]}, labels)
     with pytest.raises(ValueError, match="distributions is empty"):
@@ -201,7 +204,7 @@ def test_a_learned_ground_metric_is_no_better_than_chance_on_shuffled_labels() -
         18, 10, 4, n_components=3, signal="mean", separation=6.0, nuisance=1.0
     ).uns["truth"]
     known = Mixtures.of(truth["weights"], truth["means"], truth["covariances"])
-    metric = ld.GroundMetric(2, alpha=1.0, max_iter=15)
+    metric = ld.GroundMetric(2, alpha=1.0, n_init=1, max_iter=15)
     found = permutation_test(
         known, truth["labels"], metric, n_splits=3, n_permutations=10, random_state=0
     )
@@ -221,6 +224,23 @@ def test_labels_are_shuffled_within_groups_or_among_them() -> None:
     seen = np.array([shuffled(whole, donors, rng) for _ in range(10)])
     assert all(len(set(own[donors == d])) == 1 for own in seen for d in range(8))
     assert (seen != whole).any() and (np.sort(seen, axis=1) == np.sort(whole)).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**16), st.integers(2, 4), st.integers(2, 3))
+def test_inner_folds_leave_every_class_to_learn_from(seed: int, n_inner: int, C: int) -> None:
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 5, size=rng.integers(8, 16)).astype(str)
+    labels = rng.integers(0, C, size=len(groups)).astype(str)
+    within = pd.DataFrame({"label": labels, "group": groups}).groupby("label")["group"].nunique()
+    assume(within.min() >= 2)
+    folds = inner_folds(labels, groups, n_inner, seed)
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([held for _, held in folds])), np.arange(len(labels))
+    )
+    for train, held in folds:
+        assert not set(groups[train]) & set(groups[held])
+        assert set(labels[train]) == set(labels)
 
 
 def test_tables_agree_with_each_other() -> None:
@@ -326,6 +346,11 @@ def test_datasets_bring_their_names_labels_and_distributions() -> None:
         dataset.with_gmm(gmm), metric=_Means(), n_splits=3, random_state=0
     )
     assert seen.score == pytest.approx(found.score, abs=0.2)
+    # A cost of points is of the cells, as in `GroundMetric.fit`, though there are mixtures.
+    metric = ld.GroundMetric(2, cost="w1", n_cells=10, max_iter=2, tol=0, random_state=0)
+    ours = cross_validate_samples(dataset.with_gmm(gmm), metric=metric, n_splits=2, random_state=0)
+    cells = cross_validate_samples(dataset, metric=metric, n_splits=2, random_state=0)
+    pd.testing.assert_frame_equal(ours.table, cells.table)
 
 
 class _Means(BaseEstimator):

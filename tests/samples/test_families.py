@@ -48,6 +48,8 @@ def test_families_that_differ_in_covariance_only_are_found(full: bool) -> None:
     np.testing.assert_array_equal(found.labels == -1, families == -1)
     np.testing.assert_allclose(found.weights.sum(1), 1.0)
     assert (np.diff(found.weights.sum(0)) <= 0).all()
+    said = "ComponentFamilies(3 families of 47 components; 12 samples; 2 columns)"
+    assert repr(found) == said
     table = found.table()
     assert table.shape == (12, 3) and table.index.name == "sample"
     by_means = component_families(gmm, 3, method="means", random_state=0)

@@ -184,6 +184,13 @@ def half_of_the_rows_are_fitted(fit: Fit) -> None:
         assert record["backend_metadata"]["fit_indices_count"] == len(X)
 
 
+def weights_are_said_to_be_of_all_rows(fit: Fit) -> None:
+    options = {"k_comps": [1, 2], "k_selection_metric": "heldout_nll", "refit": "none"}
+    record = fit(*ladder(), **options).record
+    assert record["backend_metadata"]["fit_indices_count"] < len(ladder()[0])
+    assert record["weight_inference"]["weights_fit_scope"] != "all_cells"
+
+
 CHECKS = [
     unsorted_rows_give_every_sample_the_first_ones_mixture,
     a_second_fit_gives_every_sample_the_first_ones_mixture,
@@ -199,6 +206,7 @@ CHECKS = [
     guarded_does_not_go_on,
     robust_is_no_more_robust,
     half_of_the_rows_are_fitted,
+    weights_are_said_to_be_of_all_rows,
 ]
 
 

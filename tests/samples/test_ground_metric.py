@@ -142,6 +142,11 @@ def test_a_fit_repeats_bit_for_bit_whatever_the_number_of_threads() -> None:
         torch.set_num_threads(before)
     np.testing.assert_array_equal(again.components_, model.components_)
     assert model.loss_ == model.losses_.min()
+    default = GroundMetric(2, alpha=2.0, max_iter=2, random_state=0).fit(mixtures, labels)
+    assert default.losses_.shape == (3,)
+    one = default.set_params(n_init=1).fit(mixtures, labels)
+    assert one.losses_.shape == (1,)
+    assert one.losses_[0] in quick(max_iter=2).fit(mixtures, labels).losses_  # the first of three
     other = quick(**{**options, "random_state": 1}).fit(mixtures, labels)
     assert not np.array_equal(other.components_, model.components_)
 
@@ -238,13 +243,14 @@ def test_names_of_ggml() -> None:
     data = ld.tl.fit_gmm(dataset(), k_comps=2, verbose=False)
     model = train_gmm(data, 3.0, 0.01, 2, 2, max_iter=4, diag_bures_approx=True, mi_reg=0.5)
     own = GroundMetric(
-        2, alpha=3.0, reg=0.01, diagonal=True, mi_reg=0.5, max_iter=4, random_state=0
+        2, alpha=3.0, reg=0.01, diagonal=True, mi_reg=0.5, n_init=1, max_iter=4, random_state=0
     )
     np.testing.assert_array_equal(model.components_, own.fit(data).components_)
     squared = train_gmm(data, n_comps=2, max_iter=2, squared_ground_cost=True, entropic_reg=0.5)
     assert (squared.cost, squared.entropic, squared.reg_type) == ("mw2", 0.5, "fro")
     cells = train(data, n_comps=2, n_cells=12, max_iter=2, reg_type=1, stop_thr=None)
     assert (cells.cost, cells.alpha, cells.reg_type, cells.tol) == ("w1", 1.0, "l1", 0.0)
+    assert len(model.losses_) == len(cells.losses_) == 1
     with pytest.raises(ValueError, match="reg_type='other'"):
         train(data, reg_type="other")
     with pytest.raises(ValueError, match="no mixtures"):
@@ -297,7 +303,7 @@ def test_a_fit_that_should_go_on_says_so() -> None:
         quick(max_iter=10, lr=0.2).fit(mixtures, labels)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        quick(max_iter=300).fit(mixtures, labels)
+        quick(max_iter=300, n_init=1).fit(mixtures, labels)
 
 
 def test_a_saved_fit_is_the_same_fit(tmp_path: Path) -> None:

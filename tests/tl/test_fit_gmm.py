@@ -187,7 +187,12 @@ def with_rows(patient: str, value: float) -> ad.AnnData:
         (cohort, {"label_key": "who"}, KeyError, "'who' is not a column of obs"),
         (cohort, {"sample_key": None}, TypeError, "name the samples by sample_key="),
         (cohort, {"use_rep": "X_pca"}, ValueError, "X_pca"),
-        (cohort, {"k_comps": 100}, ValueError, r"n_components=100 needs 100 rows .*'p0 \(80 rows"),
+        (
+            cohort,
+            {"k_comps": 100},
+            ValueError,
+            r"^k_comps=100 needs 100 .*'p0 \(80 rows.*, or lower k_comps",
+        ),
         (cohort, {"k_comps": []}, ValueError, "k_comps is empty"),
         (cohort, {"k_comps": 0}, ValueError, "k_comps=0 is too small"),
         (cohort, {"k_comps": "auto"}, TypeError, "k_comps='auto' is a str"),

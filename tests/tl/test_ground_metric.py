@@ -123,3 +123,35 @@ def test_rows_are_those_that_the_mixtures_were_fitted_to() -> None:
     model = GroundMetric(**settings).fit(fitted)
     np.testing.assert_allclose(adata.obsm["ground_metric"], model.transform(adata.obsm["X_two"]))
     assert adata.uns["ground_metric"]["params"]["use_rep"] == "X_two"
+
+
+@pytest.mark.parametrize(
+    "options", [{"use_rep": "X_pca"}, {"standardize": True}, {"cost": "w1", "n_cells": None}]
+)
+def test_the_estimator_comes_back(
+    fitted: ad.AnnData, options: dict[str, Any], tmp_path: Path
+) -> None:
+    adata = learn(fitted, copy=True, alpha=3.0, key_added="own", **options)
+    adata.write_h5ad(tmp_path / "cohort.h5ad")
+    again = ad.read_h5ad(tmp_path / "cohort.h5ad")
+    record = adata.uns["own"]
+    params = record["params"]
+    data = SampleDataset.from_anndata(
+        again, sample_key="sample", gmm_key=params.get("gmm_key"), use_rep=params.get("use_rep")
+    )
+    for source in (adata, again):
+        model = ld.get.ground_metric(source, "own")
+        np.testing.assert_array_equal(model.distances(data), record["distances"])
+        np.testing.assert_array_equal(model.transform(data.source), adata.obsm["own"])
+        assert model.get_params()["alpha"] == 3.0
+        assert model.history_["loss"] == list(record["history"]["loss"])
+        assert (model.loss_, model.n_iter_) == (record["loss"], record["n_iter"])
+        assert len(model.losses_) == 3
+        named = getattr(model, "feature_names_in_", None)
+        assert named is None if "use_rep" in options else list(named) == list(fitted.var_names)
+    model.save(tmp_path / "map.h5")
+    np.testing.assert_array_equal(ld.load(tmp_path / "map.h5").distances(data), record["distances"])
+    with pytest.raises(ValueError, match="no ground metric in 'other'"):
+        ld.get.ground_metric(adata, "other")
+    with pytest.raises(TypeError, match="adata is a ndarray"):
+        ld.get.ground_metric(adata.X)

@@ -48,6 +48,28 @@ def test_a_covariance_is_at_no_distance_from_itself(rank: int) -> None:
     assert near == pytest.approx((np.sqrt(1.0000001) - 1) ** 2 * np.trace(A[0]), rel=1e-6)
 
 
+@pytest.mark.parametrize("d", [3, 10, 30])
+@pytest.mark.parametrize("spread", [0.02, 1.0])
+def test_small_variances_beside_large_ones_cost_no_accuracy(d: int, spread: float) -> None:
+    """Covariances that commute are as far apart as the roots of their eigenvalues."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    for smallest in (1e-4, 1e-6, 1e-8, 1e-10):
+        first = np.geomspace(1, smallest, d)
+        second = first * np.exp(spread * rng.normal(size=d))
+        found = bures_squared(*(((axes * own) @ axes.T)[None] for own in (first, second)))
+        expected = ((np.sqrt(first) - np.sqrt(second)) ** 2).sum()
+        assert found[0, 0] == pytest.approx(expected, rel=1e-10)
+
+
+def test_covariances_in_single_precision_may_be_singular() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(20, 3)) @ rng.normal(size=(3, 10))
+    A, B = (np.cov(own.T) for own in (rows, rows * np.linspace(1, 3, 10)))
+    found = bures_squared(A.astype(np.float32)[None], B.astype(np.float32)[None])
+    np.testing.assert_allclose(found, bures_squared(A[None], B[None]), rtol=1e-3)
+
+
 def test_units_scale_distances() -> None:
     A, B = covariances(2, 6), covariances(3, 6, seed=1)
     for s in (1e-6, 1e6):
@@ -62,6 +84,8 @@ def test_distances_of_gaussians_on_a_line() -> None:
 def test_what_is_no_covariance_is_named() -> None:
     with pytest.raises(ValueError, match="second has a matrix that is no covariance: number 0"):
         bures_squared(np.eye(2)[None], -np.eye(2)[None])
+    with pytest.raises(ValueError, match="first has a matrix that is not symmetric: number 1"):
+        bures_squared([np.eye(2), [[1.0, 5.0], [0.0, 1.0]]], np.eye(2)[None])
     with pytest.raises(ValueError, match="first has variances that are negative"):
         bures_squared([[-1.0]], [[1.0]])
     with pytest.raises(ValueError, match=r"first has shape \(1, 2\) and second \(1, 3\)"):

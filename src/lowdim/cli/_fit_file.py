@@ -15,6 +15,7 @@ from lowdim.cli._output import print_result, print_step
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+    from matplotlib.figure import Figure
 
 
 Facts = dict[str, Any]
@@ -28,6 +29,7 @@ def fit_file(
     *,
     describe: Callable[[AnnData], tuple[Facts, Lines]] | None = None,
     tables: Callable[[AnnData], dict[str, pd.DataFrame]] | None = None,
+    pictures: Callable[[AnnData], dict[str, Figure]] | None = None,
 ) -> None:
     """Read, fit, write and say what was found.
 
@@ -43,6 +45,8 @@ def fit_file(
         What was found, for programs and for people; by default that of a mixture.
     tables
         What else goes to a folder, as NAME.csv.
+    pictures
+        What else goes to a folder, as NAME.png.
     """
     result, report, in_folder = _targets(arguments)
     adata = _h5ad.read(arguments.file)
@@ -63,6 +67,10 @@ def fit_file(
         files = _write_tables(tables(adata), result.parent)
         facts |= {"tables": files}
         lines.append(("tables", ", ".join(files)))
+    if pictures is not None and in_folder:
+        files = _write_pictures(pictures(adata), result.parent)
+        facts |= {"pictures": files}
+        lines.append(("pictures", ", ".join(files)))
     if report is not None:
         from lowdim import report as reports
 
@@ -92,6 +100,17 @@ def _write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[str]:
         path = folder / f"{name}.csv"
         with replacing(path) as temporary:
             table.to_csv(temporary, index=table.index.name is not None)
+        files.append(str(path))
+    return files
+
+
+def _write_pictures(pictures: dict[str, Figure], folder: Path) -> list[str]:
+    """Write each as a .png file."""
+    files = []
+    for name, figure in pictures.items():
+        path = folder / f"{name}.png"
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=150, bbox_inches="tight")
         files.append(str(path))
     return files
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import (
-    ArgumentParser,
-    BooleanOptionalAction,
-    Namespace,
-    RawDescriptionHelpFormatter,
-)
-from importlib import import_module
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any
 
 from lowdim._version import __version__
+from lowdim.cli._options import add_data, add_files, add_matrix, add_results, runs
 from lowdim.cli._values import (
     dims_list,
     natural_number,
+    parameter,
     positive_int,
     positive_number,
     sizes_list,
@@ -27,12 +23,19 @@ examples:
   lowdim subspaces cells.h5ad --dims 2,1,1 -o fit.h5ad --report
   lowdim mixture cells.h5ad --use-rep X_pca -k 2-10 -o out
   lowdim mixture cells.h5ad --family negative-binomial --layer counts -k 8 -o out
+  lowdim embed cells.h5ad --use-rep X_pca --labels cell_type -o out
   lowdim samples cells.h5ad --sample-key patient --label-key state --use-rep X_pca -o out
   lowdim spatial spots.h5ad -n 10 --top-genes 2000 -o out
   lowdim grid spots.h5ad configurations.json -o fits.csv
   lowdim report fit.h5ad --labels cell_type -o report.html
   lowdim info cells.h5ad
 """
+
+_METHODS = (
+    "tsne", "umap", "largevis", "infotsne", "pacmap", "phate", "sne", "tsnekhorn", "cosne",
+    "laplacian-eigenmaps", "pca", "kernel-pca",
+)  # fmt: skip
+"""Those of `lowdim.embedding.methods`, which are not loaded for the parser."""
 
 
 def build_parser() -> ArgumentParser:
@@ -47,7 +50,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lowdim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     adders = (
-        _add_demo, _add_subspaces, _add_mixture, _add_samples, _add_spatial, _add_grid,
+        _add_demo, _add_subspaces, _add_mixture, _add_embed, _add_samples, _add_spatial, _add_grid,
         _add_report, _add_info,
     )  # fmt: skip
     for add in adders:
@@ -69,7 +72,7 @@ def _add_demo(commands: Any) -> ArgumentParser:
     )
     command.add_argument("--output", "-o", default="out", metavar="FOLDER", help="default: out")
     command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
-    return _runs(command, "demo")
+    return runs(command, "demo")
 
 
 def _add_subspaces(commands: Any) -> ArgumentParser:
@@ -79,7 +82,7 @@ def _add_subspaces(commands: Any) -> ArgumentParser:
         description="Fit a mixture of subspaces. With neither --dims nor --n-components, or with "
         "--auto, search for the number of components and the dimension of each.",
     )
-    _add_files(command)
+    add_files(command)
     command.add_argument(
         "--n-components",
         "-k",
@@ -95,9 +98,9 @@ def _add_subspaces(commands: Any) -> ArgumentParser:
         help="dimension of each component, as in 2,1,1; with -k, one number for all",
     )
     choice.add_argument("--auto", action="store_true", help="search for both")
-    _add_data(command, "subspaces")
+    add_data(command, "subspaces")
     command.add_argument("--n-init", type=positive_int, default=10, metavar="N", help="restarts")
-    return _runs(command, "subspaces")
+    return runs(command, "subspaces")
 
 
 def _add_mixture(commands: Any) -> ArgumentParser:
@@ -107,7 +110,7 @@ def _add_mixture(commands: Any) -> ArgumentParser:
         description="Cluster the rows by k-means, soft k-means, a mixture of Gaussians, or, for "
         "counts, one of negative binomials.",
     )
-    _add_files(command)
+    add_files(command)
     command.add_argument(
         "--family",
         choices=("gaussian", "negative-binomial", "kmeans", "soft-kmeans"),
@@ -137,12 +140,60 @@ def _add_mixture(commands: Any) -> ArgumentParser:
     command.add_argument(
         "--rank", type=natural_number, metavar="Q", help="of low_rank covariances (default: 1)"
     )
-    _add_data(command, "mixture")
+    add_data(command, "mixture")
     command.add_argument("--n-init", type=positive_int, metavar="N", help="restarts")
     command.add_argument(
         "--n-jobs", type=positive_int, metavar="N", help="numbers of components fitted at a time"
     )
-    return _runs(command, "mixture")
+    return runs(command, "mixture")
+
+
+def _add_embed(commands: Any) -> ArgumentParser:
+    command: ArgumentParser = commands.add_parser(
+        "embed",
+        help="lay the rows of a .h5ad file out in two dimensions (t-SNE and others)",
+        description="Make a layout of the rows, and tell how well it keeps their neighbours. A "
+        "folder gets the picture layout.png and the measures quality.csv as well.",
+    )
+    add_files(command)
+    command.add_argument(
+        "--method",
+        choices=_METHODS,
+        default="tsne",
+        metavar="METHOD",
+        help=f"one of {', '.join(_METHODS)} (default: tsne)",
+    )
+    command.add_argument(
+        "--n-components", "-d", type=positive_int, default=2, metavar="C", help="default: 2"
+    )
+    add_matrix(command)
+    command.add_argument(
+        "--neighbors",
+        metavar="KEY",
+        help="lay out this graph of neighbours, as scanpy leaves it, instead of seeking some",
+    )
+    command.add_argument("--init", metavar="NAME", help="where to begin: a name or a key of obsm")
+    command.add_argument("--perplexity", type=positive_number, metavar="X", help="of t-SNE's kind")
+    command.add_argument("--n-neighbors", type=positive_int, metavar="K", help="of UMAP's kind")
+    command.add_argument(
+        "--set",
+        type=parameter,
+        action="append",
+        metavar="NAME=VALUE",
+        help="another parameter of the method, as in --set exaggeration=4; may be repeated",
+    )
+    command.add_argument(
+        "--color",
+        action="append",
+        metavar="NAME",
+        help="column of obs or gene that colours the picture (default: the labels); may be "
+        "repeated",
+    )
+    command.add_argument(
+        "--n-jobs", type=positive_int, metavar="N", help="threads; they change no result"
+    )
+    add_results(command, None)
+    return runs(command, "embed")
 
 
 def _add_samples(commands: Any) -> ArgumentParser:
@@ -153,7 +204,7 @@ def _add_samples(commands: Any) -> ArgumentParser:
         "samples are from each other. With labels, tell how well they are predicted for samples "
         "that are held out. A folder gets the distances as a table as well.",
     )
-    _add_files(command)
+    add_files(command)
     command.add_argument(
         "--sample-key", required=True, metavar="COLUMN", help="column of obs that has the samples"
     )
@@ -163,7 +214,7 @@ def _add_samples(commands: Any) -> ArgumentParser:
     command.add_argument(
         "--group-key", metavar="COLUMN", help="column of obs whose groups are held out whole"
     )
-    _add_matrix(command)
+    add_matrix(command)
     command.add_argument(
         "--components",
         "-k",
@@ -176,14 +227,16 @@ def _add_samples(commands: Any) -> ArgumentParser:
         "--covariance-type", choices=("full", "diag"), default="full", help="default: full"
     )
     command.add_argument(
+        "--eps",
+        type=positive_number,
+        default=1e-4,
+        metavar="X",
+        help="added to every variance, relative to the mean variance of a sample (default: 1e-4)",
+    )
+    command.add_argument(
         "--cost", choices=("mw2", "mixed"), default="mw2", help="of the distances (default: mw2)"
     )
-    command.add_argument(
-        "--metric", action="store_true", help="learn a map under which samples of a label are near"
-    )
-    command.add_argument(
-        "--axes", type=positive_int, metavar="R", help="of the map (default: 2; needs --metric)"
-    )
+    _add_metric(command)
     command.add_argument(
         "--n-permutations",
         type=natural_number,
@@ -194,8 +247,21 @@ def _add_samples(commands: Any) -> ArgumentParser:
     command.add_argument(
         "--n-jobs", type=positive_int, metavar="N", help="samples that are fitted at a time"
     )
-    _add_results(command, "sample_distances", labels=False)
-    return _runs(command, "samples")
+    add_results(command, "sample_distances", labels=False)
+    return runs(command, "samples")
+
+
+def _add_metric(command: ArgumentParser) -> None:
+    """A learned map, and how it is learned."""
+    command.add_argument(
+        "--metric", action="store_true", help="learn a map under which samples of a label are near"
+    )
+    for name, kind, letter, what in (
+        ("--axes", positive_int, "R", "of the map (default: 2; needs --metric)"),
+        ("--alpha", positive_number, "X", "margin of the map (default: 10; needs --metric)"),
+        ("--epochs", positive_int, "N", "of learning it (default: 100; needs --metric)"),
+    ):
+        command.add_argument(name, type=kind, metavar=letter, help=what)
 
 
 def _add_spatial(commands: Any) -> ArgumentParser:
@@ -205,7 +271,7 @@ def _add_spatial(commands: Any) -> ArgumentParser:
         description="Fit spatial factors to the counts of a file whose rows have coordinates. A "
         "folder gets tables of factors and genes as well.",
     )
-    _add_files(command)
+    add_files(command)
     command.add_argument(
         "--n-factors", "-n", type=positive_int, default=10, metavar="L", help="default: 10"
     )
@@ -253,8 +319,8 @@ def _add_spatial(commands: Any) -> ArgumentParser:
     command.add_argument(
         "--gene-sets", metavar="GMT", help="test the sets in this file for each factor"
     )
-    _add_results(command, "spatial_factors")
-    return _runs(command, "spatial")
+    add_results(command, "spatial_factors")
+    return runs(command, "spatial")
 
 
 def _add_grid(commands: Any) -> ArgumentParser:
@@ -294,7 +360,7 @@ def _add_grid(commands: Any) -> ArgumentParser:
         metavar="SEED",
         help="of the rows held out, and of fits that name none (default: 0)",
     )
-    return _runs(command, "grid")
+    return runs(command, "grid")
 
 
 def _add_report(commands: Any) -> ArgumentParser:
@@ -308,7 +374,7 @@ def _add_report(commands: Any) -> ArgumentParser:
     command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
     command.add_argument("--key", default="subspaces", help="name of the result in the file")
     command.add_argument("--title", help="title of the report")
-    return _runs(command, "report")
+    return runs(command, "report")
 
 
 def _add_info(commands: Any) -> ArgumentParser:
@@ -319,53 +385,4 @@ def _add_info(commands: Any) -> ArgumentParser:
         "tell the versions of lowdim and what it stands on, and the devices.",
     )
     command.add_argument("file", nargs="?", metavar="FILE", help="a .h5ad file")
-    return _runs(command, "info")
-
-
-def _add_files(command: ArgumentParser) -> None:
-    """What is read, and what is written."""
-    command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
-    command.add_argument(
-        "--output",
-        "-o",
-        required=True,
-        metavar="OUT",
-        help="a .h5ad file to write, or a folder for result.h5ad and report.html",
-    )
-
-
-def _add_data(command: ArgumentParser, key: str) -> None:
-    """Which matrix of the file, what to compare with, and how to call the result."""
-    _add_matrix(command)
-    _add_results(command, key)
-
-
-def _add_matrix(command: ArgumentParser) -> None:
-    """Which matrix of the file."""
-    matrix = command.add_mutually_exclusive_group()
-    matrix.add_argument("--layer", metavar="KEY", help="fit this layer (default: X)")
-    matrix.add_argument("--use-rep", metavar="KEY", help="fit this key of obsm, such as X_pca")
-
-
-def _add_results(command: ArgumentParser, key: str, *, labels: bool = True) -> None:
-    """What to compare with, how to call the result, the seed, and whether a report is written."""
-    if labels:
-        command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
-    command.add_argument("--key", default=key, help="name of the result in the file")
-    command.add_argument("--random-state", type=natural_number, default=0, metavar="SEED")
-    command.add_argument(
-        "--report",
-        action=BooleanOptionalAction,
-        default=None,
-        help="write a report beside the result (by default for a folder)",
-    )
-
-
-def _runs(command: ArgumentParser, name: str) -> ArgumentParser:
-    """Let a command run `lowdim.cli._NAME.run`, which is not loaded before."""
-
-    def run(arguments: Namespace) -> None:
-        import_module(f"lowdim.cli._{name}").run(arguments)
-
-    command.set_defaults(run=run)
-    return command
+    return runs(command, "info")

@@ -21,8 +21,9 @@ GMM = "gmm"
 METRIC = "ground_metric"
 """Key of the map."""
 
-AXES = 2
-MARGIN = 10.0
+AXES, MARGIN, EPOCHS = 2, 10.0, 100
+"""Of the map, unless the user says."""
+
 _FEWEST = 4
 """Samples of every label that a cross-validation takes."""
 
@@ -33,8 +34,9 @@ def run(arguments: Namespace) -> None:
         for name in ("metric", "group_key", "n_permutations"):
             if getattr(arguments, name):
                 raise UsageError(f"--{name.replace('_', '-')} needs --label-key.")
-    if arguments.axes is not None and not arguments.metric:
-        raise UsageError("--axes is for --metric.")
+    for name in () if arguments.metric else ("axes", "alpha", "epochs"):
+        if getattr(arguments, name) is not None:
+            raise UsageError(f"--{name} is for --metric.")
     arguments.labels = None  # those of the report are checked below, under their own name
     distances_key = arguments.key
     arguments.key = METRIC if arguments.metric else distances_key  # of the report
@@ -66,8 +68,8 @@ def _fit(adata: AnnData, *, arguments: Namespace, key: str) -> None:
     sizes = arguments.components
     tl.fit_gmm(
         adata, **columns, **matrix, k_comps=sizes[0] if sizes and len(sizes) == 1 else sizes,
-        covariance_type=arguments.covariance_type, gmm_key=GMM, random_state=seed,
-        n_jobs=arguments.n_jobs, verbose=not arguments.quiet,
+        covariance_type=arguments.covariance_type, eps=arguments.eps, gmm_key=GMM,
+        random_state=seed, n_jobs=arguments.n_jobs, verbose=not arguments.quiet,
     )  # fmt: skip
     tl.sample_distances(
         adata, gmm_key=GMM, sample_key=arguments.sample_key, **matrix, cost=arguments.cost,
@@ -78,7 +80,8 @@ def _fit(adata: AnnData, *, arguments: Namespace, key: str) -> None:
     settings: dict[str, Any] = {
         "n_components": arguments.axes or AXES,
         "cost": "mixed",
-        "alpha": MARGIN,
+        "alpha": arguments.alpha or MARGIN,
+        "max_iter": arguments.epochs or EPOCHS,
         "random_state": seed,
     }
     if arguments.metric:

@@ -34,6 +34,22 @@ def positive_number(text: str) -> float:
     return value
 
 
+def parameter(text: str) -> tuple[str, bool | int | float | str | None]:
+    """The name and the value in "exaggeration=4": a number, true, false, none, or text."""
+    name, found, value = text.partition("=")
+    if not found or not name.isidentifier() or not value:
+        raise ArgumentTypeError(f"{text!r} is not a parameter such as exaggeration=4")
+    words: dict[str, bool | None] = {"true": True, "false": False, "none": None}
+    if value.lower() in words:
+        return name, words[value.lower()]
+    for kind in (int, float):
+        try:
+            return name, kind(value)
+        except ValueError:
+            continue
+    return name, value
+
+
 def sizes_list(text: str) -> list[int]:
     """The numbers in "8", "2-10" or "2,4,8"."""
     try:

@@ -240,7 +240,8 @@ class InfoTSNE(NeighborLayout):
         rng: np.random.Generator,
     ) -> None:
         from lowdim.embedding._repulsion_sampled import SampledRepulsion
-        from lowdim.embedding._tsne_descent import Descent, Phase, Watch
+        from lowdim.embedding._tsne_course import Phase, Watch
+        from lowdim.embedding._tsne_descent import Descent
 
         n, every = len(start), self.callbacks_every
         looks = sum(n_iter for n_iter, *_ in phases) // every

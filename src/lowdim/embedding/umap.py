@@ -42,7 +42,7 @@ class UMAP(NeighborLayout):
     spread : float, default=1.0
         Scale of the layout.
     n_epochs : int, optional
-        500 by default, 200 above 100,000 rows.
+        500 by default, 300 above 10,000 rows.
     learning_rate : float, default=1.0
         Length of the first steps, relative to an eighth of umap-learn's.
     init : {"auto", "spectral", "pca", "random"}, estimator or array of shape (N, c), \

@@ -25,6 +25,27 @@ def has_metric(adata: Any, key: str) -> bool:
     return isinstance(record, Mapping) and "components" in record and "history" in record
 
 
+def find_metric(adata: Any, key: str) -> Mapping[str, Any]:
+    """The fit of `ld.tl.ground_metric` in ``uns[key]``.
+
+    Raises
+    ------
+    TypeError
+        `adata` is no AnnData.
+    ValueError
+        There is no such fit.
+    """
+    if not hasattr(adata, "uns"):
+        raise TypeError(f"adata is a {type(adata).__name__}, not an AnnData.")
+    if not has_metric(adata, key):
+        raise ValueError(
+            f"adata.uns has no ground metric in {key!r}; run ld.tl.ground_metric(adata, "
+            f"key_added={key!r}) first."
+        )
+    record: Mapping[str, Any] = adata.uns[key]
+    return record
+
+
 def metric_axes(source: Any, key: str) -> tuple[Float64Array, list[str]]:
     """Loadings (n, r) of a fitted `GroundMetric` or an AnnData, and what they are over.
 
@@ -43,13 +64,9 @@ def metric_axes(source: Any, key: str) -> tuple[Float64Array, list[str]]:
         raise TypeError(
             f"Expected a fitted GroundMetric or an AnnData, got {type(source).__name__}."
         )
-    if not has_metric(source, key):
-        raise ValueError(
-            f"adata.uns has no ground metric in {key!r}; run ld.tl.ground_metric(adata, "
-            f"key_added={key!r}) first."
-        )
+    record = find_metric(source, key)
     if key not in source.varm:
-        use_rep = source.uns[key].get("params", {}).get("use_rep")
+        use_rep = record.get("params", {}).get("use_rep")
         raise ValueError(
             f"key={key!r} has no loadings: adata.obsm[{use_rep!r}] does not lead back to the "
             "genes. Fit X, a layer, or principal components whose axes are in adata.varm, such "

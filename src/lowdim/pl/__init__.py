@@ -4,12 +4,15 @@ Every function draws on `ax` if it is given one and makes a figure if not, retur
 on, and neither shows nor saves. Style is left to matplotlib's own settings.
 """
 
+from lowdim.pl._animate import animate
 from lowdim.pl._bootstrap import bootstrap
 from lowdim.pl._composition import composition
 from lowdim.pl._confusion import confusion
 from lowdim.pl._consensus import consensus
 from lowdim.pl._convergence import convergence
 from lowdim.pl._elbow import elbow
+from lowdim.pl._embedding import embedding
+from lowdim.pl._embedding_quality import embedding_quality
 from lowdim.pl._goodness_of_fit import goodness_of_fit
 from lowdim.pl._loadings import loadings
 from lowdim.pl._metric_history import metric_history
@@ -28,12 +31,15 @@ from lowdim.pl._spatial_importance import spatial_importance
 from lowdim.pl._subspaces import subspaces
 
 __all__ = [
+    "animate",
     "bootstrap",
     "composition",
     "confusion",
     "consensus",
     "convergence",
     "elbow",
+    "embedding",
+    "embedding_quality",
     "goodness_of_fit",
     "loadings",
     "metric_history",

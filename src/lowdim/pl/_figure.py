@@ -64,17 +64,18 @@ def several_axes(
     *,
     n_columns: int = 3,
     size: tuple[float, float],
+    n_dims: int = 2,
 ) -> np.ndarray:
     """The Axes that were given, (n,), or those of a new figure with panels of a size in inches."""
     if ax is None:
         columns = min(n, n_columns)
         figsize = (size[0] * columns, size[1] * -(-n // columns))
-        return grid_of_axes(n, n_columns=columns, figsize=figsize)
+        return grid_of_axes(n, n_dims=n_dims, n_columns=columns, figsize=figsize)
     given = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if len(given) != n:
         raise ValueError(f"ax has {len(given)} Axes, but there are {n} {what}; pass as many.")
     for one in given:
-        check_axes(one)
+        check_axes(one, n_dims=n_dims)
     return given
 
 

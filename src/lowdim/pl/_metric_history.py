@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from lowdim.get._metric import find_metric
 from lowdim.pl._colors import PALETTE
 from lowdim.pl._figure import several_axes
 from lowdim.pl._fitted import is_anndata
@@ -67,13 +68,7 @@ def metric_history(source: Any, *, key: str = "ground_metric", ax: Any = None) -
 def _read(source: Any, key: str) -> dict[str, Any]:
     """Columns by name."""
     if is_anndata(source):
-        record = source.uns.get(key, {})
-        if "history" not in record:
-            raise ValueError(
-                f"adata.uns has no ground metric in {key!r}; run ld.tl.ground_metric(adata, "
-                f"key_added={key!r}) first."
-            )
-        return dict(record["history"])
+        return dict(find_metric(source, key)["history"])
     if hasattr(source, "history_"):
         return dict(source.history_)
     if hasattr(source, "fit"):

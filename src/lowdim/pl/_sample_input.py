@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowdim import get
+from lowdim.get._gmm_key import find_gmm_key
 from lowdim.get._sample_labels import given_labels, labels_of_samples
 from lowdim.pl._colors import Coloring, array_coloring, plain_coloring
 from lowdim.pl._fitted import is_anndata
@@ -47,8 +47,10 @@ def read_mixtures(source: Any, gmm_key: str | None = None) -> Any:
 
     Raises
     ------
-    TypeError, ValueError
-        It is none of these, there are none, or `gmm_key` is needed to tell which.
+    KeyError
+        There are none, or `gmm_key` is needed to tell which.
+    TypeError
+        It is none of these.
     """
     if is_anndata(source):
         key = find_gmm_key(source, gmm_key)
@@ -61,23 +63,6 @@ def read_mixtures(source: Any, gmm_key: str | None = None) -> Any:
             + (" without mixtures." if model is None else ".")
         )
     return model
-
-
-def find_gmm_key(adata: Any, gmm_key: str | None) -> str:
-    """The key of `uns` under which mixtures of samples are, where there is one or it is named."""
-    present = [
-        name
-        for name, record in adata.uns.items()
-        if isinstance(record, Mapping) and "distribution_weights" in record
-    ]
-    if gmm_key is None and len(present) == 1:
-        return str(present[0])
-    if gmm_key not in present:
-        raise ValueError(
-            f"gmm_key={gmm_key!r} does not name mixtures of samples in adata.uns, which has "
-            f"{sorted(present)}" + ("." if present else "; run ld.tl.fit_gmm first.")
-        )
-    return str(gmm_key)
 
 
 def sound_fits(table: pd.DataFrame) -> pd.DataFrame:

@@ -10,13 +10,13 @@ import numpy as np
 from matplotlib.collections import LineCollection
 
 from lowdim._validation import check_in, check_positive_int
+from lowdim.get._gmm_key import find_gmm_key
 from lowdim.pl._colors import INK, MISSING, PALETTE, chosen_colors, darker, plain_coloring
 from lowdim.pl._figure import several_axes
 from lowdim.pl._fitted import is_anndata
 from lowdim.pl._legend import line_handle
 from lowdim.pl._names import brief
 from lowdim.pl._points import draw_points
-from lowdim.pl._sample_input import find_gmm_key
 from lowdim.samples import SampleDataset
 from lowdim.samples._rows import listed
 
@@ -96,8 +96,8 @@ def sample_mixtures(
     axes
         Two columns of the data, or with a `projection` two of its rows.
     gmm_key, sample_key, labels
-        With an AnnData: the key of `uns` of the mixtures, if there are several, and the columns of
-        `obs` with the samples and, if they have some, their labels.
+        With an AnnData: the key of `uns` of the mixtures, by default "gmm_X" or the only one, and
+        the columns of `obs` with the samples and, if they have some, their labels.
     projection
         The plane to draw in: a fitted `GroundMetric`, or a matrix (r, D) of which each row gives
         an axis; by default columns as they are.

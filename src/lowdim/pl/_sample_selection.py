@@ -31,7 +31,7 @@ def sample_selection(source: Any, *, gmm_key: str | None = None, ax: Any = None)
         Fitted `SampleGaussianMixtures` that chose among several numbers, a `SampleDataset` with
         them, or an AnnData after `lowdim.tl.fit_gmm`.
     gmm_key
-        With an AnnData: the key of `uns` of the mixtures, if there are several.
+        With an AnnData: the key of `uns` of the mixtures; by default "gmm_X", or the only one.
     ax
         Where to draw: two Axes; by default in a new figure.
 

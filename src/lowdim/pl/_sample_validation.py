@@ -38,7 +38,7 @@ def sample_validation(
         Fitted `SampleGaussianMixtures` with ``criterion="heldout_nll"``, a `SampleDataset` with
         them, an AnnData after `lowdim.tl.fit_gmm`, or the table.
     gmm_key
-        With an AnnData: the key of `uns` of the mixtures, if there are several.
+        With an AnnData: the key of `uns` of the mixtures; by default "gmm_X", or the only one.
     n_names
         How many samples to name: those farthest above the line, or of the table nearest to it.
     ax

@@ -11,6 +11,7 @@ import numpy as np
 
 from lowdim._keys import SubspaceKeys
 from lowdim._version import __version__
+from lowdim.get._embedding_quality import has_layout, layout_record
 from lowdim.get._record import find_factors, find_fit, has_factors
 from lowdim.get._sample_distances import has_distances
 from lowdim.pl._fitted import read_fit, read_rows
@@ -19,6 +20,7 @@ from lowdim.report._agreement import compare
 from lowdim.report._clusters import ADVICE, describe_clusters, mixture_keys
 from lowdim.report._components import describe
 from lowdim.report._data import GAUSSIAN_NOISE, summarize
+from lowdim.report._embedding import describe_embedding
 from lowdim.report._factors import describe_factors
 from lowdim.report._samples import describe_samples
 from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
@@ -46,8 +48,11 @@ _PACKAGES = (
 def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> dict[str, Any]:
     """The content of a report, and the name of its template; see `lowdim.report.write`."""
     of_factors, of_samples = has_factors(adata, key), has_distances(adata, key)
+    of_layout = has_layout(adata, key)
     if of_samples:
         record: Any = adata.uns[key]
+    elif of_layout:
+        record = layout_record(adata, key)
     else:
         record = find_factors(adata, key) if of_factors else find_fit(adata, key)
     content = {
@@ -60,6 +65,8 @@ def gather(adata: AnnData, key: str, labels: str | None, title: str | None) -> d
     }
     if of_samples:
         return {**content, **describe_samples(adata, key, labels, title)}
+    if of_layout:
+        return {**content, **describe_embedding(adata, key, labels, title)}
     if of_factors:
         return {**content, **describe_factors(adata, key, labels, title)}
     if "bases" in record:

@@ -15,6 +15,7 @@ from lowdim.get._sample_validation import has_validation, permutation_tests
 from lowdim.report import _figures, _sample_figures, _text
 from lowdim.report._components import Gene
 from lowdim.report._data import GAUSSIAN_NOISE, summarize
+from lowdim.report._sample_settings import mixture_settings
 from lowdim.samples import SampleDataset, axis_separation, cluster_samples
 from lowdim.samples._schema import model_of
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from lowdim.samples import SampleClusters
+    from lowdim.samples import CrossValidation, SampleClusters
 
 VALIDATION = "sample_validation"
 """Where a cross-validation is looked for."""
@@ -102,6 +103,7 @@ def describe_samples(
         "kinds": [] if known is None else _kinds(known),
         "samples": _rows(matrix, known, groups, dataset),
         "has_mixtures": model is not None,
+        "mixture_settings": mixture_settings(adata, params.get("gmm_key")),
         "n_clusters": groups.n_clusters,
         "silhouette": float(groups.silhouettes.max()),
         "agreement": None if known is None or known.isna().all() else groups.agreement(known),
@@ -114,7 +116,10 @@ def describe_samples(
         ],
         "scoring": next((v.scoring.replace("_", " ") for v in validation.values()), ""),
         "permutation": permutation_tests(adata, VALIDATION) if validation else {},
-        "cautions": _cautions(dataset, known, learned=learned, validated=bool(validation)),
+        "cautions": [
+            *_cautions(dataset, known, learned=learned, validated=bool(validation)),
+            *_beaten(validation),
+        ],
         "figures": _draw(adata, key, labels, groups, dataset, validation),
     }
 
@@ -261,6 +266,21 @@ def _cautions(
         if known.isna().any():
             said.append(f"{_text.count(int(known.isna().sum()), 'sample')} without a label.")
     return said
+
+
+def _beaten(validation: dict[str, CrossValidation]) -> list[str]:
+    """A sentence if simpler distances predict better than the last kind."""
+    if not validation:
+        return []
+    *simpler, (name, own) = validation.items()
+    better = {kind: found.score for kind, found in simpler if found.score > own.score}
+    if not better:
+        return []
+    scores = " and ".join(f"{kind} ({score:.2f})" for kind, score in better.items())
+    return [
+        f"On samples held out, {name} does worse ({own.score:.2f} "
+        f"{own.scoring.replace('_', ' ')}) than {scores}: report the simpler distances, or say so."
+    ]
 
 
 def _draw(

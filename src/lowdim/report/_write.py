@@ -34,15 +34,16 @@ def write(
     subspaces compares them with all clusterings that `lowdim.tl.mixture` left; one of such a
     clustering is shorter. One of spatial factors shows their maps, genes, importance and fit; one
     of samples their map and distances, mixtures, the axes of a ground metric, and what
-    `lowdim.tl.sample_validation` found.
+    `lowdim.tl.sample_validation` found; one of a layout its picture, and how far it can be
+    believed.
 
     Parameters
     ----------
     adata
         Data with the results of `lowdim.tl.subspaces`, `lowdim.tl.select_subspaces`,
-        `lowdim.tl.mixture`, `lowdim.tl.spatial_factors`, `lowdim.tl.sample_distances` or
-        `lowdim.tl.ground_metric`. What ``adata.uns["preprocessing"]``
-        says, a text or several, is quoted.
+        `lowdim.tl.mixture`, `lowdim.tl.embed`, `lowdim.tl.spatial_factors`,
+        `lowdim.tl.sample_distances` or `lowdim.tl.ground_metric`. What
+        ``adata.uns["preprocessing"]`` says, a text or several, is quoted.
     path
         The file; replaced if it exists, and its folder made if it does not.
     key

@@ -12,6 +12,7 @@ from sklearn.model_selection import ParameterGrid
 
 from lowdim._validation import check_positive_int
 from lowdim.samples.dataset import SampleDataset
+from lowdim.samples.ground_metric import OF_POINTS
 from lowdim.transport import Clouds, Mixtures
 
 NEIGHBORS = "n_neighbors"
@@ -98,7 +99,7 @@ def to_split(distributions: Any, metric: Any) -> Any:
                 "GroundMetric, or None and distances in place of distributions."
             )
     if isinstance(distributions, SampleDataset):
-        if distributions.gmm is not None:
+        if distributions.gmm is not None and getattr(metric, "cost", None) not in OF_POINTS:
             return distributions.mixtures
         return distributions.clouds(getattr(metric, "n_cells", None))
     if not isinstance(distributions, Mixtures | Clouds):

@@ -12,10 +12,13 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from lowdim._random import generator
+from lowdim._results import FitFailed
 from lowdim._validation import check_positive_int
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource
 from lowdim.mixture import GaussianMixture
+from lowdim.samples._left_out import left_out_score
 from lowdim.samples._rows import listed
 
 CRITERIA = ("bic", "aic", "heldout_nll")
@@ -37,7 +40,9 @@ class FitPlan:
     Attributes
     ----------
     model : GaussianMixture
-        Unfitted, with all settings but the number of components.
+        Unfitted, with a single start and all settings but the number of components.
+    n_init : int
+        Starts of every fit.
     n_components : tuple of int or None
         Numbers to try, ascending; None tries `CANDIDATES` as far as a sample has rows for.
     criterion : {"bic", "aic", "heldout_nll"}
@@ -47,6 +52,7 @@ class FitPlan:
     """
 
     model: GaussianMixture
+    n_init: int
     n_components: tuple[int, ...] | None
     criterion: str
     train_size: float
@@ -159,28 +165,48 @@ def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:
     if plan.selects:
         best, table, fitted_to = _selected(model, rows, sizes, plan, seed)
     else:
-        best = _with(model, n_components=sizes[0]).fit(rows)
+        best = _fitted(_with(model, n_components=sizes[0]), rows, plan.n_init)
     variance = float(fitted_to.var(0).mean())
     singular = _singular(best, variance)
     if len(singular) and plan.singularity == "strict":
         raise ValueError(_complaint(best, singular, len(fitted_to)))
     if len(singular) and plan.singularity == "robust":
-        best = _with(best, reg_covar=ROBUST * best.reg_covar).fit(fitted_to)
+        more = ROBUST * model.reg_covar
+        best = _fitted(
+            _with(model, n_components=best.n_components, reg_covar=more), fitted_to, plan.n_init
+        )
     # The bound of a fit to all rows is their likelihood.
     log_likelihood = best.lower_bound_ if len(fitted_to) == len(rows) else best.score(rows)
     return SampleFit(best, table, float(log_likelihood), best.reg_covar * variance, singular)
 
 
-def check_sizes(parts: list[Part], plan: FitPlan) -> None:
-    """Raise ValueError where a part has too few rows."""
-    least = plan.least_rows
-    small = [f"{part.name} ({len(part.rows)} rows)" for part in parts if len(part.rows) < least]
+def check_sizes(
+    n_rows: dict[str, int],
+    least: int,
+    wanted: tuple[int, ...] | None,
+    *,
+    argument: str = "n_components",
+    drop: str = "drop these samples",
+) -> None:
+    """Raise ValueError where a sample has too few rows.
+
+    Parameters
+    ----------
+    n_rows
+        By sample.
+    least
+        Rows that each needs.
+    wanted
+        Numbers of components, ascending, that were asked for.
+    argument, drop
+        By which argument, and how to drop samples.
+    """
+    small = [f"{name} ({n} rows)" for name, n in n_rows.items() if n < least]
     if small:
-        most = "" if plan.n_components is None else f"n_components={plan.n_components[-1]} needs "
+        who = "A mixture" if wanted is None else f"{argument}={wanted[-1]}"
         raise ValueError(
-            f"{most or 'A mixture needs '}{least} rows or more of every sample, and too few have "
-            f"{listed(small)}; drop these samples (in lowdim.tl.fit_gmm by too_small='drop'), or "
-            "lower n_components (there k_comps)."
+            f"{who} needs {least} rows or more of every sample, and too few have {listed(small)}; "
+            f"{drop}, or lower {argument}."
         )
 
 
@@ -190,6 +216,24 @@ def _with(model: GaussianMixture, **settings: Any) -> GaussianMixture:
     for name, value in settings.items():
         setattr(own, name, value)
     return own
+
+
+def _fitted(model: GaussianMixture, rows: np.ndarray, n_init: int) -> GaussianMixture:
+    """The fit, of several starts, that tells rows best that are left out of it.
+
+    The likeliest of several often has a component that has closed on a few rows, which says nothing
+    of others; to refuse all such fits would be no better, where no good one is without. Starts are
+    of one kind: samples are compared, and kinds would differ between them.
+    """
+    seeds = [model.random_state, *generator(model.random_state).integers(2**31, size=n_init - 1)]
+    fits: list[GaussianMixture] = []
+    for i, seed in enumerate(seeds):
+        try:
+            fits.append(_with(model, random_state=int(seed)).fit(rows))
+        except FitFailed:
+            if i == len(seeds) - 1 and not fits:
+                raise
+    return fits[0] if len(fits) == 1 else max(fits, key=lambda fit: left_out_score(fit, rows))
 
 
 def _selected(
@@ -203,12 +247,13 @@ def _selected(
     train, held_out = rows, rows[:0]
     if plan.splits:
         train, held_out = train_test_split(rows, train_size=plan.train_size, random_state=seed)
-    fits = [_with(model, n_components=k).fit(train) for k in sizes]
+    fits = [_fitted(_with(model, n_components=k), train, plan.n_init) for k in sizes]
     table = pd.DataFrame([_row(fit, train, held_out, plan.criterion) for fit in fits])
     worth = table if table["degenerate"].all() else table[~table["degenerate"]]
     best = fits[int(worth["score"].idxmin())]
     if plan.splits and plan.refit:
-        return _with(best).fit(rows), table, rows
+        again = _with(model, n_components=best.n_components)
+        return _fitted(again, rows, plan.n_init), table, rows
     return best, table, train
 
 

@@ -140,7 +140,10 @@ def inner_folds(
         folds = StratifiedKFold(n, shuffle=True, random_state=seed)
         return list(folds.split(rows, labels))
     whole = StratifiedGroupKFold(n, shuffle=True, random_state=seed)
-    return list(whole.split(rows, labels, groups))
+    found = list(whole.split(rows, labels, groups))
+    if all(len(np.unique(labels[train])) == len(classes) for train, _ in found):
+        return found
+    return list(LeaveOneGroupOut().split(rows, labels, groups))  # a fold took all of a class
 
 
 def shuffled(labels: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:

@@ -115,11 +115,13 @@ class SampleRows:
         ValueError
             A sample has no label, or rows of one sample have different ones.
         """
-        if isinstance(values, dict | pd.Series) and len(values) != len(self.codes):
-            missing = [own for own in self.names if own not in values]
+        by_name = isinstance(values, pd.Series) and len(values) != len(self.codes)
+        if by_name or isinstance(values, dict):
+            given = {str(own): value for own, value in values.items() if not pd.isna(value)}
+            missing = [own for own in self.names if own not in given]
             if missing:
                 raise ValueError(f"{name} has no entry for {listed(missing)}.")
-            return np.array([str(values[own]) for own in self.names], dtype=object)
+            return np.array([str(given[own]) for own in self.names], dtype=object)
         array = np.asarray(values, dtype=object)
         if array.shape != self.codes.shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {self.codes.shape}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,6 @@ def baseline_distances(
     (8, 8)
     """
     check_in(kind, "kind", KINDS)
-    rows = [dense_rows(dataset.source, dataset.groups.rows(s)) for s in range(len(dataset))]
     if kind in ("proportions", "cell_type_means"):
         types = _cell_types(cell_types, dataset)
         own = [types.codes[dataset.groups.rows(s)] for s in range(len(dataset))]
@@ -59,20 +59,30 @@ def baseline_distances(
             counts = np.array([np.bincount(codes, minlength=len(types)) for codes in own])
             roots = np.sqrt(counts / counts.sum(1, keepdims=True))
             return cdist(roots, roots) / np.sqrt(2)
-        return _by_type(rows, own, len(types), dataset.names)
+        return _by_type(_each(dataset), own, len(types), dataset.names)
     if kind == "means":
-        return _between(np.array([part.mean(0) for part in rows]))
+        return _between(_means(dataset))
     if kind == "pseudobulk":
-        return _between(_log_sums(rows, dataset.names))
-    single = [name for name, part in zip(dataset.names, rows, strict=True) if len(part) < 2]
-    if single:
+        return _between(_log_sums(dataset))
+    single = dataset.names[dataset.groups.counts < 2]
+    if len(single):
         raise ValueError(f"kind={kind!r} needs two rows or more of {listed(single)}.")
-    covariances = np.array([np.cov(part.T, ddof=0).reshape(part.shape[1], -1) for part in rows])
+    D = dataset.source.n_cols
+    covariances = np.array([np.cov(part.T, ddof=0).reshape(D, D) for part in _each(dataset)])
     if kind == "covariances":
-        return _between(covariances.reshape(len(rows), -1))
-    means = np.array([part.mean(0) for part in rows])
-    one = np.ones((len(rows), 1))
-    return mixture_distances(Mixtures.of(one, means[:, None], covariances[:, None]))
+        return _between(covariances.reshape(len(dataset), -1))
+    one = np.ones((len(dataset), 1))
+    return mixture_distances(Mixtures.of(one, _means(dataset)[:, None], covariances[:, None]))
+
+
+def _each(dataset: SampleDataset) -> Iterator[np.ndarray]:
+    """The rows of one sample after the other, so that no more are dense at a time."""
+    for s in range(len(dataset)):
+        yield dense_rows(dataset.source, dataset.groups.rows(s))
+
+
+def _means(dataset: SampleDataset) -> np.ndarray:
+    return np.array([part.mean(0) for part in _each(dataset)])
 
 
 def _between(features: np.ndarray) -> np.ndarray:
@@ -85,26 +95,33 @@ def _cell_types(cell_types: Any, dataset: SampleDataset) -> SampleRows:
     return SampleRows.of(cell_types, dataset.source.n_rows, name="cell_types")
 
 
-def _log_sums(rows: list[np.ndarray], names: np.ndarray) -> np.ndarray:
-    sums = np.array([part.sum(0) for part in rows])
-    if any((part < 0).any() for part in rows):
-        raise ValueError(
-            'kind="pseudobulk" needs counts, and rows have negative values; use "means".'
-        )
-    if (sums.sum(1) == 0).any():
-        raise ValueError(f"Rows of {listed(names[sums.sum(1) == 0])} are all zero; drop them.")
+def _log_sums(dataset: SampleDataset) -> np.ndarray:
+    sums = np.empty((len(dataset), dataset.source.n_cols))
+    for s, part in enumerate(_each(dataset)):
+        if (part < 0).any():
+            raise ValueError(
+                'kind="pseudobulk" needs counts, and rows have negative values; use "means".'
+            )
+        sums[s] = part.sum(0)
+    empty = dataset.names[sums.sum(1) == 0]
+    if len(empty):
+        raise ValueError(f"Rows of {listed(empty)} are all zero; drop them.")
     return np.asarray(np.log1p(DEPTH * sums / sums.sum(1, keepdims=True)))
 
 
 def _by_type(
-    rows: list[np.ndarray], codes: list[np.ndarray], n_types: int, names: np.ndarray
+    rows: Iterable[np.ndarray], codes: list[np.ndarray], n_types: int, names: np.ndarray
 ) -> np.ndarray:
     """Root mean squared distances of means over the types that two samples share."""
-    S = len(rows)
+    S = len(codes)
+    of_types = [
+        {t: part[own == t].mean(0) for t in np.unique(own)}
+        for part, own in zip(rows, codes, strict=True)
+    ]
     total, shared = np.zeros((S, S)), np.zeros((S, S))
     for t in range(n_types):
-        has = np.flatnonzero([bool((own == t).any()) for own in codes])
-        means = np.array([rows[s][codes[s] == t].mean(0) for s in has])
+        has = np.flatnonzero([t in means for means in of_types])
+        means = np.array([of_types[s][t] for s in has])
         total[np.ix_(has, has)] += cdist(means, means, "sqeuclidean")
         shared[np.ix_(has, has)] += 1
     if (shared == 0).any():

@@ -16,7 +16,7 @@ from lowdim.samples._nested import procedure
 SCORES = ("accuracy", "balanced_accuracy", "ari", "nmi", "silhouette")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CrossValidation:
     """What was predicted of samples that were held out.
 
@@ -36,6 +36,13 @@ class CrossValidation:
     table: pd.DataFrame
     predictions: pd.DataFrame
     scoring: str
+
+    def __repr__(self) -> str:
+        classes, samples = (self.predictions[name].nunique() for name in ("label", "sample"))
+        return (
+            f"CrossValidation({samples} samples of {classes} classes; {len(self.table)} folds; "
+            f"{self.scoring} {self.score:.3f})"
+        )
 
     @property
     def by_repeat(self) -> pd.DataFrame:
@@ -101,9 +108,9 @@ def cross_validate_samples(
     Parameters
     ----------
     distributions : SampleDataset, Mixtures, Clouds, array of shape (S, S) or dict of such
-        Of a dataset its mixtures if it has them, else cells, `n_cells` of the metric for each
-        sample. Without a metric distances, or several kinds of them by name, among which is chosen
-        as by a grid; the table tells it as ``which``.
+        Of a dataset its mixtures if it has them, else, or where the metric's cost is of points,
+        cells, `n_cells` of the metric for each sample. Without a metric distances, or several kinds
+        of them by name, among which is chosen as by a grid; the table tells it as ``which``.
     labels : (S,), optional
         Of the samples; by default those of the dataset.
     metric : GroundMetric or another estimator, optional

@@ -23,7 +23,7 @@ SILHOUETTES = 2000
 TOLERANCE = 1e-9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ComponentFamilies:
     """Components of all samples in families, numbered by falling weight.
 
@@ -55,6 +55,13 @@ class ComponentFamilies:
     spreads: np.ndarray
     silhouettes: pd.Series
     objectives: np.ndarray
+
+    def __repr__(self) -> str:
+        n, D = int((self.labels >= 0).sum()), self.means.shape[1]
+        return (
+            f"ComponentFamilies({self.n_families} families of {n} components; "
+            f"{len(self.names)} samples; {D} columns)"
+        )
 
     @property
     def n_families(self) -> int:

@@ -46,7 +46,7 @@ class GroundMetric(Saved, BaseEstimator):
     ``m = W mu`` and the covariance ``C = W Sigma W'``, and the distance ``D_ij`` of two samples is
     that of `lowdim.transport.mixture_distances` between the mapped mixtures. The map minimises
 
-        mean over (i, j, k) of max(0, D_ij - D_jk + alpha) + reg |W| + mi_reg I(W)
+        mean over (i, j, k) of max(0, D_ij - D_jk + alpha) + reg norm(W) + mi_reg I(W)
 
     over all triplets of samples with ``y_i = y_j != y_k`` and i other than j: a sample is to be
     nearer to its like than to any other, by the margin alpha. Distances in training are those that
@@ -80,8 +80,9 @@ class GroundMetric(Saved, BaseEstimator):
         alpha nor the start depends on the units. The map is for the data as they come.
     init : {"orthonormal", "pca"} or array of shape (r, D), default="orthonormal"
         The first map: random orthonormal rows, or the main axes of the components' means.
-    n_init : int, default=1
-        Starts, of which the one with the lowest loss is kept.
+    n_init : int, default=3
+        Random starts, of which the one with the lowest loss is kept: after few epochs, and where
+        samples differ in covariances, the start decides much.
     lr : float, default=0.1
         About what a step changes an entry of the map by; steps are Adam's, with one scale for the
         whole map, so that turning the data turns the course.
@@ -119,7 +120,7 @@ class GroundMetric(Saved, BaseEstimator):
         ``gradient_norm`` and ``validation`` (hinge of samples held out, or nan): at the start and
         after every epoch.
     losses_ : ndarray of shape (n_init,)
-        Of every start.
+        Of every start; of one where `init` is no random map.
     n_iter_ : int
         Epochs.
     stop_reason_ : str
@@ -158,7 +159,7 @@ class GroundMetric(Saved, BaseEstimator):
         mi_reg: float = 0.0,
         standardize: bool = False,
         init: Any = "orthonormal",
-        n_init: int = 1,
+        n_init: int = 3,
         lr: float = 0.1,
         max_iter: int = 100,
         tol: float = 1e-6,

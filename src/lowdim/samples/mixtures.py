@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
 from lowdim._saving import Saved
-from lowdim._validation import check_in, check_interval
+from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim._warnings import warn_caller
 from lowdim.data.estimator_rows import dense_rows, read_rows
 from lowdim.data.sources import as_rows
@@ -57,9 +57,12 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         Share of rows that is fitted for "heldout_nll".
     refit : bool, default=True
         Whether a number found by "heldout_nll" is fitted again to all rows.
-    max_iter, tol, n_init, reg_covar
+    max_iter, tol, reg_covar
         As in `GaussianMixture`; `reg_covar` is relative to the mean variance per column of each
         sample's own rows.
+    n_init : int, default=1
+        Starts, each by k-means. The fit is kept that makes a row likeliest that is left out of it,
+        in the mean over rows: the likelihood itself prefers components that have closed on a few.
     singularity_handling : {"guarded", "robust", "strict"}, default="guarded"
         What is done about a component with a direction along which its rows hardly vary. No
         variance is ever below `reg_covar`, so with "guarded" the fit stands, and a warning names
@@ -249,7 +252,8 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
             Part(name, rows, int(seed))
             for (name, rows), seed in zip(members.items(), seeds, strict=True)
         ]
-        check_sizes(parts, plan)
+        n_rows = {part.name: len(part.rows) for part in parts}
+        check_sizes(n_rows, plan.least_rows, plan.n_components)
         fits = list(
             in_jobs(
                 partial(fit_part, plan, source),
@@ -281,12 +285,14 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
             covariance_type=check_in(self.covariance_type, "covariance_type", ("full", "diag")),
             max_iter=self.max_iter,
             tol=self.tol,
-            n_init=self.n_init,
+            n_init=1,
+            init_params="kmeans",
             reg_covar=self.reg_covar,
             device=self.device,
         )
         criterion = check_in(self.criterion, "criterion", CRITERIA)
-        return FitPlan(model, sizes, criterion, train_size, bool(self.refit), handling)
+        n_init = check_positive_int(self.n_init, "n_init")
+        return FitPlan(model, n_init, sizes, criterion, train_size, bool(self.refit), handling)
 
     def _set(self, fits: list[SampleFit], groups: SampleRows, shared: bool) -> None:
         order = [0] * len(groups) if shared else list(range(len(groups)))

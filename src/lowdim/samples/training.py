@@ -77,6 +77,7 @@ def train_gmm(
         max_iter=max_iter,
         tol=stop_thr or 0.0,
         batch_size=batch_size,
+        n_init=1,
         random_state=random_state,
         verbose=int(verbose),
     ).fit(dataset)
@@ -133,6 +134,7 @@ def train(
         max_iter=max_iter,
         tol=stop_thr or 0.0,
         batch_size=batch_size,
+        n_init=1,
         n_cells=n_cells,
         random_state=random_state,
         verbose=int(verbose),

@@ -1,5 +1,6 @@
 """Tools: models fitted to an AnnData, their results written into it."""
 
+from lowdim.tl._embed import embed
 from lowdim.tl._fit_gmm import fit_gmm
 from lowdim.tl._ground_metric import ground_metric
 from lowdim.tl._mixture import mixture
@@ -10,6 +11,7 @@ from lowdim.tl._spatial_factors import spatial_factors
 from lowdim.tl._subspaces import subspaces
 
 __all__ = [
+    "embed",
     "fit_gmm",
     "ground_metric",
     "mixture",

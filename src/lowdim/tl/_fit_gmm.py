@@ -12,7 +12,7 @@ from lowdim._keys import GmmKeys
 from lowdim._validation import check_in
 from lowdim._warnings import warn_caller
 from lowdim.samples import SampleDataset, SampleGaussianMixtures
-from lowdim.samples._fits import CRITERIA, numbers_of_components
+from lowdim.samples._fits import CRITERIA, check_sizes, numbers_of_components
 from lowdim.samples._rows import listed
 from lowdim.samples._schema import record_of
 from lowdim.tl._input import open_rows
@@ -83,7 +83,7 @@ def fit_gmm(
     max_iter, tol
         EM stops after so many passes, or when one raises the mean log-likelihood per row by less.
     n_init
-        Restarts, of which the likeliest is kept.
+        Starts, of which the fit is kept that makes rows likeliest that are left out of it.
     eps
         Added to every variance, relative to the mean variance per column of a sample's rows: 1e-4
         is one percent of a typical standard deviation.
@@ -95,7 +95,7 @@ def fit_gmm(
         Whether samples with fewer rows than the fit needs are an error, or left out with a
         warning that names them. Their rows then have component -1 and no responsibilities.
     gmm_key
-        Key of `uns` for an AnnData; by default "gmm_" and the name of the matrix.
+        Key of `uns` for an AnnData; by default ``"gmm_"`` and the name of the matrix.
     random_state
         Seed; the same seed gives the same result on the same machine.
     n_jobs
@@ -134,7 +134,7 @@ def fit_gmm(
     sharing = check_in(component_sharing, "component_sharing", SHARING)
     check_in(too_small, "too_small", TOO_SMALL)
     check_in(k_selection_metric, "k_selection_metric", CRITERIA)
-    numbers_of_components(k_comps, "k_comps")  # by its name here
+    wanted = numbers_of_components(k_comps, "k_comps")  # by its name here
     key = GmmKeys(gmm_key or f"gmm_{use_rep or layer or 'X'}")
     use_rep = None if use_rep == "X" else use_rep
     dataset = _dataset(data, samples, sample_key, label_key, use_rep, layer, key)
@@ -159,6 +159,7 @@ def fit_gmm(
     whole = dataset
     if too_small == "drop" and sharing == "sample_specific":
         dataset = _large_enough(dataset, model.min_rows)
+    _check_sizes(dataset, sharing, model.min_rows, wanted)
     model.fit(dataset.source, dataset.groups)
     if isinstance(data, AnnData):
         _results(model, whole, dataset, key, use_rep=use_rep, layer=layer).write(data)
@@ -197,6 +198,17 @@ def _dataset(
     if samples is None:
         raise TypeError("samples is missing: pass the name of every row's sample.")
     return SampleDataset.from_arrays(data, samples)
+
+
+def _check_sizes(
+    dataset: SampleDataset, sharing: str, min_rows: int, wanted: tuple[int, ...] | None
+) -> None:
+    """What the fit would check, in the words of the arguments here."""
+    n_rows = {"all samples": dataset.source.n_rows}
+    if sharing == "sample_specific":
+        n_rows = dict(zip(dataset.names, dataset.groups.counts.tolist(), strict=True))
+    drop = "drop these samples, as too_small='drop' does"
+    check_sizes(n_rows, min_rows, wanted, argument="k_comps", drop=drop)
 
 
 def _large_enough(dataset: SampleDataset, min_rows: int) -> SampleDataset:

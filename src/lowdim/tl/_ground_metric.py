@@ -9,12 +9,12 @@ import numpy as np
 from lowdim._keys import GroundMetricKeys
 from lowdim._validation import check_in
 from lowdim._version import __version__
+from lowdim.get._gmm_key import find_gmm_key
 from lowdim.samples import GroundMetric, SampleDataset
 from lowdim.samples._schema import matrix_of
 from lowdim.samples.ground_metric import COSTS, OF_POINTS
 from lowdim.tl._genes import gene_space
 from lowdim.tl._input import open_rows
-from lowdim.tl._mixtures_key import key_of_mixtures
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
 
@@ -43,7 +43,7 @@ def ground_metric(
     mi_reg: float = 0.0,
     standardize: bool = False,
     init: Any = "orthonormal",
-    n_init: int = 1,
+    n_init: int = 3,
     lr: float = 0.1,
     max_iter: int = 100,
     n_iter_no_change: int | None = None,
@@ -63,7 +63,7 @@ def ground_metric(
     sample_key, label_key
         Columns of `obs`: the sample of each row, and what that is, such as "case".
     gmm_key
-        Key of `uns` of the mixtures, for the costs "mixed" and "mw2"; by default "gmm_" and the
+        Key of `uns` of the mixtures, for the costs "mixed" and "mw2"; by default ``"gmm_"`` and the
         name of the matrix, or the only ones there are.
     use_rep, layer
         Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.
@@ -99,6 +99,7 @@ def ground_metric(
         ``components``, the map, (r, D); ``distances`` of the samples under it, (S, S), with their
         ``names`` and ``labels``: `lowdim.get.sample_distances` makes a table of them; ``history``,
         ``loss``, ``losses``, ``n_iter``, ``stop_reason``, ``classes``, ``params``, ``version``.
+        `lowdim.get.ground_metric` makes the estimator of them again.
 
     Raises
     ------
@@ -118,7 +119,7 @@ def ground_metric(
     if cost in OF_POINTS:
         gmm_key = None
     else:
-        gmm_key = key_of_mixtures(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w1")
+        gmm_key = find_gmm_key(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w1")
         use_rep, layer = matrix_of(adata.uns[gmm_key], gmm_key, use_rep=use_rep, layer=layer)
     source = open_rows(adata, layer=layer, use_rep=use_rep, written=(keys.coordinates,), copy=copy)
     dataset = SampleDataset.from_anndata(
@@ -164,6 +165,8 @@ def _results(
         "params": to_uns({**model.get_params(), **given}),
         "version": __version__,
     }
+    if hasattr(model, "feature_names_in_"):
+        record["feature_names_in"] = model.feature_names_in_
     return Results(
         obs={},
         obsm={keys.coordinates: model.transform(source)},

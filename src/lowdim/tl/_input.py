@@ -76,8 +76,17 @@ def open_rows(
     return as_rows(adata, layer=layer, use_rep=use_rep, name="adata")
 
 
-def warn_of_counts(source: RowSource, *, layer: str | None, use_rep: str | None) -> None:
-    """Log a warning if a model with Gaussian noise is about to be fitted to raw counts."""
+def warn_of_counts(
+    source: RowSource,
+    *,
+    layer: str | None,
+    use_rep: str | None,
+    why: str = "the model has Gaussian noise",
+) -> None:
+    """Log a warning if a model that is not for raw counts is about to be fitted to some.
+
+    `why` tells what speaks against it.
+    """
     if use_rep not in (None, "X"):
         return
     index = np.unique(np.linspace(0, source.n_rows - 1, _SAMPLE_ROWS).astype(np.intp))
@@ -87,10 +96,11 @@ def warn_of_counts(source: RowSource, *, layer: str | None, use_rep: str | None)
         return
     if values.min() >= 0 and values.max() >= _LARGE_COUNT and (values == np.rint(values)).all():
         _logger.warning(
-            "adata.%s looks like raw counts (whole numbers up to %g or more), but the model has "
-            "Gaussian noise. Normalise and take logarithms first (with scanpy: "
+            "adata.%s looks like raw counts (whole numbers up to %g or more), but %s. "
+            "Normalise and take logarithms first (with scanpy: "
             "sc.pp.normalize_total, sc.pp.log1p), or name a matrix that has been, with layer=, or "
             "where the tool takes one with use_rep='X_pca'.",
             "X" if layer is None else f"layers[{layer!r}]",
             values.max(),
+            why,
         )

@@ -11,11 +11,11 @@ from anndata import AnnData
 from lowdim._keys import SampleDistanceKeys
 from lowdim._validation import check_in
 from lowdim._version import __version__
+from lowdim.get._gmm_key import find_gmm_key
 from lowdim.samples import SampleDataset
 from lowdim.samples._rows import listed
 from lowdim.samples._schema import model_of
 from lowdim.tl._input import open_rows
-from lowdim.tl._mixtures_key import key_of_mixtures
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
 from lowdim.transport import Clouds, cloud_distances, mixture_distances
@@ -47,7 +47,7 @@ def sample_distances(
     adata
         The AnnData; for mixtures one that `lowdim.tl.fit_gmm` or ggml-ot has written to.
     gmm_key
-        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default "gmm_" and the
+        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default ``"gmm_"`` and the
         name of the matrix, or the only ones there are.
     sample_key
         Column of `obs`, for the costs "w1" and "w2"; mixtures know their samples.
@@ -88,7 +88,7 @@ def sample_distances(
     W = _map(adata, ground_metric)
     measure: dict[str, Any] = {"cost": cost, "entropic": entropic, "debiased": debiased}
     if cost in OF_MIXTURES:
-        gmm_key = key_of_mixtures(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
+        gmm_key = find_gmm_key(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
         model = model_of(adata.uns[gmm_key], gmm_key)
         names, mixtures = model.names_, model.mixtures()
         if W is not None:

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from lowdim._keys import SampleValidationKeys
 from lowdim._validation import check_in, check_positive_int
 from lowdim._version import __version__
+from lowdim.get._gmm_key import find_gmm_key
 from lowdim.get._sample_labels import labels_of_samples
 from lowdim.samples import (
     CrossValidation,
@@ -25,7 +26,6 @@ from lowdim.samples import (
 )
 from lowdim.samples._rows import listed
 from lowdim.tl._input import open_rows
-from lowdim.tl._mixtures_key import key_of_mixtures
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
 from lowdim.tl._sample_distances import OF_CELLS, OF_MIXTURES
@@ -74,7 +74,7 @@ def sample_validation(
     sample_key, label_key
         Columns of `obs`: the samples, and what is predicted.
     gmm_key
-        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default "gmm_" and the
+        Key of `uns` of the mixtures, for the costs "mw2" and "mixed"; by default ``"gmm_"`` and the
         name of the matrix, or the only ones there are.
     use_rep, layer
         Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.
@@ -120,7 +120,7 @@ def sample_validation(
     open_rows(adata, layer=layer, use_rep=use_rep, copy=copy)
     check_in(cost, "cost", (*OF_MIXTURES, *OF_CELLS))
     if cost in OF_MIXTURES:
-        gmm_key = key_of_mixtures(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
+        gmm_key = find_gmm_key(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
     dataset = SampleDataset.from_anndata(
         adata, sample_key=sample_key, label_key=label_key, use_rep=use_rep, layer=layer,
         gmm_key=gmm_key,

@@ -11,12 +11,16 @@ from lowdim.math.spectrum import eigenvalues
 
 #: Squared distances that are a smaller share of the traces are found without cancellation.
 CLOSE = 1e-6
+#: So are those that would be known less well than to this share, as roots of small eigenvalues are.
+KNOWN = 1e-11
 #: Rounds of Jacobi rotations at most; it takes five or six.
 SWEEPS = 30
 #: Cosines of the angle between two rows that count as zero.
 ORTHOGONAL = 1e-15
 #: Squares of singular values that are a smaller share of the largest are zero.
 NOTHING = 1e-30
+#: Relative rounding.
+EPSILON = 2.3e-16
 
 
 @compiled_fast
@@ -58,11 +62,17 @@ def bures(first, second, product, square, values):
             for j in range(n):
                 sums[j] += factor * row[j]
     eigenvalues(square, values)
-    total = 0.0
+    total, largest, off = 0.0, 0.0, 0.0
     for i in range(n):
-        total += math.sqrt(max(values[i], 0.0))
+        largest = max(largest, values[i])
+    for i in range(n):
+        root = math.sqrt(abs(values[i]))
+        if values[i] > 0.0:
+            total += root
+        if root * root > NOTHING * largest:
+            off += min(root, EPSILON * largest / root)
     distance = traces - 2.0 * total
-    if distance > CLOSE * traces:
+    if distance > CLOSE * traces and off <= KNOWN * distance:
         return distance
     # The same as the squared norm of first U - second with the orthogonal U that is best.
     left, _, right = np.linalg.svd(product)

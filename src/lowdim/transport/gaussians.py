@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-#: Eigenvalues that are more negative than this share of the largest one are not rounding.
-ROUNDING = 1e-10
+#: Eigenvalues that are more negative than this share of the largest one are not rounding, be it
+#: that of single precision; nor are entries that differ from their mirror images by more.
+ROUNDING = 1e-6
 #: Those that are a smaller share of it are zero: their roots would be rounding made large.
 NOTHING = 1e-14
 
@@ -88,6 +89,11 @@ def _spectra(covariances: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray
     """Eigenvalues, ascending and not negative, and eigenvectors."""
     if covariances.shape[-1] != covariances.shape[-2] or not np.isfinite(covariances).all():
         raise ValueError(f"{name} must hold finite covariances, (K, d, d).")
+    crooked = np.abs(covariances - covariances.swapaxes(-1, -2)).max((-1, -2), initial=0.0)
+    crooked = crooked > ROUNDING * np.abs(covariances).max((-1, -2), initial=0.0)
+    if crooked.any():
+        worst = int(crooked.reshape(-1).argmax())
+        raise ValueError(f"{name} has a matrix that is not symmetric: number {worst}.")
     values, vectors = np.linalg.eigh(covariances)
     lowest, largest = values.min(-1), np.abs(values).max(-1)
     broken = lowest < -ROUNDING * largest

@@ -1,4 +1,4 @@
-"""Which mixtures of samples a tool is to read."""
+"""Which mixtures of samples in an AnnData are meant."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def key_of_mixtures(
-    adata: AnnData, gmm_key: str | None, *, use_rep: str | None, layer: str | None, cells: str
+def find_gmm_key(
+    adata: AnnData,
+    gmm_key: str | None = None,
+    *,
+    use_rep: str | None = None,
+    layer: str | None = None,
+    cells: str | None = None,
 ) -> str:
     """The key of `uns` of the mixtures that are meant: as named, of the matrix, or the only ones.
 
-    `cells` is the cost that does without mixtures, for the message.
+    `cells` is the cost that does without mixtures, if there is one, for the message.
 
     Raises
     ------
@@ -31,4 +36,5 @@ def key_of_mixtures(
     if len(others) == 1 and gmm_key is None and use_rep is None and layer is None:
         return others[0]
     way = f"but {listed(others)}: name one by gmm_key" if others else "run ld.tl.fit_gmm first"
-    raise KeyError(f"{key!r} is not in uns, {way}, or take the cells themselves by cost={cells!r}.")
+    instead = f", or take the cells themselves by cost={cells!r}" if cells else ""
+    raise KeyError(f"{key!r} is not in uns, {way}{instead}.")
