@@ -223,6 +223,16 @@ def test_an_interrupt_keeps_the_layout(blobs) -> None:
     assert np.isfinite(model.embedding_).all()
 
 
+@pytest.mark.parametrize("densmap", [False, True])
+def test_files_keep_the_layout_and_places_of_new_rows(blobs, densmap: bool, tmp_path) -> None:
+    X, _ = blobs
+    model = ld.UMAP(densmap=densmap, n_epochs=30, random_state=0).fit(X[::2])
+    model.save(tmp_path / "model.h5")
+    again = ld.load(tmp_path / "model.h5")
+    assert np.array_equal(again.embedding_, model.embedding_)
+    assert np.array_equal(again.transform(X[1::2]), model.transform(X[1::2]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
