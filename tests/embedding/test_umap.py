@@ -10,7 +10,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import lowdim as ld
-from lowdim.affinities import UMAPAffinity
+from lowdim.affinities import EntropicAffinity, UMAPAffinity
 from lowdim.neighbors import nearest_neighbors
 
 
@@ -94,11 +94,14 @@ def test_a_new_row_does_not_depend_on_others(blobs, n_components: int) -> None:
     X, _ = blobs
     model = ld.UMAP(n_components, n_epochs=50, random_state=0).fit(X[::2])
     new = X[1::2]
-    together = model.transform(new)
-    for n_jobs in (1, 3):
-        model.set_params(n_jobs=n_jobs)
-        parts = np.concatenate([model.transform(new[::-1][:61]), model.transform(new[::-1][61:])])
-        assert np.array_equal(parts[::-1], together)
+    for affinity in (None, EntropicAffinity(10)):
+        model.set_params(affinity=affinity, n_jobs=None)
+        together = model.transform(new)
+        for n_jobs in (1, 3):
+            model.set_params(n_jobs=n_jobs)
+            back = new[::-1]
+            parts = np.concatenate([model.transform(back[:61]), model.transform(back[61:])])
+            assert np.array_equal(parts[::-1], together)
 
 
 def test_density_is_kept(digits) -> None:
