@@ -24,7 +24,7 @@ REPEATS = 3
 #: Rows above which TorchDR runs for a few iterations only, and its time is extrapolated.
 MANY = 10_000
 #: Numbers of these.
-FEW = (10, 40)
+FEW = (20, 100)
 #: Rows whose trustworthiness is measured.
 TRUSTED = 2_000
 COLUMNS = [
@@ -105,6 +105,7 @@ def compared(name: str, problem: str, X: np.ndarray, labels: np.ndarray) -> Tabl
                 cpu, Y = timed(lambda seed=seed: umap_learn(X, seed), REPEATS)
                 ratio = f"{cpu / own:.1f}"
                 table.add(problem, title, seconds(cpu), *scores(X, labels, Y), ratio)
+        torch_dr(kind, X[:400], 5)
         if len(X) > MANY:
             cpu, told = extrapolated(kind, X), ("-", "-", "-")
         else:
