@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -400,3 +404,59 @@ def test_encoders_that_do_not_fit_are_refused(blobs) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             embedding(encoder=encoder, **settings).fit(X)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        embedding("gaussian", kwargs_affinity_out={"normalization": "sinkhorn"}),
+        embedding(NormalizedHyperbolicAffinity(0.3)),
+        ld.SNE(perplexity=20, **QUICK),
+        ld.TSNEkhorn(perplexity=20, **QUICK),
+        ld.COSNE(perplexity=20, **QUICK),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_files_hold_what_new_rows_need(blobs, tmp_path, model) -> None:
+    X, _ = blobs
+    model.fit(X[::2]).save(tmp_path / "layout.h5")
+    again = ld.load(tmp_path / "layout.h5")
+    assert np.array_equal(again.embedding_, model.embedding_)
+    assert np.array_equal(again.transform(X[1:20:2]), model.transform(X[1:20:2]))
+    assert again.loss_ == model.loss_
+    assert np.array_equal(again.fit(X[::2]).embedding_, model.embedding_)
+
+
+def test_files_hold_the_numbers_of_encoders(blobs, tmp_path) -> None:
+    X, _ = blobs
+    model = embedding(encoder=network(6)).fit(X)
+    model.save(tmp_path / "layout.h5")
+    again = ld.load(tmp_path / "layout.h5")
+    with pytest.raises(ValueError, match="set_params"):
+        again.transform(X)
+    with pytest.raises(ValueError, match="not like that of the fit"):
+        again.set_params(encoder=torch.nn.Linear(6, 2)).transform(X)
+    again.set_params(encoder=network(6))
+    np.testing.assert_array_equal(again.transform(X), model.transform(X))
+
+
+def test_functions_stay_out_of_files(blobs, tmp_path) -> None:
+    with pytest.raises(TypeError, match="affinity_out"):
+        embedding(cauchy).fit(blobs[0]).save(tmp_path / "layout.h5")
+
+
+def test_what_the_page_tells_to_type_runs() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "embeddings_general.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert len(blocks) == 3
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+    assert np.isfinite(names["model"].embedding_).all()
+
+
+def test_faiss_finds_neighbours(blobs) -> None:
+    pytest.importorskip("faiss")
+    model = embedding("student", backend="faiss").fit(blobs[0])
+    assert model._index.method_ == "faiss"
+    assert np.isfinite(model.embedding_).all()

@@ -61,8 +61,25 @@ def train(model: Any, start: Start, output: OutputAffinity) -> None:
 def encode(model: Any, X: Any) -> np.ndarray:
     """What a fitted encoder makes of new rows, (m, c), float32."""
     source = read_rows(model, X, reset=False)
+    if isinstance(model.encoder_, dict):  # from a file, which has its numbers only
+        model.encoder_ = _with_numbers(model.encoder, model.encoder_)
     with threads_for(0):
         return encoded(model.encoder_, source, model._output)
+
+
+def _with_numbers(encoder: Any, numbers: dict[str, np.ndarray]) -> Any:
+    """A copy of a network with the numbers of another of its kind."""
+    if not isinstance(encoder, torch.nn.Module):
+        raise ValueError(
+            "The file has the numbers of the encoder, not the network; pass one like that of the "
+            "fit by set_params(encoder=...)."
+        )
+    network = copy.deepcopy(encoder).to(dtype=torch.float32)
+    try:
+        network.load_state_dict({key: torch.as_tensor(own) for key, own in numbers.items()})
+    except RuntimeError as error:
+        raise ValueError(f"encoder is not like that of the fit: {error}") from None
+    return network
 
 
 def encoded(network: Any, source: RowSource, output: OutputAffinity) -> np.ndarray:

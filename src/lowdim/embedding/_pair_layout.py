@@ -19,9 +19,10 @@ from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._base import Found, NeighborLayout
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._initial import SPREAD, check_init, first_layout
+from lowdim.embedding._initial import SPREAD, check_init, first_layout, needs_rows
 from lowdim.embedding._pair_settings import PairSettings, check_backend
 from lowdim.embedding.output_affinities import OutputAffinity
+from lowdim.embedding.tsne import joint_probabilities
 from lowdim.neighbors import NeighborIndex
 
 #: Points up to which one thread is quicker than several.
@@ -70,13 +71,14 @@ def begin(model: NeighborLayout, X: Any, affinity: Any, *, in_ball: bool = False
     has_rows = model._has_rows()
     init = check_init(wanted, source.n_rows, settings.n_components, has_rows=has_rows)
     found = _found(model, source, affinity, rng)
-    P = joint_probabilities(found.graph.matrix)
-    rows = source.rows(0, source.n_rows) if isinstance(init, str) and init == "pca" else None
+    P = joint_probabilities(found.graph)
+    rows = source.rows(0, source.n_rows) if needs_rows(init) else None
     layout = first_layout(init, settings.n_components, rows, P, rng)
-    if isinstance(init, str):
+    given = isinstance(init, np.ndarray)
+    if not given:
         layout = layout * (settings.init_scaling / SPREAD)
     if in_ball:
-        layout = _into_ball(layout, given=not isinstance(init, str))
+        layout = _into_ball(layout, given=given)
     return Start(settings, rng, source, found, P, layout)
 
 
@@ -95,27 +97,21 @@ def _found(
     model: NeighborLayout, source: RowSource, affinity: Any, rng: np.random.Generator
 ) -> Found:
     """The graph, by an affinity of neighbours or of all pairs."""
-    if not isinstance(affinity, DenseAffinity):
+    dense = isinstance(affinity, DenseAffinity)
+    by_faiss = getattr(model, "backend", None) == "faiss" and not dense
+    if not dense and not (by_faiss and model._has_rows() and isinstance(model.neighbors, str)):
         return model._found(source, rng)
-    index = NeighborIndex(source, metric=model.metric, random_state=rng, n_jobs=model.n_jobs)
+    index = NeighborIndex(
+        source,
+        metric=model.metric,
+        method="faiss" if by_faiss else "auto",
+        random_state=rng,
+        n_jobs=model.n_jobs,
+    )
+    if by_faiss:
+        neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))
+        return Found(affinity.from_neighbors(neighbors), neighbors, index)
     return Found(affinity.graph(source.rows(0, source.n_rows), metric=model.metric), None, index)
-
-
-def joint_probabilities(matrix: sp.csr_matrix) -> sp.csr_matrix:
-    """Affinities that sum to one.
-
-    Raises
-    ------
-    ValueError
-        A row has none.
-    """
-    alone = np.flatnonzero(np.diff(matrix.indptr) == 0)
-    if len(alone):
-        raise ValueError(
-            f"X has {len(alone)} row(s) without a neighbour in its graph, first row {alone[0]}; "
-            "they would drift out of the layout: drop them, or use more neighbours."
-        )
-    return matrix / np.float32(matrix.sum(dtype=np.float64))
 
 
 def lay_out(

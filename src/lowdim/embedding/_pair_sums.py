@@ -213,8 +213,9 @@ def exponents(point, lift, points, own, start, m, kernel, shifts, work):
     """Write ``f - c`` of m points from a first one on to the second row of work."""
     measure(point, lift, points[0], points[1], start, start + m, work[0])
     weigh(kernel[0], kernel[1], work[0], m, work[1], work[2])
-    for t in range(m):
-        work[1, t] += shifts[start + t]
+    logs, others = work[1], shifts[start : start + m]
+    for t in range(len(others)):
+        logs[t] += others[t]
     if start <= own < start + m:
         work[1, own - start] = -1e30
 

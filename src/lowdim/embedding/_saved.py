@@ -20,7 +20,7 @@ from lowdim.neighbors._space import Space
 from lowdim.neighbors.search import CellsState, IndexState
 
 #: Parameters that stand for something outside the model, and come back as None.
-OUTSIDE = ("callbacks",)
+OUTSIDE = ("callbacks", "encoder")
 _RECORDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
@@ -110,6 +110,9 @@ def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if is_dataclass(value) and kind in _RECORDS:
         own = {field.name: getattr(value, field.name) for field in fields(value)}
         return {"kind": kind, "items": inner(own)}
+    if hasattr(value, "state_dict"):  # a network's numbers; what computes with them stays outside
+        state = {key: own.cpu().numpy() for key, own in value.state_dict().items()}
+        return {"kind": "dict", "items": inner(state)}
     if kind in _AFFINITIES and type(value) is _AFFINITIES[kind]:
         return {"kind": kind, "items": inner(value.get_params(deep=False))}
     raise TypeError(

@@ -72,8 +72,10 @@ class NeighborEmbedding(NeighborLayout):
     early_exaggeration_iter : int, optional
         Iterations of that: 250 unless given.
     encoder : torch.nn.Module, optional
-        What makes places of rows, (N, D) to (N, c). It is trained on minibatches of pairs, in
-        `max_iter` steps, on a copy, ``encoder_``; `transform` is then its output.
+        What makes places of rows, (N, D) to (N, c). A copy of it, ``encoder_``, is trained on
+        minibatches of pairs, in `max_iter` steps; `transform` is then its output. A file that
+        `save` writes has its numbers only: after `lowdim.load`, ``set_params(encoder=...)`` takes a
+        network like it.
     batch_size : int, default=512
         Pairs in a minibatch, for an encoder.
     metric, neighbors, callbacks, callbacks_every, n_jobs
