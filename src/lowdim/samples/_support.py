@@ -55,9 +55,10 @@ class Support:
         if distributions.shared is not None:
             numbers = distributions.shared[used]
             _, first, rows = np.unique(numbers, return_index=True, return_inverse=True)
-            S, M = len(distributions), len(first)
-            pays = table_pays(M, S * (S - 1) // 2, distributions.most)
-            if pays and M <= RECURRING and 2 * M <= len(rows):
+            n_samples, different = len(distributions), len(first)
+            n_pairs = n_samples * (n_samples - 1) // 2
+            pays = table_pays(different, n_pairs, distributions.most)
+            if pays and different <= min(RECURRING, len(rows) // 2):
                 return cls(weights, offsets, rows, means[first], spread[first])
         return cls(weights, offsets, np.arange(len(means)), means, spread)
 
