@@ -184,3 +184,9 @@ def listed(names: Any) -> str:
     names = list(names)
     shown = ", ".join(repr(str(own)) for own in names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+
+
+def spanned(numbers: np.ndarray) -> str:
+    """The least and the greatest of whole numbers, or the one that all are."""
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
