@@ -93,7 +93,9 @@ class MapTransport:
         geometry = self._geometry(at)
         costs, found = np.empty(len(pairs)), np.ones(len(pairs), dtype=bool)
         plans = self._plans
-        places, fresh = (None, None) if plans is None else plans.places(pairs)
+        places = fresh = np.empty(0)  # entropic plans have none
+        if plans is not None:
+            places, fresh = plans.places(pairs)
 
         def solve(part: slice) -> None:
             if plans is None:
