@@ -86,3 +86,15 @@ def test_devices_agree_on_factors(name: str) -> None:
     if hasattr(models[0], "predict"):
         expected, got = (m.predict(places[:9] + 0.03, samples=slides[:9]) for m in models)
         np.testing.assert_allclose(got, expected, rtol=1e-3)
+
+
+def test_layouts_agree() -> None:
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(800, 10)) + 6 * rng.normal(size=10) for _ in range(5)])
+    of_host, of_device = (
+        ld.TSNE(method="mesh", device=device, random_state=0) for device in ("cpu", "cuda")
+    )
+    of_host.fit(X)
+    of_device.fit(X)
+    assert of_device.kl_divergence_ == pytest.approx(of_host.kl_divergence_, rel=0.02)
+    assert np.array_equal(of_device.embedding_, of_device.fit(X).embedding_)

@@ -8,7 +8,8 @@ import scipy.sparse as sp
 
 from lowdim.embedding._attraction import arrange, attract_plane, attract_space, cross_entropy
 from lowdim.embedding._crew import PARTS, Crew
-from lowdim.embedding._tsne_descent import Descent, Phase, Watch, by_place, repulsion
+from lowdim.embedding._tsne_course import Phase, Watch
+from lowdim.embedding._tsne_descent import Descent, by_place, repulsion
 from lowdim.embedding._tsne_step import move
 
 
@@ -129,7 +130,7 @@ def test_phases_have_their_own_momentum_and_rate(affinities, crew) -> None:
     one = descent(affinities, start, crew)
     seen = []
     step = one._step
-    one._step = lambda phase: (seen.append(phase), step(phase))
+    one._step = lambda phase, n_before: (seen.append(phase), step(phase, n_before))
     phases = [Phase(3, 12.0, 10.0, 0.5), Phase(2, 1.0, 120.0, 0.8)]
     course = one.run(phases, Watch())
     assert seen == [phases[0]] * 3 + [phases[1]] * 2

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._mesh_spectra import Grid, spectra
+from lowdim.embedding._mesh_grids import MOST, Level, Levels, grid_for
+from lowdim.embedding._mesh_levels import phases, prolong, restrict
+from lowdim.embedding._mesh_spectra import Grid, _share, spectra
 from lowdim.embedding._repulsion_exact import ExactRepulsion
-from lowdim.embedding._repulsion_mesh import MOST, MeshRepulsion, grid_for
+from lowdim.embedding._repulsion_mesh import MeshRepulsion
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,46 @@ def test_a_layout_on_a_line_stays_on_it(crew, repulsion_of, forces) -> None:
     assert error(found, true) < 0.01
     assert np.abs(found[:, 1]).max() < 1e-4 * np.abs(found[:, 0]).max()
     assert total == pytest.approx(weights, rel=1e-3)
+
+
+def test_a_coarse_mesh_has_the_forces_of_far_points(crew, clumps: np.ndarray, forces) -> None:
+    Y = (150 * clumps).astype(np.float32)
+    Y[:, 1] *= 0.6
+    both = MeshRepulsion(1.0, crew)
+    found, total = forces(both, Y)
+    assert both._levels.coarse is not None
+    single = MeshRepulsion(1.0, crew)
+    grid = grid_for(np.ptp(Y, axis=0), 0.35)
+    single._grid, single._levels = grid, Levels(Level(grid, spectra(grid, 1.0)), None)
+    alone, weights = forces(single, Y)
+    assert error(found, alone) < 1e-3
+    assert total == pytest.approx(weights, rel=2e-4)
+    near = 48 * grid.spacing * 0.25  # forces within are those of the fine mesh alone
+    share = _share(np.array([0.0, 0.25, 0.6, 1.0, 2.0]))
+    assert share.tolist()[:2] == [1.0, 1.0]
+    assert 0 < share[2] < 1
+    assert share.tolist()[3:] == [0.0, 0.0]
+    far = np.array([[0, 0], [0.7 * near, 0], [100, 60]], np.float32)
+    gaps = far[:, None].astype(np.float64) - far
+    true = (gaps / (1 + (gaps**2).sum(-1, keepdims=True)) ** 2).sum(1)
+    assert error(forces(MeshRepulsion(1.0, crew), far)[0], true) < 0.01
+
+
+def test_restriction_and_prolongation_are_adjoint() -> None:
+    rng = np.random.default_rng(0)
+    table, wide = phases(8), 37
+    points, fine = rng.normal(size=(45, 40)).astype(np.float32), np.zeros((1, 45, 40), np.float32)
+    own = np.empty((9, 10), np.float32)
+    restrict(0, 16, 16, points, wide, table, own)
+    assert own.sum() == pytest.approx(points[:, :wide].sum(), rel=1e-4)
+    coarse = rng.normal(size=(1, 9, 10)).astype(np.float32)
+    prolong(0, 16, 16, coarse, table, wide, fine)
+    assert (own * coarse[0]).sum() == pytest.approx((points * fine[0]).sum(), rel=1e-3)
+    assert not fine[0, :, wide:].any()
+    again = np.zeros_like(fine)
+    prolong(0, 5, 16, coarse, table, wide, again)
+    prolong(5, 16, 16, coarse, table, wide, again)
+    assert np.array_equal(fine, again)
 
 
 def test_very_wide_layouts_have_a_wider_spacing(crew, forces) -> None:

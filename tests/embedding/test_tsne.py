@@ -129,7 +129,8 @@ def test_given_distances(blobs) -> None:
     distances = np.linalg.norm(X[:, None] - X[None], axis=2)
     model = ld.TSNE(metric="precomputed", random_state=0).fit(distances)
     of_rows = ld.TSNE(random_state=0, init="spectral").fit(X)
-    assert model.kl_divergence_ == pytest.approx(of_rows.kl_divergence_, rel=0.03)
+    assert abs(model.affinities_.matrix - of_rows.affinities_.matrix).max() < 1e-7
+    assert model.kl_divergence_ == pytest.approx(of_rows.kl_divergence_, rel=0.1)
     assert np.isfinite(model.transform(distances[:5])).all()
 
 

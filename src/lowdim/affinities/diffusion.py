@@ -32,11 +32,14 @@ class Potential:
     Attributes
     ----------
     values : (L, L), float64
-        Minus the logarithm of the probability of each landmark after t steps from each: Euclidean
-        distances of its rows are the potential distances. Without landmarks, L is N.
+        Minus the logarithm of the probability of each landmark after t steps from each, or what
+        `gamma` makes of it: Euclidean distances of its rows are the potential distances. Without
+        landmarks, L is N.
     interpolation : csr_matrix of shape (N, L), or None
         Weights of the landmarks in each row, which sum to one; coordinates of the landmarks give
         those of the rows. None without landmarks.
+    groups : (N,), int, or None
+        The landmark around which each row is. None without landmarks.
     n_steps : int
         t.
     entropy : (100,), float64, or None
@@ -46,6 +49,7 @@ class Potential:
 
     values: np.ndarray
     interpolation: Any
+    groups: np.ndarray | None
     n_steps: int
     entropy: np.ndarray | None
 
@@ -66,6 +70,9 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
     n_steps : int or "auto", default="auto"
         t; "auto" takes the knee of the von Neumann entropy as a function of t, where diffusion
         has removed noise and not yet structure.
+    gamma : float, default=1.0
+        What becomes of probabilities p: ``-log p`` for 1, ``2 / (1 - gamma) p^((1 - gamma) / 2)``
+        for less, down to -1, which is p itself; 0 is twice the square root.
     n_landmarks : int or None, default=2000
         With more rows than that, diffusion is among groups of rows around so many random ones. None
         for no landmarks.
@@ -77,11 +84,13 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         *,
         decay: float = 40.0,
         n_steps: int | str = "auto",
+        gamma: float = 1.0,
         n_landmarks: int | None = 2000,
     ) -> None:
         self.scale_neighbor = scale_neighbor
         self.decay = decay
         self.n_steps = n_steps
+        self.gamma = gamma
         self.n_landmarks = n_landmarks
 
     def potential(
@@ -96,9 +105,13 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         """The potential of the rows of X; arguments are those of `nearest_neighbors`."""
         rng = generator(random_state)
         index = NeighborIndex(X, metric=metric, method=method, random_state=rng, n_jobs=n_jobs)
-        k = check_positive_int(self.scale_neighbor, "scale_neighbor")
-        found = index.neighbors(max(k, min(REACH * k, index.n_points - 1)))
+        found = index.neighbors(self.n_neighbors_for(index.n_points))
         return self.from_neighbors(found, random_state=rng)
+
+    def n_neighbors_for(self, n_points: int) -> int:
+        """Neighbours that each of so many rows needs."""
+        k = check_positive_int(self.scale_neighbor, "scale_neighbor")
+        return max(k, min(REACH * k, n_points - 1))
 
     def from_neighbors(self, neighbors: Neighbors, *, random_state: Any = None) -> Potential:
         """The potential of rows whose neighbours are known: many more than K of each."""
@@ -106,41 +119,88 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         rng = generator(random_state)
         if self.n_steps != "auto":
             check_positive_int(self.n_steps, "n_steps")
-        kernel = self._kernel(neighbors)
-        interpolation = None
+        gamma = check_interval(self.gamma, "gamma", low=-1.0, high=1.0)
+        kernel = self._kernel(neighbors).astype(np.float64)
+        interpolation = groups = None
         if self.n_landmarks is not None and neighbors.n_rows > self.n_landmarks:
             n_landmarks = check_positive_int(self.n_landmarks, "n_landmarks", minimum=2)
-            interpolation, steps = _among_landmarks(kernel, n_landmarks, rng)
-        else:
-            steps = rows_to_one(kernel).toarray().astype(np.float64)
+            groups = _groups(kernel, n_landmarks, rng)
+            interpolation, kernel = _among_landmarks(kernel, groups)
+        diffusion = _Diffusion.of(kernel.toarray())
         entropy = None
         if self.n_steps == "auto":
-            entropy = _entropies(steps)
+            entropy = _entropies(np.abs(diffusion.values))
             t = knee(entropy)
         else:
             t = int(self.n_steps)
-        values = -np.log(np.linalg.matrix_power(steps, t) + FLOOR)
-        return Potential(values, interpolation, t, entropy)
+        values = _potential_of(diffusion.after(t), gamma)
+        return Potential(values, interpolation, groups, t, entropy)
+
+    def conditional(self, neighbors: Neighbors) -> Any:
+        """Probabilities of a step from new rows, CSR, (n, n_points), float64: rows sum to one."""
+        return rows_to_one(self._one_way(neighbors).astype(np.float64))
 
     def _kernel(self, neighbors: Neighbors) -> Any:
         from scipy.sparse import identity
 
+        own = identity(neighbors.n_rows, np.float32, "csr")
+        return mean_of_both(self._one_way(neighbors) + own)
+
+    def _one_way(self, neighbors: Neighbors) -> Any:
         decay = check_interval(self.decay, "decay", low=0.0, closed="neither")
-        one_way = power_kernel(neighbors, self.scale_neighbor, decay)
-        one_way.data[one_way.data < LEAST_WEIGHT] = 0.0
-        return mean_of_both(one_way + identity(neighbors.n_rows, np.float32, "csr"))
+        kernel = power_kernel(neighbors, self.scale_neighbor, decay)
+        kernel.data[kernel.data < LEAST_WEIGHT] = 0.0
+        return kernel
 
 
-def _among_landmarks(kernel: Any, n_landmarks: int, rng: np.random.Generator) -> tuple[Any, Any]:
-    """From rows to groups of rows, and from groups through rows to groups; rows sum to one."""
+@dataclass(frozen=True)
+class _Diffusion:
+    """Steps of a random walk by a symmetric kernel, through its eigenvectors.
+
+    ``M = D^-1 K = D^-1/2 S D^1/2`` with ``S = D^-1/2 K D^-1/2``, D being the sums of K; powers of M
+    are those of the eigenvalues of S.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    roots: np.ndarray
+
+    @classmethod
+    def of(cls, kernel: np.ndarray) -> _Diffusion:
+        roots = np.sqrt(kernel.sum(1))
+        scaled = kernel / roots[:, None] / roots
+        return cls(*np.linalg.eigh((scaled + scaled.T) / 2), roots)
+
+    def after(self, t: int) -> np.ndarray:
+        """Probabilities of t steps, (L, L)."""
+        steps = (self.vectors * self.values**t) @ self.vectors.T
+        return np.asarray(steps / self.roots[:, None] * self.roots)
+
+
+def _potential_of(probabilities: np.ndarray, gamma: float) -> np.ndarray:
+    if gamma == 1.0:
+        return np.asarray(-np.log(np.maximum(probabilities, 0.0) + FLOOR))
+    power = (1.0 - gamma) / 2.0
+    return np.asarray(np.maximum(probabilities, 0.0) ** power / power)
+
+
+def members(groups: np.ndarray) -> Any:
+    """Which rows are in which group, CSR, (N, L), ones."""
     from scipy.sparse import csr_matrix
 
-    n = kernel.shape[0]
-    labels = _groups(kernel, n_landmarks, rng)
-    member = csr_matrix((np.ones(n, np.float64), (np.arange(n), labels)))
-    to_groups = rows_to_one((kernel.astype(np.float64) @ member).tocsr())
-    from_groups = rows_to_one((member.T @ kernel.astype(np.float64)).tocsr())
-    return to_groups, (from_groups @ to_groups).toarray()
+    return csr_matrix((np.ones(len(groups)), (np.arange(len(groups)), groups)))
+
+
+def _among_landmarks(kernel: Any, groups: np.ndarray) -> tuple[Any, Any]:
+    """Probabilities of a step from rows to groups, (N, L), and the kernel of groups, (L, L).
+
+    The walk from groups through rows to groups, ``D_L^-1 C'K D^-1 KC`` for members C, is that by
+    the kernel ``C'K D^-1 KC``, whose sums are D_L.
+    """
+    to_groups = (kernel @ members(groups)).tocsr()
+    from_groups = to_groups.T.tocsr()
+    to_groups = rows_to_one(to_groups.copy())
+    return to_groups, from_groups @ to_groups
 
 
 def _groups(kernel: Any, n_landmarks: int, rng: np.random.Generator) -> np.ndarray:
@@ -167,9 +227,8 @@ def _groups(kernel: Any, n_landmarks: int, rng: np.random.Generator) -> np.ndarr
     return labels
 
 
-def _entropies(steps: np.ndarray) -> np.ndarray:
-    """Von Neumann entropy of the diffusion after 1, 2, ... steps."""
-    values = np.linalg.svd(steps, compute_uv=False)
+def _entropies(values: np.ndarray) -> np.ndarray:
+    """Von Neumann entropy of a diffusion with such eigenvalues after 1, 2, ... steps."""
     entropies = np.empty(MOST_STEPS)
     powers = values.copy()
     for t in range(MOST_STEPS):

@@ -68,55 +68,113 @@ def pacmap_pairs(
     ValueError
         There are too few rows.
     """
-    n_near = check_positive_int(n_neighbors, "n_neighbors")
-    n_mid = round(n_near * check_interval(mid_near_ratio, "mid_near_ratio", low=0.0))
-    n_far = round(n_near * check_interval(further_ratio, "further_ratio", low=0.0))
+    sizes = PairNumbers.of(n_neighbors, mid_near_ratio, further_ratio)
     rng = generator(random_state)
     index = NeighborIndex(X, random_state=rng, n_jobs=n_jobs)
-    n = index.n_points
-    if n < n_near + n_far + 1 or n < n_mid + DRAWN + 1:
-        raise ValueError(
-            f"X has {n} rows, too few for n_neighbors={n_near} near, {n_mid} mid-near and {n_far} "
-            "further partners of each; pass smaller numbers."
-        )
+    sizes.check(index.n_points)
     if neighbors is None:
-        neighbors = index.neighbors(min(n_near + EXTRA, n - 1))
-    if neighbors.n_rows != n or neighbors.n_neighbors < n_near:
+        neighbors = index.neighbors(sizes.n_sought(index.n_points))
+    return pairs_of(index, neighbors, sizes, rng)
+
+
+@dataclass(frozen=True)
+class PairNumbers:
+    """How many partners every row has.
+
+    Attributes
+    ----------
+    near, mid_near, further : int
+    """
+
+    near: int
+    mid_near: int
+    further: int
+
+    @classmethod
+    def of(
+        cls,
+        n_neighbors: Any,
+        mid_near_ratio: Any,
+        further_ratio: Any,
+    ) -> PairNumbers:
+        """The numbers that are meant by a number of neighbours and shares of it."""
+        n_near = check_positive_int(n_neighbors, "n_neighbors")
+        mid = round(n_near * check_interval(mid_near_ratio, "mid_near_ratio", low=0.0))
+        further = round(n_near * check_interval(further_ratio, "further_ratio", low=0.0))
+        return cls(n_near, mid, further)
+
+    def check(self, n_rows: int) -> None:
+        """Raise ValueError if so many rows are too few for them."""
+        if n_rows < self.near + self.further + 1 or n_rows < self.mid_near + DRAWN + 1:
+            raise ValueError(
+                f"X has {n_rows} rows, too few for n_neighbors={self.near} near, {self.mid_near} "
+                f"mid-near and {self.further} further partners of each; pass smaller numbers."
+            )
+
+    def n_sought(self, n_rows: int) -> int:
+        """Neighbours among which the near partners are."""
+        return min(self.near + EXTRA, n_rows - 1)
+
+
+def pairs_of(
+    index: NeighborIndex, neighbors: Neighbors, sizes: PairNumbers, rng: np.random.Generator
+) -> Pairs:
+    """The pairs of indexed rows whose neighbours are known."""
+    n = index.n_points
+    if neighbors.n_rows != n or neighbors.n_neighbors < sizes.near:
         raise ValueError(
             f"neighbors are {neighbors.n_neighbors} of {neighbors.n_rows} rows, where n_neighbors="
-            f"{n_near} of {n} are needed."
+            f"{sizes.near} of {n} are needed."
         )
-    near = near_pairs(neighbors, n_near)
-    return Pairs(near, _mid_near(index.rows, n_mid, rng), _further(near, n_far, rng))
+    near = near_pairs(neighbors, sizes.near)
+    return Pairs(near, _mid_near(index, sizes.mid_near, rng), _further(near, sizes.further, rng))
 
 
 def near_pairs(neighbors: Neighbors, n_near: int) -> np.ndarray:
     """The neighbours at the least scaled distance, nearest first, (N, n_near), int32."""
+    return nearest_scaled(neighbors, local_scales(neighbors), n_near)
+
+
+def local_scales(neighbors: Neighbors) -> np.ndarray:
+    """Mean distance of every row to its fourth to sixth neighbour, (N,), above zero."""
     some = neighbors.distances[:, SCALE]
-    scales = np.maximum((some if some.size else neighbors.distances).mean(1), 1e-10)
+    return np.maximum((some if some.size else neighbors.distances).mean(1), 1e-10)
+
+
+def nearest_scaled(neighbors: Neighbors, scales: np.ndarray, n_near: int) -> np.ndarray:
+    """Of every row's neighbours those with the least ``d_ij^2 / s_j``, (n, n_near), int32.
+
+    Rows may be new ones: their own scale changes no order.
+    """
     scaled = neighbors.distances.astype(np.float64) ** 2
-    scaled /= scales[:, None] * scales[neighbors.indices]
+    scaled /= scales[neighbors.indices]
     order = np.argsort(scaled, axis=1, kind="stable")[:, :n_near]
     return np.take_along_axis(neighbors.indices, order, 1)
 
 
-def _mid_near(rows: Any, n_pairs: int, rng: np.random.Generator) -> np.ndarray:
+def _mid_near(index: NeighborIndex, n_pairs: int, rng: np.random.Generator) -> np.ndarray:
     """The second nearest of six random rows, (N, n_pairs), all different."""
-    n = rows.shape[0]
+    n = index.n_points
     chosen = np.empty((n, n_pairs), np.int32)
     for start in range(0, n, BLOCK):
         own = np.arange(start, min(start + BLOCK, n))
         for pair in range(n_pairs):
             taken = np.column_stack([own, chosen[own, :pair]])
             drawn = others(taken, DRAWN, n, rng)
-            squares = np.stack([_squares(rows, own, partner) for partner in drawn.T], axis=1)
-            second = np.argsort(squares, axis=1, kind="stable")[:, 1]
+            gaps = np.stack([_gaps(index, own, partner) for partner in drawn.T], axis=1)
+            second = np.argsort(gaps, axis=1, kind="stable")[:, 1]
             chosen[own, pair] = drawn[np.arange(len(own)), second]
     return chosen
 
 
-def _squares(rows: Any, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _gaps(index: NeighborIndex, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """What grows with the distance of some rows from others, (n,)."""
+    rows = index.rows
+    if index.metric == "precomputed":
+        return rows[first, second]
     gaps = rows[first] - rows[second]
+    if index.metric == "manhattan":
+        return np.asarray(abs(gaps).sum(1)).ravel()
     if isinstance(gaps, np.ndarray):
         return np.einsum("ia,ia->i", gaps, gaps)
     return np.asarray(gaps.multiply(gaps).sum(1)).ravel()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from lowdim._compile import compiled_exact
+from lowdim._compile import compiled_exact, compiled_fast
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 
 
@@ -27,8 +27,8 @@ class Pairs(NamedTuple):
         Where the pairs of a point begin.
     middle : (N,), int64
         Where those end whose other point is in the same part, which are stored once.
-    indices : (n,), int32
-        The other point.
+    indices : (n,), uint32
+        The other point; without a sign there is no check for places counted from the end.
     data : (n,), float32
         p_ij.
     bounds : (PARTS + 1,), int64
@@ -51,7 +51,7 @@ def arrange(P: sp.csr_matrix, order: np.ndarray, crew: Crew) -> Pairs:
     crew.run(_count, P.indptr, P.indices, order, rank, bounds, within, indptr[1:])
     np.cumsum(indptr, out=indptr)
     middle = indptr[:-1] + within
-    indices, data = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+    indices, data = np.empty(indptr[-1], np.uint32), np.empty(indptr[-1], np.float32)
     crew.run(_fill, P.indptr, P.indices, P.data, order, rank, bounds, indptr, middle, indices, data)
     return Pairs(indptr, middle, indices, data, bounds)
 
@@ -89,7 +89,7 @@ def _fill(
                     inside += 1
 
 
-@compiled_exact
+@compiled_fast
 def attract_plane(first, last, Y, pairs, inverse, force):
     """Write ``sum_j p_ij (y_i - y_j) / (1 + r_ij^2 / a)`` for the points of some parts.
 
@@ -105,50 +105,54 @@ def attract_plane(first, last, Y, pairs, inverse, force):
     for p in range(first, last):
         force[pairs.bounds[p] : pairs.bounds[p + 1]] = 0
         for i in range(pairs.bounds[p], pairs.bounds[p + 1]):
+            start, middle, end = pairs.indptr[i], pairs.middle[i], pairs.indptr[i + 1]
             x, y = Y[i, 0], Y[i, 1]
             sx, sy = np.float32(0), np.float32(0)
-            middle = pairs.middle[i]
-            for e in range(pairs.indptr[i], middle):
-                j = pairs.indices[e]
+            # Slices begin at 0: places in them need no check for those counted from the end.
+            others, weights = pairs.indices[start:middle], pairs.data[start:middle]
+            for e in range(len(others)):
+                j = others[e]
                 dx, dy = x - Y[j, 0], y - Y[j, 1]
-                w = pairs.data[e] * (one / (one + inverse * (dx * dx + dy * dy)))
+                w = weights[e] / (one + inverse * (dx * dx + dy * dy))
                 dx *= w
                 dy *= w
                 sx += dx
                 sy += dy
                 force[j, 0] -= dx
                 force[j, 1] -= dy
-            for e in range(middle, pairs.indptr[i + 1]):
-                j = pairs.indices[e]
-                dx, dy = x - Y[j, 0], y - Y[j, 1]
-                w = pairs.data[e] * (one / (one + inverse * (dx * dx + dy * dy)))
+            others, weights = pairs.indices[middle:end], pairs.data[middle:end]
+            for e in range(len(others)):
+                dx, dy = x - Y[others[e], 0], y - Y[others[e], 1]
+                w = weights[e] / (one + inverse * (dx * dx + dy * dy))
                 sx += w * dx
                 sy += w * dy
             force[i, 0] += sx
             force[i, 1] += sy
 
 
-@compiled_exact
+@compiled_fast
 def attract_space(first, last, Y, pairs, inverse, force):
     """The same in three dimensions."""
     one = np.float32(1)
     for p in range(first, last):
         force[pairs.bounds[p] : pairs.bounds[p + 1]] = 0
         for i in range(pairs.bounds[p], pairs.bounds[p + 1]):
+            start, end = pairs.indptr[i], pairs.indptr[i + 1]
             x, y, z = Y[i, 0], Y[i, 1], Y[i, 2]
             sx, sy, sz = np.float32(0), np.float32(0), np.float32(0)
-            middle = pairs.middle[i]
-            for e in range(pairs.indptr[i], pairs.indptr[i + 1]):
-                j = pairs.indices[e]
+            inside = pairs.middle[i] - start
+            others, weights = pairs.indices[start:end], pairs.data[start:end]
+            for e in range(len(others)):
+                j = others[e]
                 dx, dy, dz = x - Y[j, 0], y - Y[j, 1], z - Y[j, 2]
-                w = pairs.data[e] * (one / (one + inverse * (dx * dx + dy * dy + dz * dz)))
+                w = weights[e] / (one + inverse * (dx * dx + dy * dy + dz * dz))
                 dx *= w
                 dy *= w
                 dz *= w
                 sx += dx
                 sy += dy
                 sz += dz
-                if e < middle:
+                if e < inside:
                     force[j, 0] -= dx
                     force[j, 1] -= dy
                     force[j, 2] -= dz

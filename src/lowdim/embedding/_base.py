@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -39,6 +40,9 @@ class NeighborLayout(  # type: ignore[misc]
     ``neighbors_`` and ``_index``.
     """
 
+    #: Private attributes that belong to the fit.
+    _also: ClassVar[tuple[str, ...]] = ("_index",)
+
     @abstractmethod
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the layout."""
@@ -55,6 +59,33 @@ class NeighborLayout(  # type: ignore[misc]
         """Find the layout and return it, (N, c), float32."""
         return self.fit(X, y).embedding_
 
+    def save(self, path: str | Path) -> None:
+        """Write the fitted layout to one HDF5 file; `lowdim.load` reads it. Never a pickle.
+
+        The file has the parameters but for callbacks, the layout, its graph and neighbours, and the
+        rows of the fit, so that `transform` gives the same places after loading.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        TypeError
+            A parameter has no form in a file, as an affinity of another package.
+        """
+        from lowdim.embedding._saved import save
+
+        save(self, path, self._also)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a layout that `save` wrote."""
+        from lowdim.embedding._saved import load
+
+        model: Self = load(cls, path)
+        return model
+
     def _has_rows(self) -> bool:
         """Whether X is rows rather than distances or a graph."""
         graph = isinstance(self.affinity, str) and self.affinity == "precomputed"
@@ -70,11 +101,7 @@ class NeighborLayout(  # type: ignore[misc]
         if self.metric == "precomputed" and source.is_sparse:
             given = from_graph(source.rows(0, source.n_rows))
         if given is not None:
-            if given.n_rows != source.n_rows:
-                raise ValueError(
-                    f"neighbors are those of {given.n_rows} rows, but X has {source.n_rows}; pass "
-                    "neighbours of the same rows."
-                )
+            self._check_given(given, source)
             return Found(affinity.from_neighbors(given), given, None)
         check_in(self.neighbors, "neighbors", SEARCHES)
         index = NeighborIndex(
@@ -86,6 +113,13 @@ class NeighborLayout(  # type: ignore[misc]
         )
         neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))
         return Found(affinity.from_neighbors(neighbors), neighbors, index)
+
+    def _check_given(self, given: Neighbors, source: RowSource) -> None:
+        if given.n_rows != source.n_rows:
+            raise ValueError(
+                f"neighbors are those of {given.n_rows} rows, but X has {source.n_rows}; pass "
+                "neighbours of the same rows."
+            )
 
     def _fitted_index(self) -> NeighborIndex:
         """The index in which neighbours of new rows are found.

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from lowdim._threads import serial_blas
 from lowdim._validation import check_in
+from lowdim.embedding._eigenmaps import laplacian_eigenmaps, spectral_layout
 
-logger = logging.getLogger("lowdim")
+__all__ = ["check_init", "first_layout", "laplacian_eigenmaps", "needs_rows"]
 
 INITS = ("auto", "pca", "spectral", "random")
 #: Standard deviation of a first layout along its first axis.
 SPREAD = 1e-4
 #: Standard deviation of what is added at random, relative to the spread: equal rows must part.
 JITTER = 1e-2
-#: Rows up to which all eigenvectors are worked out.
-DENSE = 200
+#: The same, relative to the reach.
+REACH_JITTER = 1e-5
 
 
 def check_init(init: Any, n_rows: int, n_components: int, *, has_rows: bool) -> Any:
-    """One of the names, resolved, or a checked layout.
+    """One of the names, resolved, an estimator, or a checked layout.
 
     Raises
     ------
     ValueError
-        There is no such name; a layout has another shape or is not finite; or "pca" without rows.
+        There is no such name; a layout has another shape or is not finite; or "pca" or an estimator
+        without rows.
     """
     if isinstance(init, str):
         check_in(init, "init", INITS)
         if init == "pca" and not has_rows:
             raise ValueError("init='pca' needs rows, and only a graph is known; pass 'spectral'.")
         return init if init != "auto" else "pca" if has_rows else "spectral"
+    if _is_estimator(init):
+        if not has_rows:
+            raise ValueError(
+                f"init={type(init).__name__} needs rows, and only a graph is known; pass "
+                "'spectral' or places."
+            )
+        return init
     layout = np.asarray(init, dtype=np.float64)
     if layout.shape != (n_rows, n_components):
         raise ValueError(
@@ -47,35 +57,58 @@ def check_init(init: Any, n_rows: int, n_components: int, *, has_rows: bool) -> 
     return layout
 
 
+def needs_rows(init: Any) -> bool:
+    """Whether `first_layout` needs the rows: for their components, or those of an estimator."""
+    return init == "pca" if isinstance(init, str) else _is_estimator(init)
+
+
 def first_layout(
-    init: Any, n_components: int, rows: Any, graph: sp.csr_matrix, rng: np.random.Generator
+    init: Any,
+    n_components: int,
+    rows: Any,
+    graph: sp.csr_matrix,
+    rng: np.random.Generator,
+    *,
+    reach: float | None = None,
 ) -> np.ndarray:
     """Where the rows begin, (N, c), float64.
 
     Parameters
     ----------
-    init : str or ndarray
-        As `check_init` returns it; an array is taken as it is.
+    init : str, estimator or ndarray
+        As `check_init` returns it; an array is taken as it is. Of an estimator the first columns of
+        its `transform` are taken, or, if it has `reconstruct`, the leading principal components of
+        what that returns: the coordinates of a mixture of subspaces have other axes in each
+        component. One that is not fitted is cloned and fitted to the rows.
     n_components : int
         c.
     rows : ndarray, CSR or None, (N, D)
     graph : CSR, (N, N)
         Symmetric affinities.
     rng : Generator
+    reach : float, optional
+        Largest coordinate; by default the standard deviation along the first axis is `SPREAD`.
     """
-    if not isinstance(init, str):
+    if not (isinstance(init, str) or _is_estimator(init)):
         return np.array(init, dtype=np.float64)
-    n = graph.shape[0]
-    if init == "random":
-        return rng.normal(scale=SPREAD, size=(n, n_components))
-    layout = (
-        principal_components(rows, n_components, rng)
-        if init == "pca"
-        else laplacian_eigenmaps(graph, n_components, rng)
-    )
-    deviation = layout[:, 0].std()
-    layout *= SPREAD / deviation if deviation > 0 else 0.0
-    return layout + rng.normal(scale=JITTER * SPREAD, size=layout.shape)
+    shape = graph.shape[0], n_components
+    if isinstance(init, str) and init == "random":
+        if reach is None:
+            return rng.normal(scale=SPREAD, size=shape)
+        return rng.uniform(-reach, reach, size=shape)
+    if not isinstance(init, str):
+        layout = _coordinates(init, n_components, rows, rng)
+    elif init == "pca":
+        layout = principal_components(rows, n_components, rng)
+    else:
+        layout = spectral_layout(graph, n_components, rng)
+    if reach is None:
+        now, wanted, jitter = layout[:, 0].std(), SPREAD, JITTER
+    else:
+        layout -= 0.5 * (layout.max(0) + layout.min(0))
+        now, wanted, jitter = np.abs(layout).max(), reach, REACH_JITTER
+    layout *= wanted / now if now > 0 else 0.0
+    return layout + rng.normal(scale=jitter * wanted, size=shape)
 
 
 def principal_components(rows: Any, n_components: int, rng: np.random.Generator) -> np.ndarray:
@@ -93,45 +126,32 @@ def principal_components(rows: Any, n_components: int, rng: np.random.Generator)
     return layout
 
 
-def laplacian_eigenmaps(
-    graph: sp.csr_matrix, n_components: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Leading eigenvectors of the random walk on a graph but the constant one, (N, c).
+def _is_estimator(init: Any) -> bool:
+    return hasattr(init, "fit") and hasattr(init, "transform")
 
-    Belkin and Niyogi (2003), Laplacian eigenmaps. Where the eigenvectors of a graph cannot be found
-    in the time that they are given, those that were are taken, and random places along other axes.
+
+def _coordinates(model: Any, n_components: int, rows: Any, rng: np.random.Generator) -> np.ndarray:
+    """What an estimator makes of the rows, (N, c).
+
+    Raises
+    ------
+    ValueError
+        It is not one finite place for each row.
     """
-    n = graph.shape[0]
-    root = np.sqrt(np.asarray(graph.sum(1), dtype=np.float64).ravel())
-    inverse = np.divide(1.0, root, out=np.zeros(n), where=root > 0)
-    k = min(n_components + 1, n)
-    if n <= DENSE or k >= n - 1:
-        values, vectors = np.linalg.eigh(inverse[:, None] * graph.toarray() * inverse)
-    else:
-        values, vectors = _leading(graph, inverse, k, rng)
-    vectors = vectors[:, np.argsort(-values, kind="stable")[1:k]] * inverse[:, None]
-    peaks = np.abs(vectors).argmax(0)
-    signs = np.sign(vectors[peaks, np.arange(vectors.shape[1])])
-    layout = rng.normal(scale=max(float(vectors.std()), 1e-12), size=(n, n_components))
-    layout[:, : vectors.shape[1]] = vectors * signs
-    return layout
-
-
-def _leading(
-    graph: sp.csr_matrix, inverse: np.ndarray, k: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and eigenvectors of ``D^-1/2 W D^-1/2``, those that were found."""
-    n = len(inverse)
-    operator = LinearOperator(
-        (n, n), matvec=lambda v: inverse * (graph @ (inverse * v.ravel())), dtype=np.float64
-    )
     try:
-        begin = rng.uniform(0.5, 1.5, size=n)
-        values, vectors = eigsh(operator, k, which="LA", v0=begin, tol=1e-4, maxiter=20 * k + 200)
-    except ArpackNoConvergence as error:
-        logger.warning("Of %d eigenvectors %d were found.", k, len(error.eigenvalues))
-        values, vectors = error.eigenvalues, error.eigenvectors
-    except ArpackError:
-        logger.warning("No eigenvectors were found; the first layout is random.")
-        values, vectors = np.zeros(0), np.zeros((n, 0))
-    return values, vectors
+        check_is_fitted(model)
+    except NotFittedError:
+        model = clone(model).fit(rows)
+    if hasattr(model, "reconstruct"):
+        return principal_components(np.asarray(model.reconstruct(rows)), n_components, rng)
+    made = model.transform(rows)
+    made = np.asarray(made.toarray() if sp.issparse(made) else made, dtype=np.float64)
+    if made.ndim != 2 or len(made) != rows.shape[0] or not np.isfinite(made).all():
+        raise ValueError(
+            f"init={type(model).__name__} has a transform of shape {made.shape}, or with NaN or "
+            f"infinity; expected ({rows.shape[0]}, c) finite coordinates."
+        )
+    layout = np.zeros((len(made), n_components))
+    c = min(n_components, made.shape[1])
+    layout[:, :c] = made[:, :c]
+    return layout

@@ -13,14 +13,16 @@ from scipy import fft
 
 #: Nodes along an axis over which a point is spread.
 STENCIL = 4
+#: Share of the reach of the fine mesh within which no force is left to the coarse one.
+NEAR = 0.25
 
 
 @dataclass(frozen=True)
 class Grid:
     """Nodes along each axis, the first of which hold points, and their spacing."""
 
-    n_points: tuple[int, int]
-    n_nodes: tuple[int, int]
+    n_points: tuple[int, ...]
+    n_nodes: tuple[int, ...]
     spacing: float
 
 
@@ -48,13 +50,29 @@ class Spectra:
     table: np.ndarray
 
 
-def spectra(grid: Grid, dof: float) -> Spectra:
-    """Spectra of ``(1 + r^2 / a)^-a`` and of ``(1 + r^2 / a)^-(a + 1) r`` on a mesh."""
+def spectra(grid: Grid, dof: float, *, near: float = 0.0, ratio: int = 1) -> Spectra:
+    """Spectra of ``(1 + r^2 / a)^-a`` and of ``(1 + r^2 / a)^-(a + 1) r`` on a mesh.
+
+    Parameters
+    ----------
+    grid : Grid
+    dof : float
+        a.
+    near : float, default=0.0
+        If it is not 0, only the part that `_share` keeps within this distance; or, with a ratio,
+        only the rest.
+    ratio : int, default=1
+        Spacing of the mesh in units of that which points were spread to before.
+    """
     half = [n // 2 for n in grid.n_nodes]
     x, y = (np.arange(k + 1) * grid.spacing for k in half)
-    inverse = 1.0 / (1.0 + (x[:, None] ** 2 + y**2) / dof)
-    factor = _sharpening(half[0])[:, None] * _sharpening(half[1])
+    squares = x[:, None] ** 2 + y**2
+    inverse = 1.0 / (1.0 + squares / dof)
+    factor = _sharpening(half[0], ratio)[:, None] * _sharpening(half[1], ratio)
     sampled = inverse**dof
+    if near > 0.0:
+        share = _share(np.sqrt(squares) / near)
+        sampled *= share if ratio == 1 else 1.0 - share
     weight = fft.dctn(sampled, type=1) * factor
     sampled *= inverse
     twice = np.full(half[1] + 1, 2.0)
@@ -76,13 +94,21 @@ def _odd(sampled: np.ndarray, axis: int) -> np.ndarray:
     return fft.dct(odd, type=1, axis=1 - axis)
 
 
-def _sharpening(half: int) -> np.ndarray:
+def _share(r: np.ndarray) -> np.ndarray:
+    """How much of the force at a distance is left to the fine mesh: all, and from 1 on none."""
+    t = np.clip((r - NEAR) / (1.0 - NEAR), 0.0, 1.0)
+    return 1.0 - t**3 * (10.0 - 15.0 * t + 6.0 * t**2)
+
+
+def _sharpening(half: int, ratio: int = 1) -> np.ndarray:
     """What spreading and gathering take from each frequency along an axis, undone, (N/2 + 1,).
 
     It makes the error of forces least on average over where points lie between the nodes (Hockney
     and Eastwood 1988, section 8-3-3): ``W^2 / (sum_m W_m^2)^2`` with ``W = sinc^4`` the transform
-    of the spline and W_m its aliases, whose sum is that of the spline of order 8 at the nodes.
+    of the spline and W_m its aliases, whose sum is that of the spline of order 8 at the nodes. On a
+    coarse mesh what the fine one took before is undone as well.
     """
     k = np.pi * np.arange(half + 1) / half
     aliases = (2416 + 2382 * np.cos(k) + 240 * np.cos(2 * k) + 2 * np.cos(3 * k)) / 5040
-    return np.sinc(k / (2 * np.pi)) ** 8 / aliases**2
+    before = np.sinc(k / (2 * np.pi * ratio)) ** 8 if ratio > 1 else 1.0
+    return np.sinc(k / (2 * np.pi)) ** 8 / (aliases**2 * before)

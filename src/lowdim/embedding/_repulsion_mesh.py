@@ -15,42 +15,13 @@ import numpy as np
 from scipy import fft
 
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
+from lowdim.embedding._mesh_grids import RATIO, Level, Levels, grid_for, levels_for, origin_of
+from lowdim.embedding._mesh_levels import phases, prolong, restrict
 from lowdim.embedding._mesh_points import convolve, gather, merge, spread
-from lowdim.embedding._mesh_spectra import STENCIL, Grid, Spectra, spectra
+from lowdim.embedding._mesh_spectra import STENCIL, Grid, spectra
 
 #: Spacing of the nodes at which forces in a layout are within a hundredth of the exact ones.
 SPACING = 0.35
-#: Fewest nodes along the longer axis of a layout.
-FEWEST = 48
-#: Most nodes along an axis; wider layouts have a wider spacing.
-MOST = 2048
-#: Nodes between a layout and its periodic image, over which splines forget each other.
-APART = 12
-
-
-def grid_for(span: np.ndarray, spacing: float) -> Grid:
-    """The mesh for a layout so wide, (2,); few different ones, since each needs its spectra."""
-    widest = float(span.max())
-    if widest < (FEWEST - STENCIL) * spacing:
-        widest = max(widest, 1e-30)
-        spacing = 2.0 ** (math.ceil(8 * math.log2(widest / (FEWEST - STENCIL))) / 8)
-    elif widest > (MOST - STENCIL) * spacing:
-        spacing = 2.0 ** (math.ceil(16 * math.log2(widest / (MOST - STENCIL))) / 16)
-    points, nodes = zip(*(_axis(float(own) / spacing + STENCIL) for own in span), strict=True)
-    return Grid(points, nodes, spacing)
-
-
-def _axis(needed: float) -> tuple[int, int]:
-    """Nodes for points along an axis, and all of them: even, and quick to transform."""
-    step = 8 if needed < 128 else 16 if needed < 256 else 32
-    points = step * math.ceil(needed / step)
-    return points, 2 * fft.next_fast_len(points + APART // 2, real=True)
-
-
-def _origin(low: np.ndarray, high: np.ndarray, grid: Grid) -> np.ndarray:
-    """Where the first node is, (2,), float32, so that the layout is in the middle of the mesh."""
-    reach = grid.spacing * (np.array(grid.n_points) - 1) / 2
-    return ((low + high) / 2 - reach).astype(np.float32)
 
 
 class MeshRepulsion:
@@ -71,7 +42,7 @@ class MeshRepulsion:
         self._crew = crew
         self._spacing = spacing * min(1.0, math.sqrt(dof))
         self._grid: Grid | None = None
-        self._spectra: Spectra
+        self._levels: Levels
 
     def __call__(self, Y: np.ndarray, extent: np.ndarray, force: np.ndarray) -> float:
         """Write the force on every point, and return the sum of the weights of all pairs.
@@ -91,15 +62,18 @@ class MeshRepulsion:
         low, high = extent[:, 0].min(0), extent[:, 1].max(0)
         grid = grid_for(high - low, self._spacing)
         if grid != self._grid:
-            self._grid, self._spectra = grid, spectra(grid, self._dof)
-        origin = _origin(low, high, grid)
-        spectrum = self._spectrum(self._density(Y, extent, origin, grid), grid)
-        field, energy = self._field(spectrum, grid)
+            self._grid, self._levels = grid, levels_for(grid, self._dof)
+        levels = self._levels
+        origin, fine = origin_of(low, high, grid), levels.fine
+        density = self._density(Y, extent, origin, fine.grid)
+        field, energy = self._field(density, fine)
+        if levels.coarse is not None:
+            energy += self._add_rest(density, levels.coarse, field)
         alone = np.empty(PARTS)
         self._crew.run(
             gather,
             *(Y, part_bounds(len(Y)), origin, np.float32(1 / grid.spacing)),
-            *(field, self._spectra.table, force, alone),
+            *(field, fine.spectra.table, force, alone),
         )
         return energy - float(alone.sum())
 
@@ -125,12 +99,13 @@ class MeshRepulsion:
         """
         low, high = extent[:, 0].min(0) - margin, extent[:, 1].max(0) + margin
         grid = grid_for(high - low, self._spacing)
-        self._grid, self._spectra = grid, spectra(grid, self._dof)
-        origin = _origin(low, high, grid)
-        spectrum = self._spectrum(self._density(Y, extent, origin, grid), grid)
-        force, _ = self._field(spectrum, grid)
+        own = Level(grid, spectra(grid, self._dof))
+        origin = origin_of(low, high, grid)
+        density = self._density(Y, extent, origin, grid)
+        force, _ = self._field(density, own)
+        spectrum = self._spectrum(density, grid)
         rows = np.arange(grid.n_nodes[0])
-        spectrum *= self._spectra.weight[np.minimum(rows, grid.n_nodes[0] - rows)]
+        spectrum *= own.spectra.weight[np.minimum(rows, grid.n_nodes[0] - rows)]
         weight = fft.irfft2(spectrum, s=grid.n_nodes)[None, : grid.n_points[0]]
         return np.concatenate([force, weight]), origin, grid.spacing
 
@@ -154,12 +129,22 @@ class MeshRepulsion:
         rows = fft.rfft(density, axis=1, workers=workers)
         return fft.fft(rows, n=grid.n_nodes[0], axis=0, workers=workers)
 
-    def _field(self, spectrum: np.ndarray, grid: Grid) -> tuple[np.ndarray, float]:
+    def _field(self, density: np.ndarray, level: Level) -> tuple[np.ndarray, float]:
         """Forces at the nodes, (2, Lx, Ny), and the weight of all pairs on the mesh."""
-        own, workers = self._spectra, self._crew.n_threads
+        grid, own, workers = level.grid, level.spectra, self._crew.n_threads
+        spectrum = self._spectrum(density, grid)
         both = np.empty((2, *spectrum.shape), np.complex64)
         energy = np.empty(len(spectrum))
         self._crew.run(convolve, PARTS, spectrum, own.along, own.across, own.energy, both, energy)
         both = fft.ifft(both, axis=1, workers=workers, overwrite_x=True)[:, : grid.n_points[0]]
         field = fft.irfft(both, n=grid.n_nodes[1], axis=2, workers=workers)
         return field, float(energy.sum())
+
+    def _add_rest(self, density: np.ndarray, coarse: Level, field: np.ndarray) -> float:
+        """Add the forces of the coarse mesh to the field; return its weight of all pairs."""
+        grid, table, wide = coarse.grid, phases(RATIO), self._levels.fine.grid.n_points[1]
+        own = np.zeros((grid.n_points[0], grid.n_nodes[1]), np.float32)
+        self._crew.run(restrict, PARTS, density, wide, table, own)
+        rest, energy = self._field(own, coarse)
+        self._crew.run(prolong, PARTS, rest, table, wide, field)
+        return energy

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
-from lowdim._progress import Report
 from lowdim.embedding._attraction import arrange, attract_plane, attract_space, cross_entropy
 from lowdim.embedding._crew import PARTS, Crew
+from lowdim.embedding._tsne_course import Phase, Steps
 from lowdim.embedding._tsne_step import move
-
-logger = logging.getLogger("lowdim")
-
-Callback = Callable[[int, np.ndarray, float], object]
-"""Takes the number of iterations, the layout, (N, d), and its KL divergence; true stops the fit."""
 
 #: Iterations after which points are renumbered by where they are.
 RENUMBERED = (30, 100, 300, 500)
@@ -43,67 +35,7 @@ def repulsion(on_mesh: bool, dof: float, crew: Crew) -> Repulsion:
     return ExactRepulsion(dof, crew)
 
 
-@dataclass(frozen=True)
-class Phase:
-    """Iterations with the same settings.
-
-    Attributes
-    ----------
-    n_iter : int
-    exaggeration : float
-        Weight of the attraction.
-    learning_rate, momentum : float
-    """
-
-    n_iter: int
-    exaggeration: float
-    learning_rate: float
-    momentum: float
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Who looks at a descent, and when it may stop.
-
-    Attributes
-    ----------
-    callbacks : sequence of Callback
-    every : int
-        Iterations between looks.
-    tol : float
-        Stop in the last phase when the gradient is no more than this share of the attraction.
-    report : Report, optional
-        Shown every look.
-    """
-
-    callbacks: Sequence[Callback] = ()
-    every: int = 50
-    tol: float = 0.0
-    report: Report | None = None
-
-
-@dataclass
-class Course:
-    """What became of a descent.
-
-    Attributes
-    ----------
-    n_iter : int
-    reason : str
-        "limit", "gradient", "callback" or "interrupted".
-    history : dict of lists
-        ``iteration``, ``gradient_norm`` and ``kl_divergence`` at every look; the last is nan where
-        nobody asked for it.
-    """
-
-    n_iter: int = 0
-    reason: str = "limit"
-    history: dict[str, list[float]] = field(
-        default_factory=lambda: {"iteration": [], "gradient_norm": [], "kl_divergence": []}
-    )
-
-
-class Descent:
+class Descent(Steps):
     """Gradient descent with gains and momentum on ``KL(P || Q)``, ``q_ij = w_ij / sum w``.
 
     With ``w_ij = (1 + r_ij^2 / a)^-a`` the gradient is four times ``sum_j (p_ij - q_ij) (y_i -
@@ -134,6 +66,7 @@ class Descent:
         crew: Crew,
         max_step: float,
     ) -> None:
+        super().__init__()
         n, self._c = start.shape
         self._P, self._repulsion, self._dof, self._crew = P, repulsion, dof, crew
         self._max_step = max_step
@@ -149,7 +82,6 @@ class Descent:
         p = P.data[P.data > 0]
         self._entropy = float(np.sum(p * np.log(p), dtype=np.float64))
         self._mass = float(P.data.sum(dtype=np.float64))
-        self.course = Course()
 
     @property
     def layout(self) -> np.ndarray:
@@ -165,32 +97,16 @@ class Descent:
         crossed = cross_entropy(Y, self._pairs, self._dof, self._crew)
         return self._entropy + crossed + self._mass * float(np.log(total))
 
-    def run(self, phases: Sequence[Phase], watch: Watch) -> Course:
-        """Go through the phases; an interrupt from the keyboard ends them and keeps the layout."""
-        try:
-            for phase in phases:
-                last = phase is phases[-1]
-                if not self._run_phase(phase, watch, watch.tol if last else 0.0):
-                    break
-        except KeyboardInterrupt:
-            logger.warning("Interrupted after %d iterations.", self.course.n_iter)
-            self.course.reason = "interrupted"
-        return self.course
-
-    def _run_phase(self, phase: Phase, watch: Watch, tol: float) -> bool:
-        """Whether to go on after the phase."""
+    def _rest(self) -> None:
         self._state[1][:], self._state[2][:] = 0.0, 1.0
-        course = self.course
-        for _ in range(phase.n_iter):
-            if course.n_iter in RENUMBERED:
-                self._renumber()
-            self._step(phase)
-            course.n_iter += 1
-            if course.n_iter % watch.every == 0 and not self._look(watch, tol):
-                return False
-        return True
 
-    def _step(self, phase: Phase) -> None:
+    def _norms(self) -> tuple[float, float]:
+        gradient, attraction = np.sqrt(self._sums[:, :2].sum(0))
+        return float(gradient), float(attraction)
+
+    def _step(self, phase: Phase, n_before: int) -> None:
+        if self.course.n_iter in RENUMBERED:
+            self._renumber()
         Y, (pull, push) = self._state[0], self._forces
         attract = attract_plane if Y.shape[1] == 2 else attract_space
         self._crew.run(attract, Y, self._pairs, np.float32(1 / self._dof), pull)
@@ -201,26 +117,6 @@ class Descent:
         shift = (self._sums[:, 2:].sum(0) / len(Y)).astype(np.float32)
         arguments = self._state, self._forces, rates, shift, self._pairs.bounds
         self._crew.run(move, *arguments, self._extent, self._sums)
-
-    def _look(self, watch: Watch, tol: float) -> bool:
-        """Take down how far the descent has come; whether to go on."""
-        course = self.course
-        gradient, attraction = np.sqrt(self._sums[:, :2].sum(0))
-        asked = bool(watch.callbacks) or watch.report is not None
-        kl = self.kl_divergence() if asked else float("nan")
-        values = (course.n_iter, 4.0 * float(gradient), kl)
-        for own, value in zip(course.history.values(), values, strict=True):
-            own.append(value)
-        if watch.report is not None:
-            watch.report(course.n_iter, kl)
-        answers = [callback(course.n_iter, self.layout, kl) for callback in watch.callbacks]
-        if any(answers):
-            course.reason = "callback"
-            return False
-        if gradient <= tol * attraction:
-            course.reason = "gradient"
-            return False
-        return True
 
     def _renumber(self) -> None:
         """Number points by where they are, so that what is near in the layout is in memory."""

@@ -70,7 +70,7 @@ class Settings:
             tol=check_interval(model.tol, "tol", low=0.0),
             dof=_positive(model.dof, "dof"),
             method=method,
-            callbacks=_callbacks(model.callbacks),
+            callbacks=check_callbacks(model.callbacks),
             every=check_positive_int(model.callbacks_every, "callbacks_every"),
         )
 
@@ -98,7 +98,8 @@ def _momentum(value: Any, name: str) -> float:
     return check_interval(value, name, low=0.0, high=1.0, closed="left")
 
 
-def _callbacks(callbacks: Any) -> tuple[Callable[..., Any], ...]:
+def check_callbacks(callbacks: Any) -> tuple[Callable[..., Any], ...]:
+    """One function, several or none as a tuple of functions."""
     given = () if callbacks is None else (callbacks,) if callable(callbacks) else tuple(callbacks)
     for callback in given:
         if not callable(callback):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_positive_int
@@ -14,8 +15,11 @@ from lowdim.affinities import EntropicAffinity, Graph
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._initial import check_init, first_layout
+from lowdim.embedding._initial import check_init, first_layout, needs_rows
 from lowdim.embedding._tsne_settings import Settings
+
+if TYPE_CHECKING:
+    from lowdim.embedding._tsne_course import Steps
 
 #: Points up to which one thread is quicker than several.
 FEW = 1_000
@@ -54,10 +58,11 @@ class TSNE(NeighborLayout):
     tol : float, default=1e-4
         Stop in the second phase when the norm of the gradient is no more than this share of that
         of the attraction.
-    init : {"auto", "pca", "spectral", "random"} or array of shape (N, c), default="auto"
-        Where to begin: the leading principal components or Laplacian eigenmaps, with a standard
-        deviation of 1e-4 along the first, or given places, as they are. "auto" is "pca", or
-        "spectral" where only distances or a graph are known.
+    init : {"auto", "pca", "spectral", "random"}, estimator or array of shape (N, c), default="auto"
+        Where to begin: the leading principal components or Laplacian eigenmaps, or the coordinates
+        of an estimator with `transform` (of a `SubspaceMixture` the principal components of what it
+        reconstructs), with a standard deviation of 1e-4 along the first; or given places, as they
+        are. "auto" is "pca", or "spectral" where only distances or a graph are known.
     metric : str, default="euclidean"
         As of `lowdim.neighbors.NeighborIndex`. With "precomputed" X holds distances, (N, N): all of
         them, or a sparse matrix of those to neighbours, such as ``adata.obsp["distances"]``.
@@ -77,6 +82,9 @@ class TSNE(NeighborLayout):
         true ends the fit.
     callbacks_every : int, default=50
         Iterations between calls, and between looks at `tol`.
+    device : str or torch.device, default="cpu"
+        Where layouts by a mesh are found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU
+        if there is one. What is summed over all pairs is, as neighbours are, left to the CPU.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -136,6 +144,7 @@ class TSNE(NeighborLayout):
         dof: float = 1.0,
         callbacks: Any = None,
         callbacks_every: int = 50,
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -159,6 +168,7 @@ class TSNE(NeighborLayout):
         self.dof = dof
         self.callbacks = callbacks
         self.callbacks_every = callbacks_every
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -188,8 +198,8 @@ class TSNE(NeighborLayout):
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
         found = self._found(source, rng)
-        P = _joint_probabilities(found.graph)
-        rows = source.rows(0, source.n_rows) if isinstance(init, str) and init == "pca" else None
+        P = joint_probabilities(found.graph)
+        rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, settings.n_components, rows, P, rng)
         self._descend(P, start, settings)
         self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
@@ -253,7 +263,7 @@ class TSNE(NeighborLayout):
         return EntropicAffinity(self.perplexity)
 
     def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
-        from lowdim.embedding._tsne_descent import Descent, Phase, Watch, repulsion
+        from lowdim.embedding._tsne_course import Phase, Watch
 
         n = len(start)
         looks = (settings.n_early + settings.n_late) // settings.every
@@ -261,14 +271,7 @@ class TSNE(NeighborLayout):
             Crew(self.n_jobs if n > FEW else 1) as crew,
             reports(looks, description="t-SNE", enabled=bool(self.verbose)) as report,
         ):
-            descent = Descent(
-                P,
-                start,
-                repulsion(settings.uses_mesh(n), settings.dof, crew),
-                dof=settings.dof,
-                crew=crew,
-                max_step=settings.max_step,
-            )
+            descent = self._descent(P, start, settings, crew)
             phases = [Phase(*numbers) for numbers in settings.phases(n)]
             watch = Watch(settings.callbacks, settings.every, settings.tol, report)
             course = descent.run(phases, watch)
@@ -278,8 +281,25 @@ class TSNE(NeighborLayout):
         self.stop_reason_ = course.reason
         self.history_ = course.history
 
+    def _descent(
+        self, P: sp.csr_matrix, start: np.ndarray, settings: Settings, crew: Crew
+    ) -> Steps:
+        """By compiled loops, or by torch where a mesh is laid out on another device."""
+        on_mesh = settings.uses_mesh(len(start))
+        device = resolve_device(self.device)
+        if on_mesh and device.type != "cpu":
+            from lowdim.embedding._torch_descent import TorchDescent
 
-def _joint_probabilities(graph: Graph) -> sp.csr_matrix:
+            return TorchDescent(
+                P, start, dof=settings.dof, device=device, max_step=settings.max_step
+            )
+        from lowdim.embedding._tsne_descent import Descent, repulsion
+
+        own = repulsion(on_mesh, settings.dof, crew)
+        return Descent(P, start, own, dof=settings.dof, crew=crew, max_step=settings.max_step)
+
+
+def joint_probabilities(graph: Graph) -> sp.csr_matrix:
     """Affinities that sum to one.
 
     Raises

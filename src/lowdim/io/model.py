@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lowdim import _storage
+from lowdim import _storage, embedding
 from lowdim.cluster import KMeans, SoftKMeans
 from lowdim.factorization import (
     FactorAnalysis,
@@ -30,7 +30,9 @@ _CLASSES: dict[str, Any] = {
         SoftKMeans,
         SpatialFactorization,
         SubspaceMixture,
+        *(getattr(embedding, name) for name in embedding.__all__),
     )
+    if hasattr(kind, "load")
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,19 +27,35 @@ class Cells:
     Parameters
     ----------
     rows : (N, D), float32
-    rng : numpy.random.Generator
-        Of the starts of k-means.
+    centroids : (C, D), float32
+    order : (N,), int32
+        Rows by cell.
+    edges : (C + 1,), int64
+        Where the rows of a cell begin in `order`.
     n_threads : int
     """
 
-    def __init__(self, rows: np.ndarray, rng: np.random.Generator, n_threads: int) -> None:
+    def __init__(
+        self,
+        rows: np.ndarray,
+        centroids: np.ndarray,
+        order: np.ndarray,
+        edges: np.ndarray,
+        n_threads: int,
+    ) -> None:
+        self.centroids, self.order, self.edges = SquaredPoints(centroids), order, edges
+        self.points = SquaredPoints(rows[order])
         self.n_threads = n_threads
+
+    @classmethod
+    def around(cls, rows: np.ndarray, rng: np.random.Generator, n_threads: int) -> Self:
+        """Cells around the means of k-means, whose starts `rng` draws."""
         n_cells = max(1, round(np.sqrt(len(rows))))
-        self.centroids = _centroids(rows, n_cells, rng, n_threads)
-        labels = self._around(rows, 1)[:, 0]
-        self.order = np.argsort(labels, kind="stable").astype(np.int32)
-        self.edges = np.searchsorted(labels[self.order], np.arange(n_cells + 1))
-        self.points = SquaredPoints(rows[self.order])
+        centroids = _centroids(rows, n_cells, rng, n_threads)
+        labels = search_all(centroids, rows, 1, n_threads=n_threads)[0][:, 0]
+        order = np.argsort(labels, kind="stable").astype(np.int32)
+        edges = np.searchsorted(labels[order], np.arange(n_cells + 1))
+        return cls(rows, centroids.rows, order, edges, n_threads)
 
     def neighbors(self, k: int) -> Found:
         """The k nearest other rows of every row, in the order of the rows."""

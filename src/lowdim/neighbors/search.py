@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -29,6 +30,37 @@ METHODS = ("auto", "exact", "approximate", "faiss")
 EXACT_ROWS = 20_000
 #: Rows whose neighbours are sought exactly as well, to measure the recall.
 RECALL_ROWS = 500
+
+
+@dataclass(frozen=True)
+class CellsState:
+    """Cells of an approximate index: centroids, (C, D), rows by cell, (N,), edges, (C + 1,)."""
+
+    centroids: np.ndarray
+    order: np.ndarray
+    edges: np.ndarray
+
+
+@dataclass(frozen=True)
+class IndexState:
+    """All that an index is made of, as a file holds it.
+
+    Attributes
+    ----------
+    metric, method : str
+    rows : (N, D), float32, dense or CSR
+        In the units of the space; (N, N) distances where there is none.
+    space : Space or None
+    cells : CellsState or None
+    n_threads : int
+    """
+
+    metric: str
+    method: str
+    rows: Any
+    space: Space | None
+    cells: CellsState | None
+    n_threads: int
 
 
 class NeighborIndex:
@@ -98,6 +130,26 @@ default="euclidean"
         self.method_ = self._chosen(method)
         self._cells = self._approximate()
 
+    @property
+    def state(self) -> IndexState:
+        """What `of_state` makes an index from that finds the same."""
+        cells = None
+        if self.method_ == "approximate":
+            own = self._cells
+            cells = CellsState(own.centroids.rows, own.order, own.edges)
+        return IndexState(self.metric, self.method_, self.rows, self._space, cells, self.n_threads)
+
+    @classmethod
+    def of_state(cls, state: IndexState) -> Self:
+        """An index that was taken apart by `state`."""
+        index = cls.__new__(cls)
+        index.metric, index.method_, index.n_threads = state.metric, state.method, state.n_threads
+        index.rows, index._space, index._rng = state.rows, state.space, generator(0)
+        index.n_points = int(state.rows.shape[0])
+        index._exact = index._points()
+        index._cells = index._approximate(state.cells)
+        return index
+
     def _points(self) -> Points:
         if self._space is None:
             return GivenDistances(self.n_points)
@@ -119,11 +171,13 @@ default="euclidean"
             )
         return method
 
-    def _approximate(self) -> Any:
+    def _approximate(self, made: CellsState | None = None) -> Any:
         if self.method_ == "approximate":
             from lowdim.neighbors._cells import Cells
 
-            return Cells(self.rows, self._rng, self.n_threads)
+            if made is not None:
+                return Cells(self.rows, made.centroids, made.order, made.edges, self.n_threads)
+            return Cells.around(self.rows, self._rng, self.n_threads)
         if self.method_ == "faiss":
             from lowdim.neighbors._faiss import FaissIndex
 

@@ -1,0 +1,134 @@
+"""Layouts in files: parameters, what the fit left, and the index that new rows are sought in."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+import lowdim.affinities as affinities
+from lowdim import _storage
+from lowdim.neighbors import NeighborIndex, Neighbors
+from lowdim.neighbors._space import Space
+from lowdim.neighbors.search import CellsState, IndexState
+
+#: Parameters that stand for something outside the model, and come back as None.
+OUTSIDE = ("callbacks",)
+_RECORDS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (
+        affinities.Graph,
+        affinities.Pairs,
+        affinities.Potential,
+        CellsState,
+        IndexState,
+        Neighbors,
+        Space,
+    )
+}
+_PLAIN = (type(None), bool, int, float, str, np.generic)
+
+
+def save(model: Any, path: str | Path, also: tuple[str, ...] = ()) -> None:
+    """Write a fitted layout to one HDF5 file, never a pickle.
+
+    Parameters
+    ----------
+    model : estimator
+    path
+    also : tuple of str
+        Private attributes that belong to the fit.
+
+    Raises
+    ------
+    TypeError
+        A parameter or attribute has no form in a file.
+    """
+    check_is_fitted(model)
+    arrays: dict[str, np.ndarray] = {}
+    params = {
+        name: None if name in OUTSIDE else _packed(value, f"params.{name}", arrays)
+        for name, value in model.get_params(deep=False).items()
+    }
+    fitted = {
+        name: _packed(value, name, arrays)
+        for name, value in vars(model).items()
+        if (name.endswith("_") and not name.startswith("_")) or name in also
+    }
+    header = {"class": type(model).__name__, "params": params, "fitted": fitted}
+    _storage.write(path, header, arrays)
+
+
+def load(kind: Any, path: str | Path) -> Any:
+    """A layout of a class that `save` wrote."""
+    header, arrays = _storage.read(path, expected=kind.__name__)
+    params = {name: _unpacked(value, arrays) for name, value in header["params"].items()}
+    model = kind(**_storage.params_of({"params": params}))
+    for name, value in header["fitted"].items():
+        setattr(model, name, _unpacked(value, arrays))
+    return model
+
+
+def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """A value as JSON holds it; arrays are put aside under names that begin with `name`."""
+
+    def inner(items: dict[str, Any]) -> dict[str, Any]:
+        return {str(key): _packed(item, f"{name}.{key}", arrays) for key, item in items.items()}
+
+    if isinstance(value, _PLAIN):
+        return _storage.plain(value)
+    if isinstance(value, (np.random.Generator, np.random.RandomState)):
+        return None  # a stream that has moved on cannot be given back
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {"kind": "array", "name": name}
+    if isinstance(value, dict):
+        return {"kind": "dict", "items": inner(value)}
+    if isinstance(value, (list, tuple)):
+        items = [_packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
+        return {"kind": type(value).__name__, "items": items}
+    if sp.issparse(value):
+        value = sp.csr_matrix(value)
+        parts = {"data": value.data, "indices": value.indices, "indptr": value.indptr}
+        return {"kind": "csr", "shape": list(value.shape), "items": inner(parts)}
+    if isinstance(value, NeighborIndex):
+        return {"kind": "index", "items": inner({"state": value.state})}
+    kind = type(value).__name__
+    if is_dataclass(value) and kind in _RECORDS:
+        own = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {"kind": kind, "items": inner(own)}
+    if isinstance(value, BaseEstimator) and kind in affinities.__all__:
+        return {"kind": kind, "items": inner(value.get_params(deep=False))}
+    raise TypeError(
+        f"{name} is a {kind}, which a file cannot hold; give it a plain value by set_params before "
+        "saving."
+    )
+
+
+def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kind = value["kind"]
+    if kind == "array":
+        return arrays[value["name"]]
+    if kind in ("list", "tuple"):
+        items = [_unpacked(item, arrays) for item in value["items"]]
+        return tuple(items) if kind == "tuple" else items
+    parts = {key: _unpacked(item, arrays) for key, item in value["items"].items()}
+    if kind == "dict":
+        return parts
+    if kind == "csr":
+        own = parts["data"], parts["indices"], parts["indptr"]
+        return sp.csr_matrix(own, shape=tuple(value["shape"]))
+    if kind == "index":
+        return NeighborIndex.of_state(parts["state"])
+    if kind in _RECORDS:
+        return _RECORDS[kind](**parts)
+    if kind in affinities.__all__:
+        return getattr(affinities, kind)(**parts)
+    raise ValueError(f"The file has a {kind!r}, which this version does not know; upgrade lowdim.")
