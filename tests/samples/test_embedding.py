@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
-from lowdim.samples import classical_mds, embed_samples, embedding
+from lowdim.samples import classical_mds, embed_samples
+from lowdim.samples.embedding import METHODS
 
-METHODS = [m for m in embedding.METHODS if m != "umap" or find_spec("lowdim.embedding.umap")]
 QUICK = settings(derandomize=True, deadline=None, max_examples=30)
 
 
