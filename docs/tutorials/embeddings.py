@@ -97,6 +97,19 @@ for ax, exaggeration in zip(axes, (1, 2, 4), strict=True):
     ax.set_title(f"exaggeration {exaggeration}")
 
 # %% [markdown]
+# ## Other methods
+#
+# `method` is a name. All take the same rows or graph and leave the same entries.
+
+# %%
+for method in ("umap", "pacmap"):
+    ld.tl.embed(cells, method, use_rep="X_pca")
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 4), layout="constrained")
+for ax, method in zip(axes, ("umap", "pacmap"), strict=True):
+    ld.pl.embedding(cells, "cell_type", basis=method, legend="on data", ax=ax)
+    ax.set_title(method)
+
+# %% [markdown]
 # ## What a layout keeps
 #
 # No layout in a plane keeps everything, so it is worth knowing what this one does. The measures
@@ -107,7 +120,7 @@ for ax, exaggeration in zip(axes, (1, 2, 4), strict=True):
 
 # %%
 cells.obsm["X_pc2"] = rows[:, :2]
-keys = ["X_pc2", "X_tsne", "X_rho2", "X_rho4"]
+keys = ["X_pc2", "X_tsne", "X_rho4", "X_umap", "X_pacmap"]
 quality = pd.concat(
     ld.get.embedding_quality(cells, key, labels="cell_type", use_rep="X_pca") for key in keys
 )

@@ -134,3 +134,13 @@ def test_bad_arguments_are_named(kind: Any, arguments: dict, error: type, messag
     X = np.random.default_rng(0).normal(size=(60, 5))
     with pytest.raises(error, match=message):
         kind(**{"perplexity": 10, **arguments}).fit(X)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_keep_the_layout_and_places_of_new_rows(blobs, kind: Any, tmp_path) -> None:
+    X, _ = blobs
+    model = kind(perplexity=10, max_iter=30, random_state=0).fit(X[::2])
+    model.save(tmp_path / "model.h5")
+    again = ld.load(tmp_path / "model.h5")
+    assert np.array_equal(again.embedding_, model.embedding_)
+    assert np.array_equal(again.transform(X[1:20:2]), model.transform(X[1:20:2]))

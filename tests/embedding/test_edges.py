@@ -115,6 +115,7 @@ def test_rare_edges_are_left_out_and_frequent_ones_fire_often() -> None:
     assert indptr.tolist() == [0, 1, 1, 2]
     assert indices.tolist() == [2, 0]
     assert empty_pool((indptr, indices, units), 2, 3, 5).shape == (2, 3 + 5 * 4 + 1)
+    assert edges_of(1e9 * rates, 100)[2].max() == 64 * 2**24
 
 
 def test_random_places_are_even() -> None:

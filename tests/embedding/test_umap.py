@@ -10,7 +10,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import lowdim as ld
-from lowdim.affinities import UMAPAffinity
+from lowdim.affinities import EntropicAffinity, UMAPAffinity
 from lowdim.neighbors import nearest_neighbors
 
 
@@ -94,11 +94,14 @@ def test_a_new_row_does_not_depend_on_others(blobs, n_components: int) -> None:
     X, _ = blobs
     model = ld.UMAP(n_components, n_epochs=50, random_state=0).fit(X[::2])
     new = X[1::2]
-    together = model.transform(new)
-    for n_jobs in (1, 3):
-        model.set_params(n_jobs=n_jobs)
-        parts = np.concatenate([model.transform(new[::-1][:61]), model.transform(new[::-1][61:])])
-        assert np.array_equal(parts[::-1], together)
+    for affinity in (None, EntropicAffinity(10)):
+        model.set_params(affinity=affinity, n_jobs=None)
+        together = model.transform(new)
+        for n_jobs in (1, 3):
+            model.set_params(n_jobs=n_jobs)
+            back = new[::-1]
+            parts = np.concatenate([model.transform(back[:61]), model.transform(back[61:])])
+            assert np.array_equal(parts[::-1], together)
 
 
 def test_density_is_kept(digits) -> None:
@@ -221,6 +224,16 @@ def test_an_interrupt_keeps_the_layout(blobs) -> None:
     model = ld.UMAP(callbacks=stop, random_state=0).fit(blobs[0])
     assert (model.n_iter_, model.stop_reason_) == (100, "interrupted")
     assert np.isfinite(model.embedding_).all()
+
+
+@pytest.mark.parametrize("densmap", [False, True])
+def test_files_keep_the_layout_and_places_of_new_rows(blobs, densmap: bool, tmp_path) -> None:
+    X, _ = blobs
+    model = ld.UMAP(densmap=densmap, n_epochs=30, random_state=0).fit(X[::2])
+    model.save(tmp_path / "model.h5")
+    again = ld.load(tmp_path / "model.h5")
+    assert np.array_equal(again.embedding_, model.embedding_)
+    assert np.array_equal(again.transform(X[1::2]), model.transform(X[1::2]))
 
 
 @pytest.mark.parametrize(

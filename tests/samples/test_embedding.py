@@ -154,8 +154,10 @@ def test_what_are_no_distances_is_an_error(distances: Any, message: str) -> None
 
 def test_bad_arguments_are_errors() -> None:
     distances = between(np.random.default_rng(0).normal(size=(5, 2)))
-    with pytest.raises(ValueError, match="method='umap' is not a choice"):
-        embed_samples(distances, method="umap")
+    with pytest.raises(ValueError, match="method='isomap' is not a choice"):
+        embed_samples(distances, method="isomap")
+    with pytest.raises(ValueError, match="n_neighbors=5 is too large"):
+        embed_samples(distances, method="umap", n_neighbors=5)
     with pytest.raises(ValueError, match="perplexity=5 is out of range"):
         embed_samples(distances, method="tsne", perplexity=5)
     with pytest.raises(ValueError, match="bandwidth='mean' is not a choice"):

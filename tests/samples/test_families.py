@@ -144,3 +144,12 @@ def test_bad_arguments_are_named() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             component_families(gmm, **arguments)
+
+
+def test_a_dataset_brings_its_mixtures() -> None:
+    adata = ld.data.simulate_cohort(4, 40, 4, n_components=3, random_state=0)
+    data = ld.tl.fit_gmm(adata, sample_key="sample", k_comps=2, verbose=False)
+    found, same = (component_families(own, 2, random_state=0) for own in (data, data.gmm))
+    np.testing.assert_array_equal(found.labels, same.labels)
+    with pytest.raises(ValueError, match="no mixtures yet; fit them"):
+        component_families(ld.SampleDataset.from_anndata(adata, sample_key="sample"))

@@ -168,18 +168,6 @@ def test_training_sees_the_distances_of_clouds(r: int, cost: str, name: str) -> 
         np.testing.assert_allclose(seen, told, rtol=1e-10)
 
 
-def test_plans_that_are_not_kept_cost_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lowdim.samples import _map_transport
-
-    kept = objective(planted()).of(a_map(3), ALL)
-    monkeypatch.setattr(_map_transport, "KEPT_BYTES", 0)
-    told = objective(planted())
-    told.of(a_map(3) + 1.0, ALL)
-    again = told.of(a_map(3), ALL)
-    assert again.loss == pytest.approx(kept.loss, rel=1e-12)
-    np.testing.assert_allclose(again.gradient, kept.gradient, rtol=1e-9, atol=1e-12)
-
-
 @pytest.mark.parametrize(("cost", "power"), [("mixed", 1), ("mw2", 2)])
 def test_the_loss_by_loops(cost: str, power: int) -> None:
     mixtures, W = planted(), a_map(3)

@@ -105,13 +105,38 @@ def test_layouts_begin_at_others() -> None:
     assert adata.uns["tsne"]["params"]["init"] == "random"
 
 
-def available() -> list[str]:
-    from lowdim import embedding
+def test_layouts_begin_in_subspaces_that_were_fitted() -> None:
+    adata = cells()
+    ld.tl.subspaces(adata, 3, 2, n_init=2, use_rep="X_pca")
+    options = {"use_rep": "X_pca", "params": {**QUICK, "max_iter": 1}}
+    ld.tl.embed(adata, init="subspaces", **options)
+    start = ld.get.model(adata)
+    model = ld.TSNE(perplexity=8, max_iter=1, init=start, random_state=0)
+    np.testing.assert_array_equal(adata.obsm["X_tsne"], model.fit_transform(adata.obsm["X_pca"]))
+    assert adata.uns["tsne"]["params"]["init"] == "given"
+    with pytest.raises(ValueError, match="5"):  # it was fitted to five columns, and these are eight
+        ld.tl.embed(adata, init="subspaces")
 
-    return [name for name, own in methods.METHODS.items() if hasattr(embedding, own.estimator)]
+
+def test_axes_of_genes_are_kept_and_those_of_another_layout_are_not() -> None:
+    adata = cells()
+    adata.varm["PCs"] = np.zeros((8, 5))
+    ld.tl.embed(adata, "pca", n_components=3)
+    axes = adata.varm["PCs"]
+    assert axes.shape == (8, 3)
+    centred = adata.X - adata.X.mean(0)
+    np.testing.assert_allclose(adata.obsm["X_pca"], centred @ axes, atol=1e-4)
+    assert adata.uns["pca"]["explained_variance_ratio"].shape == (3,)
+    adata.obsm["own"] = adata.X[:, :4]
+    ld.tl.embed(adata, "pca", use_rep="own")
+    assert "PCs" not in adata.varm
+    with pytest.raises(ValueError, match="fitted to rows"):
+        ld.tl.embed(adata, "pca", neighbors_key="neighbors")
+    with pytest.raises(TypeError, match="does not begin anywhere"):
+        ld.tl.embed(adata, "pca", init="X_umap")
 
 
-@pytest.mark.parametrize("method", available())
+@pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_leaves_a_layout(method: str, tmp_path: Path) -> None:
     adata = cells()[:60].copy()
     known = methods.estimator_of(method).get_params()

@@ -266,6 +266,6 @@ def test_a_dataset_says_in_a_line_what_it_holds() -> None:
     adata = ld.data.simulate_cohort(6, 40, 4, n_components=3, random_state=0)
     found = ld.tl.fit_gmm(adata, sample_key="sample", label_key="label", k_comps=2, verbose=False)
     assert repr(found) == (
-        "SampleDataset(6 samples of 40 to 40 rows; 4 columns; labels 'class_0', 'class_1'; "
-        "mixtures of 2 to 2 components)"
+        "SampleDataset(6 samples of 40 rows; 4 columns; labels 'class_0', 'class_1'; "
+        "mixtures of 2 components)"
     )

@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import lowdim as ld
 from lowdim import SampleDataset
@@ -75,6 +76,44 @@ def test_under_a_map() -> None:
     np.testing.assert_allclose(
         ld.get.sample_distances(adata), cloud_distances(data.clouds().mapped(W), cost="w2")
     )
+
+
+@pytest.mark.filterwarnings("ignore:The loss was still falling")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cost": "mixed", "diagonal": True},
+        {"cost": "mw2", "entropic": 0.2},
+        {"cost": "w1", "n_cells": 12},
+        {"cost": "w2", "n_cells": None, "entropic": 0.3},
+    ],
+)
+def test_a_ground_metric_brings_its_settings(options: dict[str, Any], tmp_path: Path) -> None:
+    adata = ld.data.simulate_cohort(6, 30, 4, n_components=3, random_state=0)
+    ld.tl.fit_gmm(adata, sample_key="sample", k_comps=2, verbose=False)
+    keys = {"sample_key": "sample", "label_key": "label"}
+    ld.tl.ground_metric(adata, **keys, n_components=2, max_iter=3, n_init=1, **options)
+    adata.write_h5ad(tmp_path / "learned.h5ad")
+    again = ad.read_h5ad(tmp_path / "learned.h5ad")
+    model = ld.get.ground_metric(again)
+    gmm_key = None if options["cost"] in ("w1", "w2") else "gmm_X"
+    expected = model.distances(SampleDataset.from_anndata(again, **keys, gmm_key=gmm_key))
+    np.testing.assert_allclose(again.uns["ground_metric"]["distances"], expected, rtol=1e-12)
+    for given in ("ground_metric", model):
+        ld.tl.sample_distances(again, sample_key="sample", ground_metric=given)
+        np.testing.assert_array_equal(ld.get.sample_distances(again), expected)
+    # What is asked for by name comes first.
+    ld.tl.sample_distances(again, ground_metric=model, cost="mw2", entropic=0.5)
+    params = again.uns["sample_distances"]["params"]
+    assert (params["cost"], params["entropic"]) == ("mw2", 0.5)
+    assert params["diagonal"] == options.get("diagonal", False)
+
+
+def test_a_metric_that_is_not_fitted_is_said() -> None:
+    adata, _ = fitted()
+    with pytest.raises(NotFittedError):
+        ld.tl.sample_distances(adata, ground_metric=ld.GroundMetric())
+    assert "sample_distances" not in adata.uns
 
 
 def test_files_keep_it(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ def _describe(adata: AnnData, *, arguments: Namespace, key: str) -> tuple[Facts,
     from lowdim.get._sample_validation import has_validation, permutation_tests
     from lowdim.report._data import matrix_name
     from lowdim.samples import cluster_samples
+    from lowdim.samples._rows import spanned
     from lowdim.samples._schema import model_of
 
     matrix, model = get.sample_distances(adata, key), model_of(adata.uns[GMM], GMM)
@@ -123,7 +124,7 @@ def _describe(adata: AnnData, *, arguments: Namespace, key: str) -> tuple[Facts,
     }
     lines = [
         ("data", f"{adata.n_obs:,} rows of {len(matrix)} samples, {facts['matrix']}"),
-        ("mixtures", f"{sizes.min()} to {sizes.max()} components, median {np.median(sizes):g}"),
+        ("mixtures", f"{spanned(sizes)} components, median {np.median(sizes):g}"),
         ("distances", f"{arguments.cost}, {_spread(matrix)}"),
         ("clusters", f"{groups.n_clusters}, mean silhouette {groups.silhouettes.max():.2f}"),
     ]

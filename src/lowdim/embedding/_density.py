@@ -19,8 +19,7 @@ class DensityForce:
 
     Takes ``strength * w * corr(R, log(radius))`` from the loss, w the sum of rates of all edges,
     with ``radius_i = sum_j v_ij d_ij^2 / sum_j v_ij`` over the edges of row i and their lengths in
-    the layout, and with a little added to the variance of the radii (Narayan, Berger and Cho 2021,
-    equations 5 and 6).
+    the layout, and with a little added to the variance of the radii (Narayan, Berger and Cho 2021).
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from lowdim.embedding._similarity import Similarity
 from lowdim.embedding._tsne_settings import check_callbacks
 
 #: Epochs, and those of more rows than `MANY`.
-EPOCHS, EPOCHS_OF_MANY, MANY = 500, 200, 100_000
+EPOCHS, EPOCHS_OF_MANY, MANY = 500, 300, 10_000
 #: Points up to which one thread is quicker than several.
 FEW = 1_000
 #: Largest coordinate of a first layout.

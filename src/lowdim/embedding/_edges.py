@@ -22,6 +22,8 @@ Callback = Callable[[int, np.ndarray, float], object]
 
 #: Steps are shorter than those of one pair at a time by this factor, since all rows move at once.
 DAMPING = 0.125
+#: How often an edge may fire in an epoch.
+MOST_FIRES = 64.0
 #: Random points by which the loss of every row is estimated.
 LOSS_SAMPLES = 16
 #: Added to squared distances in the loss.
@@ -229,8 +231,12 @@ Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def edges_of(rates: sp.csr_matrix, n_epochs: int) -> Edges:
-    """Edges with the rates at which they fire, but for those that would not in so many epochs."""
+    """Edges with the rates at which they fire, but for those that would not in so many epochs.
+
+    None fires more than `MOST_FIRES` times in one.
+    """
     kept = sp.csr_matrix(rates, dtype=np.float32, copy=True)
+    np.minimum(kept.data, np.float32(MOST_FIRES), out=kept.data)
     kept.data[kept.data * np.float32(n_epochs) < 1] = 0
     kept.eliminate_zeros()
     units = np.rint(kept.data.astype(np.float64) * 2**RATE_BITS).astype(np.uint32)

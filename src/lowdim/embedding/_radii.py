@@ -15,7 +15,7 @@ def local_radii(weights: sp.csr_matrix, neighbors: Neighbors) -> np.ndarray:
     """``log(sum_j w_ij d_ij^2 / sum_j w_ij)`` of every row, (N,), by its edges in a graph.
 
     Narayan, Berger and Cho (2021), Assessing single-cell transcriptomic variability through
-    density-preserving data visualization, equation 3.
+    density-preserving data visualization.
     """
     distances = neighbors.to_csr()
     if neighbors.metric != "sqeuclidean":

@@ -40,7 +40,7 @@ def by_category(graph: Graph, labels: np.ndarray, weight: float) -> Graph:
 
     Memberships are divided by e where a label is unknown and by ``exp(far)`` where labels differ,
     ``far = 2.5 / (1 - weight)``; then each row's strongest edge is a full member again, and the two
-    directions are joined as UMAP does (McInnes, Healy and Melville 2018, UMAP, section 6).
+    directions are joined as UMAP does, as of umap-learn.
 
     Parameters
     ----------

@@ -12,22 +12,27 @@ from lowdim._validation import check_in
 
 
 class Method(NamedTuple):
-    """A class of `lowdim.embedding`, and what pictures call its layouts."""
+    """A class of `lowdim.embedding`, what pictures call its layouts, and how it begins.
+
+    `start` is the standard deviation along the first axis of a layout that suits it to begin with;
+    None for those that begin nowhere.
+    """
 
     estimator: str
     title: str
+    start: float | None = None
 
 
 METHODS = {
-    "tsne": Method("TSNE", "t-SNE"),
-    "umap": Method("UMAP", "UMAP"),
-    "largevis": Method("LargeVis", "LargeVis"),
-    "infotsne": Method("InfoTSNE", "InfoTSNE"),
-    "pacmap": Method("PaCMAP", "PaCMAP"),
+    "tsne": Method("TSNE", "t-SNE", 1e-4),
+    "umap": Method("UMAP", "UMAP", 5.0),
+    "largevis": Method("LargeVis", "LargeVis", 5.0),
+    "infotsne": Method("InfoTSNE", "InfoTSNE", 1e-4),
+    "pacmap": Method("PaCMAP", "PaCMAP", 1e-2),
     "phate": Method("PHATE", "PHATE"),
-    "sne": Method("SNE", "SNE"),
-    "tsnekhorn": Method("TSNEkhorn", "TSNEkhorn"),
-    "cosne": Method("COSNE", "CO-SNE"),
+    "sne": Method("SNE", "SNE", 1e-4),
+    "tsnekhorn": Method("TSNEkhorn", "TSNEkhorn", 1e-4),
+    "cosne": Method("COSNE", "CO-SNE", 1e-4),
     "laplacian_eigenmaps": Method("LaplacianEigenmaps", "Laplacian eigenmap"),
     "pca": Method("PCA", "PC"),
     "kernel_pca": Method("KernelPCA", "kernel PC"),

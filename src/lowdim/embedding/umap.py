@@ -42,7 +42,7 @@ class UMAP(NeighborLayout):
     spread : float, default=1.0
         Scale of the layout.
     n_epochs : int, optional
-        500 by default, 200 above 100,000 rows.
+        500 by default, 300 above 10,000 rows.
     learning_rate : float, default=1.0
         Length of the first steps, relative to an eighth of umap-learn's.
     init : {"auto", "spectral", "pca", "random"}, estimator or array of shape (N, c), \
@@ -220,8 +220,7 @@ default="spectral"
         radii = self._local_radii(found) if self.densmap else None
         rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, settings.n_components, rows, graph.matrix, rng, reach=REACH)
-        rates = _up_to_one(graph.matrix)
-
+        rates = graph.matrix / max(float(graph.matrix.data.max(initial=0.0)), 1e-30)
         density = None if radii is None else self._density(radii, rates, similarity)
         descend(self, rates, start, similarity, settings, rng, density)
         self.a_, self.b_, self.radii_ = similarity.a, similarity.b, radii
@@ -328,5 +327,6 @@ default="spectral"
 
 
 def _up_to_one(weights: sp.csr_matrix) -> sp.csr_matrix:
-    """Weights as shares of the largest: how often edges fire in an epoch."""
-    return weights / max(float(weights.data.max(initial=0.0)), 1e-30)
+    """Weights as shares of the largest of their row, which does not depend on other rows."""
+    largest = np.maximum(weights.max(axis=1).toarray().ravel(), np.float32(1e-30))
+    return sp.csr_matrix(sp.diags(1.0 / largest) @ weights)

@@ -86,7 +86,8 @@ def _read(source: Any, predicted: Any) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame) or table.shape[0] != table.shape[1]:
         raise TypeError(
             "source must be a cross-validation, a square DataFrame of counts, or true labels "
-            f"together with predicted ones; got {type(source).__name__}."
+            f"together with predicted ones; got {type(source).__name__}. Of an AnnData pass one of "
+            "ld.get.sample_validation(adata)."
         )
     if list(table.index) != list(table.columns) or not table.to_numpy().sum() > 0:
         raise ValueError("The table of counts needs the same labels both ways, and a sample.")

@@ -12,6 +12,7 @@ from lowdim.get._record import find_mixture, n_components
 from lowdim.pl._colors import PALETTE
 from lowdim.pl._figure import one_axes
 from lowdim.pl._fitted import is_anndata
+from lowdim.pl._legend import draw_star
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,17 +69,8 @@ def elbow(
     sizes, values = table["n_components"], table[criterion]
     ax.plot(sizes, values, color=PALETTE[0], marker="o", markersize=5)
     chosen = table.index[sizes == n_chosen][0]
-    ax.plot(
-        sizes[chosen],
-        values[chosen],
-        color=PALETTE[1],
-        marker="*",
-        markersize=17,
-        markeredgecolor="white",
-        linestyle="none",
-        label=f"chosen by {_DECIDED.get(decided, decided)}: {n_chosen}",
-        zorder=3,
-    )
+    label = f"chosen by {_DECIDED.get(decided, decided)}: {n_chosen}"
+    draw_star(ax, sizes[chosen], values[chosen], label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("number of clusters" if "log_likelihood" not in table else "number of components")
     ax.set_ylabel(_NAMES[criterion])

@@ -1,4 +1,4 @@
-"""Entries of legends: small pictures of what is drawn."""
+"""Entries of legends: small pictures of what is drawn, and the star at what was chosen."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from lowdim.pl._colors import PALETTE
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
 
 def dot_handle(color: Any, label: str, size: float = 6.0) -> Line2D:
@@ -67,3 +70,18 @@ def square_handle(color: Any, label: str) -> Line2D:
 def line_handle(color: Any, label: str) -> Line2D:
     """A line, for outlines and curves."""
     return Line2D([], [], color=color, linewidth=1.4, label=label)
+
+
+def draw_star(ax: Axes, x: float, y: float, label: str) -> None:
+    """A star at what was chosen, over all else, with its entry in the legend."""
+    ax.plot(
+        x,
+        y,
+        color=PALETTE[1],
+        marker="*",
+        markersize=17,
+        markeredgecolor="white",
+        linestyle="none",
+        label=label,
+        zorder=3,
+    )

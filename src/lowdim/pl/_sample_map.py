@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 """Of clusters; they repeat."""
 
-_AXIS = {"mds": "MDS", "classical": "axis", "diffusion": "diffusion", "tsne": "t-SNE"}
+_AXIS = {
+    "mds": "MDS",
+    "classical": "axis",
+    "diffusion": "diffusion",
+    "tsne": "t-SNE",
+    "umap": "UMAP",
+}
 _MOST_NAMES = 30
 _LEGEND_LINES = 20
 
@@ -57,7 +63,7 @@ def sample_map(
         With an AnnData: the `key_added` of the distances and, unless these know it, the column of
         `obs` that has the samples.
     method
-        "mds", "classical", "diffusion" or "tsne"; see `lowdim.samples.embed_samples`.
+        "mds", "classical", "diffusion", "tsne" or "umap"; see `lowdim.samples.embed_samples`.
     clusters
         What gives the samples their markers: what `lowdim.samples.cluster_samples` returned, a
         number of clusters or "auto" for its own, or an array of S clusters.
@@ -68,7 +74,7 @@ def sample_map(
     cmap
         Colour map of values.
     random_state
-        Of "tsne".
+        Of "tsne" and "umap".
     ax
         Where to draw; by default in a new figure.
 

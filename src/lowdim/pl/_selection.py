@@ -12,6 +12,7 @@ from lowdim._validation import check_in
 from lowdim.pl._colors import INK, PALETTE
 from lowdim.pl._figure import one_axes
 from lowdim.pl._fitted import is_anndata
+from lowdim.pl._legend import draw_star
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,17 +96,8 @@ def _draw_best(
     first = order[0]
     behind = [abs(values[i] - values[first]) for i in order[1:2]]
     name = "best: " + ",".join(map(str, dims[first]))
-    ax.plot(
-        sizes[first],
-        values[first],
-        color=PALETTE[1],
-        marker="*",
-        markersize=17,
-        markeredgecolor="white",
-        linestyle="none",
-        label="\n".join([name, *(f"(next is {gap:.4g} away)" for gap in behind)]),
-        zorder=3,
-    )
+    label = "\n".join([name, *(f"(next is {gap:.4g} away)" for gap in behind)])
+    draw_star(ax, sizes[first], values[first], label)
     _describe_sizes(ax, {int(sizes[i]): dims[i] for i in best})
     ax.margins(x=0.06, y=0.08)
 

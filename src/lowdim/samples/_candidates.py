@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import ParameterGrid
 
 from lowdim._validation import check_positive_int
+from lowdim.samples._training_samples import train_and_validation
 from lowdim.samples.dataset import SampleDataset
-from lowdim.samples.ground_metric import OF_POINTS
+from lowdim.samples.ground_metric import OF_POINTS, GroundMetric
 from lowdim.transport import Clouds, Mixtures
 
 NEIGHBORS = "n_neighbors"
@@ -142,6 +143,8 @@ class Candidates:
                 raise ValueError(f"grid has {name!r}, which is none of {', '.join(known)}.")
             if not values:
                 raise ValueError(f"grid has nothing to try for {name!r}.")
+        if isinstance(metric, GroundMetric):
+            _check_grid(lists, distributions)
         if metric is None:
             metric = AsGiven()
             if len(distributions.matrices) > 1:
@@ -161,6 +164,33 @@ class Candidates:
         """Of the settings of the metric that vary."""
         return sorted({name for own in self.settings for name in own})
 
+    def check(self, labels: np.ndarray, where: str, way_out: str) -> None:
+        """Whether a ground metric can be learned from samples with such labels.
+
+        Parameters
+        ----------
+        labels : (n,)
+        where, way_out : str
+            How they come to be so few, and what to do about it.
+
+        Raises
+        ------
+        ValueError
+            It cannot, with any of the settings.
+        """
+        if not isinstance(self.metric, GroundMetric):
+            return
+        name = "validation_fraction"
+        shares = {own.get(name, self.metric.validation_fraction) for own in self.settings}
+        for share in sorted(shares):
+            try:
+                train_and_validation(labels, share, np.random.default_rng(0))
+            except ValueError as error:
+                raise ValueError(
+                    f"With {where} too few samples are left to learn a metric from: {error} Add "
+                    f"samples, or {way_out}."
+                ) from None
+
     def fitted(
         self, settings: dict[str, Any], distributions: Any, labels: np.ndarray, seed: int
     ) -> Any:
@@ -169,6 +199,27 @@ class Candidates:
         if model.get_params().get("random_state", 0) is None:
             model.set_params(random_state=seed)
         return model.fit(distributions, labels)
+
+
+def _check_grid(lists: dict[str, list[Any]], distributions: Any) -> None:
+    """Whether settings of a ground metric can be compared on these distributions.
+
+    Raises
+    ------
+    ValueError
+        One would change nothing, or cannot be used.
+    """
+    if "n_cells" in lists:
+        raise ValueError(
+            "grid has 'n_cells', but cells are drawn once, before any fold; set it in the metric, "
+            "GroundMetric(n_cells=...), and validate one number at a time."
+        )
+    strange = [cost for cost in lists.get("cost", []) if cost in OF_POINTS]
+    if strange and isinstance(distributions, Mixtures):
+        raise ValueError(
+            f"grid has cost={strange[0]!r}, which is of points, and samples are mixtures here; "
+            "validate GroundMetric(cost='w1') or 'w2' by itself, which takes their cells."
+        )
 
 
 def between(metric: Any, distributions: Any, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -13,9 +13,8 @@ import numpy as np
 from lowdim._compile import compiled, compiled_exact, inlined
 from lowdim.transport import _clouds, _component_costs
 from lowdim.transport._bures import best_rotation
-from lowdim.transport._exact import near_tree
 from lowdim.transport._mixtures import bounds, settle
-from lowdim.transport._tree import keep, kept
+from lowdim.transport._tree import keep, keep_plan, kept, near_tree
 
 between_points, between_components = _clouds.between, _component_costs.between
 
@@ -61,14 +60,17 @@ def pair_costs(pairs, numbers, fresh, geometry, trees, out):
     ----------
     pairs : (n, 2)
     numbers : (n,)
-        Of the pairs' trees.
+        Of the pairs' trees, which are kept, or after these of their plans alone; -1 where there is
+        no room for either.
     fresh : (n,)
-        Whether the tree is yet to be planted.
+        Whether a tree that is kept is yet to be planted; the others are in any case.
     geometry : Geometry
     trees : Tree
+        See `lowdim.transport._tree.room_for_trees`.
     out : (n,)
     """
     offsets, weights, factors = geometry.offsets, geometry.weights, geometry.factors
+    n_trees = len(trees.size)
     known = len(geometry.table) > 0 or geometry.points.shape[1] > 0
     for p in range(len(pairs)):
         a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
@@ -82,10 +84,17 @@ def pair_costs(pairs, numbers, fresh, geometry, trees, out):
             cost, between = bounds(
                 means[a:b], means[c:d], roots[a:b], roots[c:d], first, second, power
             )
-        if fresh[p]:
-            keep(near_tree(cost, weights[a:b], weights[c:d]), trees, numbers[p])
-        tree = kept(trees, numbers[p], b - a + d - c + 1)
+        number, nodes = numbers[p], b - a + d - c + 1
+        is_kept = 0 <= number < n_trees
+        if is_kept and not fresh[p]:
+            tree = kept(trees, number, nodes)
+        else:
+            tree = near_tree(cost, weights[a:b], weights[c:d])
         out[p] = settle(cost, between, first, second, tree)
+        if is_kept and fresh[p]:
+            keep(tree, trees, number)
+        elif number >= n_trees:
+            keep_plan(tree, trees, number)
 
 
 @inlined
@@ -121,7 +130,7 @@ def pair_gradients(pairs, numbers, slopes, geometry, trees, moved, sums):
     Parameters
     ----------
     pairs, numbers, geometry, trees
-        As of `pair_costs`, after it.
+        As of `pair_costs`, after it; no number is -1.
     slopes : (n,)
     moved : (M, M)
         If samples share components, slopes times mass are added here.

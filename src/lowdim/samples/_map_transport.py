@@ -13,10 +13,10 @@ from lowdim.samples._support import Support
 from lowdim.transport.gaussians import spectral_factors, square_roots
 from lowdim.transport.mixtures import COSTS
 
-#: Bytes of trees that are kept; with more pairs, plans begin anew with every map.
-KEPT_BYTES = 2**30
 #: Parts that pairs are split into; sums over parts do not depend on the number of threads.
 PARTS = 16
+#: Pairs whose plans, for which there was no room, are found again together.
+TOGETHER = 64
 #: Singular values of a factor that are a smaller share of the largest one are zero.
 NOTHING = 1e-8
 
@@ -75,39 +75,41 @@ class MapTransport:
     def __init__(
         self, support: Support, *, cost: str, diagonal: bool = False, entropic: float = 0.0
     ) -> None:
-        from lowdim.transport._tree import room_for_trees
+        from lowdim.samples._kept_plans import KeptPlans
 
         self.support, self.diagonal, self.entropic = support, diagonal, float(entropic)
         self.mean_power, self.power = COSTS[cost]
-        S, self._n_nodes = len(support), 2 * int(support.sizes.max()) + 1
-        n_pairs = 0 if entropic else S * (S - 1) // 2
-        pair_bytes = self._n_nodes * sum(part.itemsize for part in room_for_trees(1, 1))
-        self._keeps = n_pairs * pair_bytes <= KEPT_BYTES
-        self._trees = room_for_trees(n_pairs if self._keeps else 0, self._n_nodes)
-        self._planted = np.zeros(S * (S - 1) // 2, dtype=bool)
+        self.n_nodes = 2 * int(support.sizes.max()) + 1
+        self._plans = None if entropic else KeptPlans(len(support), self.n_nodes)
 
     def distances(self, W: np.ndarray, pairs: np.ndarray) -> Transported:
-        """Distances of pairs of samples, (n, 2) with the lower number first, under a map."""
+        """Distances of pairs of samples, (n, 2) with the lower number first, under a map.
+
+        Ask for the gradient of one map before the distances of the next, which take its plans.
+        """
         from lowdim.samples._map_costs import pair_costs
 
         at = Projection.of(self.support, W, diagonal=self.diagonal)
         geometry = self._geometry(at)
-        trees, numbers, fresh = self._trees_of(pairs)
         costs, found = np.empty(len(pairs)), np.ones(len(pairs), dtype=bool)
+        plans = self._plans
+        places = fresh = np.empty(0)  # entropic plans have none
+        if plans is not None:
+            places, fresh = plans.places(pairs)
 
         def solve(part: slice) -> None:
-            if self.entropic:
+            if plans is None:
                 from lowdim.samples._entropic_maps import entropic_costs
 
                 entropic_costs(pairs[part], self.entropic, geometry, costs[part], found[part])
             else:
-                pair_costs(pairs[part], numbers[part], fresh[part], geometry, trees, costs[part])
+                own = places[part], fresh[part]
+                pair_costs(pairs[part], *own, geometry, plans.trees, costs[part])
 
         in_threads(solve, _parts(len(pairs)))
-        return Transported(
-            self, at, geometry, pairs, numbers, trees, bool(found.all()),
-            costs.clip(min=0) ** self.power,
-        )  # fmt: skip
+        distances = costs.clip(min=0) ** self.power
+        trees = None if plans is None else plans.trees
+        return Transported(self, at, geometry, pairs, places, trees, bool(found.all()), distances)
 
     def _geometry(self, at: Projection) -> Any:
         """What the compiled loops take."""
@@ -127,19 +129,6 @@ class MapTransport:
             at.factors, self.mean_power,
         )  # fmt: skip
 
-    def _trees_of(self, pairs: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Where the trees of pairs are, their numbers there, and which are yet to be planted."""
-        from lowdim.transport._tree import room_for_trees
-
-        if not self._keeps:
-            trees = room_for_trees(len(pairs), self._n_nodes)
-            return trees, np.arange(len(pairs)), np.ones(len(pairs), dtype=bool)
-        i, j = pairs.T
-        numbers = i * len(self.support) - i * (i + 1) // 2 + j - i - 1
-        fresh = ~self._planted[numbers]
-        self._planted[numbers] = True
-        return self._trees, numbers, fresh
-
 
 @dataclass(frozen=True)
 class Transported:
@@ -157,7 +146,7 @@ class Transported:
     at: Projection
     _geometry: Any
     _pairs: np.ndarray
-    _numbers: np.ndarray
+    _places: Any
     _trees: Any
     converged: bool
     distances: np.ndarray
@@ -184,23 +173,23 @@ class Transported:
         return np.asarray(found + by_map(by_covariances, self.at.half))
 
     def _sums(self, slopes: np.ndarray) -> list[np.ndarray]:
-        """What belongs to means, (M, r), traces, (M,), and factors, (M, r, r) or (M, r, 1)."""
-        from lowdim.samples._map_costs import pair_gradients, shared_gradients
+        """What is for means, (M, r), traces, (M,), and factors, (M, r, r), or roots, (M, r, 1)."""
+        from lowdim.samples._map_costs import shared_gradients
 
         M, r = self.at.means.shape
+        shape = (M, r, r) if len(self.at.factors) else (*self.at.roots.shape, 1)
         shared = M if self._by.support.is_shared else 0
 
         def work(part: slice) -> tuple[np.ndarray, ...]:
             moved = np.zeros((shared, shared))
-            sums = np.zeros((M, r)), np.zeros(M), np.zeros((M, r, r if len(self.at.factors) else 1))
+            sums = np.zeros((M, r)), np.zeros(M), np.zeros(shape)
             pairs, own = self._pairs[part], slopes[part]
             if self._by.entropic:
                 from lowdim.samples._entropic_maps import entropic_gradients
 
                 entropic_gradients(pairs, own, self._by.entropic, self._geometry, moved, sums)
             else:
-                numbers = self._numbers[part]
-                pair_gradients(pairs, numbers, own, self._geometry, self._trees, moved, sums)
+                self._add_exact(pairs, self._places[part], own, moved, sums)
             return (moved, *sums)
 
         parts = in_threads(work, _parts(len(self._pairs)))
@@ -208,6 +197,28 @@ class Transported:
         if shared:
             shared_gradients(moved, self._geometry, tuple(sums))
         return sums
+
+    def _add_exact(
+        self,
+        pairs: np.ndarray,
+        places: np.ndarray,
+        slopes: np.ndarray,
+        moved: np.ndarray,
+        sums: tuple[np.ndarray, ...],
+    ) -> None:
+        """Add what the plans of pairs tell; those without a place are found again, as they were."""
+        from lowdim.samples._map_costs import pair_costs, pair_gradients
+        from lowdim.transport._tree import room_for_trees
+
+        held, geometry = places >= 0, self._geometry
+        pair_gradients(pairs[held], places[held], slopes[held], geometry, self._trees, moved, sums)
+        wanted = np.flatnonzero(~held & (slopes != 0))
+        for start in range(0, len(wanted), TOGETHER):
+            some = wanted[start : start + TOGETHER]
+            numbers, fresh = np.arange(len(some)), np.zeros(len(some), dtype=bool)
+            again = room_for_trees(0, self._by.n_nodes, len(some))
+            pair_costs(pairs[some], numbers, fresh, geometry, again, np.empty(len(some)))
+            pair_gradients(pairs[some], numbers, slopes[some], geometry, again, moved, sums)
 
 
 def by_map(by_covariances: np.ndarray, half: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from lowdim.samples._neighbours import (
     prediction_scores,
     vote,
 )
+from lowdim.samples._rows import in_order
 from lowdim.samples.dataset import SampleDataset
 
 
@@ -60,10 +61,27 @@ class Procedure:
         seed = int(rng.integers(2**31))
         folds = outer_folds(labels, self.groups, self.n_splits, self.n_repeats, seed)
         seeds = rng.integers(2**31, size=len(folds)).tolist()
-        if len(self.candidates) > 1:
-            for fold in folds:
-                self._inner(fold.train, labels, 0)  # raises before any work
+        for fold, seed in zip(folds, seeds, strict=True):
+            self._check(fold, labels, seed)  # raises before any work
         return list(zip(folds, seeds, strict=True))
+
+    def _check(self, fold: Fold, labels: np.ndarray, seed: int) -> None:
+        """Whether a metric can be learned in a fold, and in its inner ones for the grid.
+
+        Raises
+        ------
+        ValueError
+            It cannot.
+        """
+        own = labels[fold.train]
+        if self.groups is None:
+            self.candidates.check(own, f"n_splits={self.n_splits}", "pass larger n_splits")
+        else:
+            self.candidates.check(own, f"group {str(fold.held_out)!r} held out", "pass no groups")
+        if len(self.candidates) > 1:
+            for fit, _ in self._inner(fold.train, labels, seed):
+                way_out = "pass no grid, or larger n_splits or n_inner"
+                self.candidates.check(own[fit], f"n_inner={self.n_inner} for the grid", way_out)
 
     def _inner(
         self, train: np.ndarray, labels: np.ndarray, seed: int
@@ -158,8 +176,12 @@ def procedure(
     if isinstance(distributions, SampleDataset):
         names = distributions.names
         labels = distributions.labels if labels is None else labels
+    elif isinstance(distributions, pd.DataFrame):
+        names = distributions.index.to_numpy().astype(str)
     if labels is None:
         raise ValueError("labels is missing: pass one per sample, or a dataset that has them.")
+    if isinstance(distributions, SampleDataset | pd.DataFrame):
+        labels, groups = in_order(labels, names, "labels"), in_order(groups, names, "groups")
     known = check_labels(labels, len(parts), names)
     checked = Procedure(
         parts,

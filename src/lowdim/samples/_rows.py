@@ -139,6 +139,36 @@ class SampleRows:
         return pairs.sort_values("code")["label"].to_numpy(dtype=object)
 
 
+def in_order(values: Any, names: np.ndarray | None, what: str) -> Any:
+    """What belongs to samples in the order of these, (S,), if it comes with their names.
+
+    A Series or a dict goes by name. A Series with the index that pandas gives where there is none,
+    of which no sample is named, goes by position; so does all else, and all where samples have no
+    names.
+
+    Raises
+    ------
+    ValueError
+        A sample has no entry, or several.
+    """
+    if names is None or not isinstance(values, pd.Series | dict):
+        return values
+    given = pd.Series(values)
+    index = pd.Index([str(own) for own in given.index])
+    missing = [own for own in names if own not in index]
+    if len(missing) == len(names) and isinstance(given.index, pd.RangeIndex):
+        return values
+    if missing:
+        raise ValueError(
+            f"{what} has no entry for {listed(missing)}; index it by the names of the samples, or "
+            "pass an array in their order."
+        )
+    several = [own for own in names if (index == own).sum() > 1]
+    if several:
+        raise ValueError(f"{what} has several entries for {listed(several)}; pass one for each.")
+    return given.set_axis(index).loc[list(names)].to_numpy()
+
+
 def _finite(source: RowSource) -> np.ndarray:
     """Rows without NaN and infinity, (N,)."""
     step = max(1, BLOCK_VALUES // source.n_cols)
@@ -154,3 +184,9 @@ def listed(names: Any) -> str:
     names = list(names)
     shown = ", ".join(repr(str(own)) for own in names[:NAMED])
     return shown if len(names) <= NAMED else f"{shown} and {len(names) - NAMED} more"
+
+
+def spanned(numbers: np.ndarray) -> str:
+    """The least and the greatest of whole numbers, or the one that all are."""
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 
 from lowdim.transport import Clouds, Mixtures
+from lowdim.transport.mixtures import table_pays
+
+#: Different components that may recur at most: their table of costs, and the twenty or so arrays of
+#: its size that training takes, are then less than 1 GiB.
+RECURRING = 2500
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,11 @@ class Support:
 
     @classmethod
     def of(cls, distributions: Mixtures | Clouds) -> Support:
-        """From the distributions of samples; components of no weight are left out."""
+        """From the distributions of samples; components of no weight are left out.
+
+        Those that recur are listed once, if few enough for a table of the costs between all of
+        them. Otherwise every sample has its own, and costs are found pair by pair.
+        """
         if isinstance(distributions, Clouds):
             used = distributions.weights > 0
             offsets = np.concatenate([[0], np.cumsum(used)])[distributions.offsets]
@@ -46,7 +55,10 @@ class Support:
         if distributions.shared is not None:
             numbers = distributions.shared[used]
             _, first, rows = np.unique(numbers, return_index=True, return_inverse=True)
-            if 2 * len(first) <= len(rows):
+            n_samples, different = len(distributions), len(first)
+            n_pairs = n_samples * (n_samples - 1) // 2
+            pays = table_pays(different, n_pairs, distributions.most)
+            if pays and different <= min(RECURRING, len(rows) // 2):
                 return cls(weights, offsets, rows, means[first], spread[first])
         return cls(weights, offsets, np.arange(len(means)), means, spread)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lowdim.samples._rows import listed
+from lowdim.samples._rows import in_order, listed
 from lowdim.samples.dataset import SampleDataset
 from lowdim.transport import Clouds, Mixtures, mixture_distances
 
@@ -39,7 +39,8 @@ def axis_separation(
     distributions : Mixtures, Clouds or SampleDataset
         Of S samples; of a dataset its mixtures, or where it has none, points of each sample.
     labels : (S,), optional
-        By default those of the dataset.
+        By default those of the dataset; a Series or dict goes by the names of samples, as in
+        `lowdim.GroundMetric.fit`.
     projection : GroundMetric or array of shape (r, D), optional
         A row for each axis; by default the columns as they are.
     n_cells : int or None, default=250
@@ -64,6 +65,7 @@ def axis_separation(
     if labels is None:
         raise ValueError("labels are missing; pass one for every sample.")
     measures = _measures(distributions, n_cells)
+    labels = in_order(labels, getattr(distributions, "names", None), "labels")
     names = np.asarray(labels, dtype=object).astype(str)
     kinds = np.unique(names)
     if names.shape != (len(measures),) or not 1 < len(kinds) < len(names):

@@ -12,7 +12,7 @@ from lowdim._validation import check_in, check_positive_int
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.subset import SubsetRows
-from lowdim.samples._rows import SampleRows, listed
+from lowdim.samples._rows import SampleRows, listed, spanned
 from lowdim.samples._schema import matrix_of, model_of, of_record
 from lowdim.samples.mixtures import SampleGaussianMixtures
 from lowdim.transport import Clouds, Mixtures
@@ -141,14 +141,14 @@ class SampleDataset:
     def __repr__(self) -> str:
         counts = self.groups.counts
         parts = [
-            f"{len(self)} samples of {counts.min():,} to {counts.max():,} rows",
+            f"{len(self)} samples of {spanned(counts)} rows",
             f"{self.source.n_cols} columns",
         ]
         if self.labels is not None:
             parts.append(f"labels {listed(np.unique(self.labels))}")
         if self.gmm is not None:
             sizes = self.gmm.n_components_
-            parts.append(f"mixtures of {sizes.min()} to {sizes.max()} components")
+            parts.append(f"mixtures of {spanned(sizes)} components")
         return f"SampleDataset({'; '.join(parts)})"
 
     @property
@@ -157,24 +157,31 @@ class SampleDataset:
         return self.groups.names
 
     @property
+    def fitted(self) -> SampleGaussianMixtures:
+        """`gmm`, which must be there."""
+        if self.gmm is None:
+            raise ValueError("These samples have no mixtures yet; fit them with lowdim.tl.fit_gmm.")
+        return self.gmm
+
+    @property
     def mixtures(self) -> Mixtures:
         """The fitted mixtures, for `lowdim.transport`."""
-        return self._fitted.mixtures()
+        return self.fitted.mixtures()
 
     @property
     def supports(self) -> np.ndarray:
         """Means of the components, (S, K, D)."""
-        return self._fitted.means_
+        return self.fitted.means_
 
     @property
     def covariances(self) -> np.ndarray:
         """Of the components, (S, K, D, D) or, if diagonal, (S, K, D)."""
-        return self._fitted.covariances_
+        return self.fitted.covariances_
 
     @property
     def weights(self) -> np.ndarray:
         """Of the components, (S, K)."""
-        return self._fitted.weights_
+        return self.fitted.weights_
 
     def clouds(self, n_rows: int | None = None, *, random_state: Any = 0) -> Clouds:
         """Rows as points of equal mass: all, or at most so many of each sample, drawn at random."""
@@ -210,12 +217,6 @@ class SampleDataset:
     def with_gmm(self, gmm: SampleGaussianMixtures) -> SampleDataset:
         """The same samples with mixtures."""
         return replace(self, gmm=gmm)
-
-    @property
-    def _fitted(self) -> SampleGaussianMixtures:
-        if self.gmm is None:
-            raise ValueError("These samples have no mixtures yet; fit them with lowdim.tl.fit_gmm.")
-        return self.gmm
 
 
 def _weighted(

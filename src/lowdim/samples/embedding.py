@@ -9,11 +9,13 @@ import numpy as np
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.samples._matrices import read_distances
 
-METHODS = ("mds", "classical", "diffusion", "tsne")
+METHODS = ("mds", "classical", "diffusion", "tsne", "umap")
 #: The neighbour whose distance is a sample's own bandwidth (Zelnik-Manor and Perona 2004).
 NEIGHBOR = 7
 #: Perplexity of t-SNE, if there are three times as many samples.
 PERPLEXITY = 30.0
+#: Neighbours of UMAP, if there are more samples than that, and its largest coordinate at first.
+NEIGHBORS, REACH = 15, 10.0
 
 
 def embed_samples(
@@ -22,6 +24,7 @@ def embed_samples(
     *,
     method: str = "mds",
     perplexity: float | None = None,
+    n_neighbors: int | None = None,
     bandwidth: Any = "median",
     alpha: float = 1.0,
     random_state: Any = 0,
@@ -33,20 +36,22 @@ def embed_samples(
     distances : array-like or DataFrame of shape (S, S)
         Symmetric, with zeros on the diagonal.
     n_components : int, default=2
-    method : {"mds", "classical", "diffusion", "tsne"}, default="mds"
+    method : {"mds", "classical", "diffusion", "tsne", "umap"}, default="mds"
         "mds": metric multidimensional scaling, the least sum of squared errors of the distances
         (SMACOF), from the classical solution. "classical": Torgerson's, the principal coordinates;
         see `classical_mds`. "diffusion": a diffusion map (Coifman and Lafon 2006), for samples
-        along a course or in groups. "tsne": neighbours only.
+        along a course or in groups. "tsne" and "umap": neighbours only.
     perplexity : float, optional
         Of "tsne", below S; by default 30, or a third of the other samples if that is less.
+    n_neighbors : int, optional
+        Of "umap", at least 2 and below S; by default 15, or all other samples if they are fewer.
     bandwidth : {"median", "self_tuning"} or float, default="median"
         Of "diffusion": weights are ``exp(-d^2 / bandwidth^2)``. "median" is that of all distances,
         "self_tuning" takes the product of both samples' distances to their 7th neighbour.
     alpha : float, default=1.0
         Of "diffusion": how far the density of the samples is taken out, from 0 to 1.
     random_state : int, Generator or RandomState, default=0
-        Of "tsne".
+        Of "tsne" and "umap".
 
     Returns
     -------
@@ -70,6 +75,8 @@ def embed_samples(
         return start
     if method == "mds":
         return _principal(_smacof(matrix, start))
+    if method == "umap":
+        return _principal(_umap(matrix, start, n_neighbors, random_state))
     return _principal(_tsne(matrix, start, perplexity, random_state))
 
 
@@ -137,6 +144,32 @@ def _tsne(
         random_state=int(generator(random_state).integers(2**31)),
     )  # fmt: skip
     return np.asarray(model.fit_transform(matrix), dtype=np.float64)
+
+
+def _umap(
+    matrix: np.ndarray, start: np.ndarray, n_neighbors: int | None, random_state: Any
+) -> np.ndarray:
+    """UMAP from the classical solution."""
+    from lowdim.embedding.methods import estimator_of
+
+    most = len(matrix) - 1
+    if most < 2:
+        return start
+    k = check_positive_int(
+        min(NEIGHBORS, most) if n_neighbors is None else n_neighbors, "n_neighbors", minimum=2
+    )
+    if k > most:
+        raise ValueError(
+            f"n_neighbors={k} is too large: of {most + 1} samples each has {most} others."
+        )
+    settings = {
+        "n_components": start.shape[1],
+        "n_neighbors": k,
+        "metric": "precomputed",
+        "init": REACH * start / np.abs(start).max(),
+        "random_state": random_state,
+    }
+    return np.asarray(estimator_of("umap", settings).fit_transform(matrix), dtype=np.float64)
 
 
 def _diffusion_map(matrix: np.ndarray, n: int, bandwidth: Any, alpha: Any) -> np.ndarray:

@@ -112,11 +112,13 @@ def cross_validate_samples(
         cells, `n_cells` of the metric for each sample. Without a metric distances, or several kinds
         of them by name, among which is chosen as by a grid; the table tells it as ``which``.
     labels : (S,), optional
-        Of the samples; by default those of the dataset.
+        Of the samples; by default those of the dataset. For a dataset, or a table of distances, a
+        Series or dict goes by the names of samples, as in `lowdim.GroundMetric.fit`.
     metric : GroundMetric or another estimator, optional
         With ``fit(distributions, labels)`` and ``distances(distributions, pairs)``.
     grid : dict of lists, optional
         Settings of the metric, or ``n_neighbors``, to choose among; of equals the first is taken.
+        Not ``n_cells``: cells are drawn once.
     n_neighbors : int, default=5
         No more are taken than the smallest class of training has samples.
     n_splits, n_repeats : int, default=5 and 1
@@ -124,7 +126,7 @@ def cross_validate_samples(
     n_inner : int, default=3
         Folds of the training samples for the grid; fewer where a class has fewer samples.
     groups : (S,), optional
-        Such as donors: each is held out once, in place of stratified folds.
+        Such as donors: each is held out once, in place of stratified folds. By names as labels.
     scoring : {"balanced_accuracy", "accuracy"}, default="balanced_accuracy"
         What the grid is chosen by.
     n_jobs : int, optional

@@ -12,6 +12,7 @@ from lowdim._random import generator
 from lowdim._validation import check_in, check_positive_int
 from lowdim.cluster import KMeans
 from lowdim.samples._wasserstein_means import Components, Grouping, wasserstein_means
+from lowdim.samples.dataset import SampleDataset
 from lowdim.samples.mixtures import SampleGaussianMixtures
 from lowdim.transport import gaussian_barycenter, gaussian_wasserstein
 
@@ -75,7 +76,7 @@ class ComponentFamilies:
 
 
 def component_families(
-    gmm: SampleGaussianMixtures,
+    gmm: SampleGaussianMixtures | SampleDataset,
     n_families: int | None = None,
     *,
     method: str = "bures",
@@ -92,8 +93,8 @@ def component_families(
 
     Parameters
     ----------
-    gmm : SampleGaussianMixtures
-        Fitted.
+    gmm : SampleGaussianMixtures or SampleDataset
+        Fitted, or samples with mixtures.
     n_families : int, optional
         F. By default the number from 2 to 12 with the largest mean silhouette (Rousseeuw 1987) in
         these coordinates, of at most 2,000 components drawn at random.
@@ -113,7 +114,8 @@ def component_families(
     check_in(method, "method", ("bures", "means"))
     check_positive_int(n_init, "n_init")
     check_positive_int(max_iter, "max_iter")
-    mixtures = gmm.mixtures()
+    fitted = gmm.fitted if isinstance(gmm, SampleDataset) else gmm
+    mixtures = fitted.mixtures()
     components = Components.of(mixtures)
     tried = _numbers(n_families, components)
     rng = generator(random_state)
@@ -125,7 +127,7 @@ def component_families(
     if method == "bures" and components.full:
         best = wasserstein_means(components, best, max_iter)
     return _described(
-        gmm,
+        fitted,
         mixtures.weights,
         components,
         best,

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._progress import reports
@@ -22,9 +21,9 @@ from lowdim.samples._map_objective import MapObjective
 from lowdim.samples._map_penalty import NORMS, Penalty
 from lowdim.samples._map_starts import first_maps
 from lowdim.samples._map_transport import MapTransport
-from lowdim.samples._rows import listed
+from lowdim.samples._rows import in_order, listed
 from lowdim.samples._support import Support
-from lowdim.samples._triplets import n_triplets
+from lowdim.samples._training_samples import train_and_validation, with_triplets
 from lowdim.samples.axes import along_principal_axes
 from lowdim.samples.dataset import SampleDataset
 from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
@@ -201,7 +200,8 @@ class GroundMetric(Saved, BaseEstimator):
         distributions : Mixtures, Clouds or SampleDataset
             Of S samples; of a dataset its mixtures, unless it has none or the cost is of points.
         labels : (S,), optional
-            Of the samples; by default those of the dataset.
+            Of the samples; by default those of the dataset. For a dataset a Series or dict goes by
+            the names of samples, and a Series with the index that pandas gives goes by position.
 
         Raises
         ------
@@ -295,7 +295,7 @@ class GroundMetric(Saved, BaseEstimator):
         if labels is None:
             raise ValueError("labels are missing; pass one for every sample.")
         measures = self._measures(distributions)
-        labels = np.asarray(labels)
+        labels = np.asarray(in_order(labels, getattr(distributions, "names", None), "labels"))
         if labels.shape != (len(measures),):
             raise ValueError(
                 f"labels has shape {labels.shape}, and there are {len(measures)} samples; pass "
@@ -304,7 +304,7 @@ class GroundMetric(Saved, BaseEstimator):
         names = getattr(distributions, "names", np.arange(len(labels)))
         if pd.isna(labels).any():
             raise ValueError(f"labels are missing for {listed(names[pd.isna(labels)])}.")
-        return measures, _with_triplets(labels)
+        return measures, with_triplets(labels)
 
     def _measures(self, distributions: Any) -> Mixtures | Clouds:
         """What is compared: mixtures of a dataset unless it has none or the cost is of points."""
@@ -336,16 +336,11 @@ class GroundMetric(Saved, BaseEstimator):
         share = check_interval(
             self.validation_fraction, "validation_fraction", low=0.0, high=1.0, closed="left"
         )
-        train, validation = np.arange(len(labels)), np.empty(0, dtype=np.int64)
-        if share:
-            train, validation = train_test_split(
-                train, test_size=share, stratify=labels, random_state=int(rng.integers(2**31))
-            )
-            _with_triplets(labels[train])
+        train, validation = train_and_validation(labels, share, rng)
         patience, batch_size = self.n_iter_no_change, self.batch_size
         return Plan(
-            np.sort(train),
-            np.sort(validation),
+            train,
+            validation,
             check_interval(self.lr, "lr", low=0.0, closed="neither"),
             check_positive_int(self.max_iter, "max_iter"),
             check_interval(self.tol, "tol", low=0.0),
@@ -383,16 +378,3 @@ class GroundMetric(Saved, BaseEstimator):
                 "max_iter, or lr.",
                 ConvergenceWarning,
             )
-
-
-def _with_triplets(labels: np.ndarray) -> np.ndarray:
-    """Labels, if there are two samples of one and another label."""
-    if n_triplets(labels):
-        return labels
-    kinds, counts = np.unique(labels, return_counts=True)
-    if len(kinds) < 2:
-        raise ValueError(f"labels has one value only, {listed(kinds)}; two are needed to tell.")
-    raise ValueError(
-        f"labels has {counts.max()} sample for each of {listed(kinds)}; a label needs two samples "
-        "for them to be near each other."
-    )

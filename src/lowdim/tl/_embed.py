@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim import get
 from lowdim._keys import PCA_LOADINGS, EmbeddingKeys
 from lowdim._validation import check_in, check_positive_int
 from lowdim._version import __version__
 from lowdim.data import as_rows
-from lowdim.embedding.methods import estimator_of, name_of
+from lowdim.embedding.methods import METHODS, estimator_of, name_of
 from lowdim.tl._input import open_rows, warn_of_counts
 from lowdim.tl._params import GIVEN, to_uns
 from lowdim.tl._results import Results
@@ -24,8 +25,6 @@ GRAPHS = ("connectivities", "distances")
 #: Fitted numbers that are kept where a method has them.
 NUMBERS = ("n_iter_", "stop_reason_", "kl_divergence_", "explained_variance_ratio_", "history_")
 COUNTS = "distances between counts are those of a few abundant genes and of depth"
-#: Standard deviation along the first axis of a t-SNE that begins at given places.
-START = 1e-4
 
 
 def embed(
@@ -74,8 +73,9 @@ def embed(
         those of neighbours, of which the method makes affinities itself: a perplexity of 30 needs
         90 neighbours.
     init
-        Where to begin: a key of `obsm`, such as "X_umap", whose first columns are taken, and made
-        small for t-SNE; or what the method takes as `init`.
+        Where to begin: a key of `obsm`, such as "X_umap", whose first columns are taken, at the
+        scale that suits the method; the key of a fit of `lowdim.tl.subspaces` to the same matrix,
+        for places in its subspaces; or what the method takes as `init`.
     params
         Other parameters of the method, by name, such as ``{"perplexity": 50}``.
     key_added
@@ -195,7 +195,12 @@ def _first_columns(adata: AnnData, use_rep: str | None, n_pcs: Any) -> Any:
 
 def _start(adata: AnnData, init: Any, n_components: int, name: str) -> Any:
     """What the method gets as `init`."""
-    if not isinstance(init, str) or init not in adata.obsm:
+    if not isinstance(init, str):
+        return init
+    record = adata.uns.get(init)
+    if isinstance(record, Mapping) and "bases" in record:
+        return get.model(adata, init)
+    if init not in adata.obsm:
         return init
     places = np.asarray(adata.obsm[init], dtype=np.float64)
     if places.ndim != 2 or places.shape[1] < n_components:
@@ -204,7 +209,8 @@ def _start(adata: AnnData, init: Any, n_components: int, name: str) -> Any:
         )
     places = places[:, :n_components] - places[:, :n_components].mean(0)
     spread = places[:, 0].std()
-    return places * (START / spread) if name == "tsne" and spread > 0 else places
+    wanted = METHODS[name].start if name in METHODS else None
+    return places * (wanted / spread) if wanted is not None and spread > 0 else places
 
 
 def _results(

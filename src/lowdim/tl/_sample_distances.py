@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from anndata import AnnData
+from sklearn.utils.validation import check_is_fitted
 
 from lowdim._keys import SampleDistanceKeys
 from lowdim._validation import check_in
@@ -16,12 +17,14 @@ from lowdim.samples import SampleDataset
 from lowdim.samples._rows import listed
 from lowdim.samples._schema import model_of
 from lowdim.tl._input import open_rows
-from lowdim.tl._params import to_uns
+from lowdim.tl._params import from_uns, to_uns
 from lowdim.tl._results import Results
 from lowdim.transport import Clouds, cloud_distances, mixture_distances
 
 #: Costs between mixtures, and between the cells themselves.
 OF_MIXTURES, OF_CELLS = ("mw2", "mixed"), ("w1", "w2")
+#: Settings that a ground metric brings, and what they are without one.
+LEARNED = {"cost": "mw2", "entropic": 0.0, "diagonal": False, "n_cells": None}
 
 
 def sample_distances(
@@ -32,8 +35,8 @@ def sample_distances(
     use_rep: str | None = None,
     layer: str | None = None,
     n_cells: int | None = None,
-    cost: str = "mw2",
-    entropic: float = 0.0,
+    cost: str | None = None,
+    entropic: float | None = None,
     debiased: bool = False,
     ground_metric: Any = None,
     key_added: str = "sample_distances",
@@ -54,15 +57,21 @@ def sample_distances(
     use_rep, layer
         Key of `obsm` or of `layers`; with neither, what the mixtures were fitted to, or `X`.
     n_cells : int, optional
-        For "w1" and "w2" at most so many cells of each sample, drawn at random.
-    cost : {"mw2", "mixed", "w1", "w2"}, default="mw2"
+        For "w1" and "w2" at most so many cells of each sample, drawn at random; by default as
+        many as a ground metric takes, else all.
+    cost : {"mw2", "mixed", "w1", "w2"}, optional
         "mw2" and "mixed" are of mixtures, as in `lowdim.transport.mixture_distances`; "w1" and
-        "w2" are Wasserstein distances of the cells, as in `lowdim.transport.cloud_distances`.
-    entropic, debiased
-        Entropic plans in place of exact ones, as in these functions.
+        "w2" are Wasserstein distances of the cells, as in `lowdim.transport.cloud_distances`. By
+        default that of a ground metric, else "mw2".
+    entropic : float, optional
+        Strength of entropic plans in place of exact ones, as in these functions; by default that
+        of a ground metric, else 0.
+    debiased
+        As in these functions.
     ground_metric : array (r, D), str or estimator, optional
         Measure under a linear map: W itself, the key of `uns` that `lowdim.tl.ground_metric` has
-        written, or a fitted `lowdim.GroundMetric`.
+        written, or a fitted `lowdim.GroundMetric`. The latter two bring their settings, `diagonal`
+        too: distances are those of its `distances`.
     key_added
         Where the result goes.
     random_state
@@ -83,16 +92,23 @@ def sample_distances(
         An argument or the data cannot be used. `adata` is then as it was.
     """
     key = SampleDistanceKeys(key_added)
-    check_in(cost, "cost", (*OF_MIXTURES, *OF_CELLS))
     open_rows(adata, layer=layer, use_rep=use_rep, copy=copy)
-    W = _map(adata, ground_metric)
-    measure: dict[str, Any] = {"cost": cost, "entropic": entropic, "debiased": debiased}
+    W, learned = _map(adata, ground_metric)
+    cost = check_in(learned["cost"] if cost is None else cost, "cost", (*OF_MIXTURES, *OF_CELLS))
+    n_cells = learned["n_cells"] if n_cells is None else n_cells
+    measure: dict[str, Any] = {
+        "cost": cost,
+        "entropic": learned["entropic"] if entropic is None else entropic,
+        "debiased": debiased,
+    }
     if cost in OF_MIXTURES:
         gmm_key = find_gmm_key(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
         model = model_of(adata.uns[gmm_key], gmm_key)
         names, mixtures = model.names_, model.mixtures()
         if W is not None:
             mixtures = mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
+        if learned["diagonal"]:
+            mixtures = mixtures.diagonal()
         distances = mixture_distances(mixtures, **measure)
     else:
         names, clouds = _clouds(adata, sample_key, use_rep, layer, n_cells, random_state)
@@ -101,11 +117,12 @@ def sample_distances(
         distances = cloud_distances(clouds, **measure)
     params = {
         **measure,
+        "diagonal": learned["diagonal"],
         "gmm_key": gmm_key if cost in OF_MIXTURES else None,
         "sample_key": sample_key,
         "use_rep": use_rep,
         "layer": layer,
-        "n_cells": n_cells,
+        "n_cells": n_cells if cost in OF_CELLS else None,
         "ground_metric": ground_metric if isinstance(ground_metric, str) else W,
         "random_state": random_state if cost in OF_CELLS else None,
     }
@@ -134,11 +151,11 @@ def _clouds(
     return dataset.names, dataset.clouds(n_cells, random_state=random_state)
 
 
-def _map(adata: AnnData, ground_metric: Any) -> np.ndarray | None:
-    """The map W, (r, D), however it was named."""
+def _map(adata: AnnData, ground_metric: Any) -> tuple[np.ndarray | None, dict[str, Any]]:
+    """The map W, (r, D), however it was named, and what `LEARNED` says of how it was learned."""
     if ground_metric is None:
-        return None
-    W = getattr(ground_metric, "components_", ground_metric)
+        return None, LEARNED
+    W, params = ground_metric, {}
     if isinstance(ground_metric, str):
         record = adata.uns.get(ground_metric)
         if not isinstance(record, Mapping) or "components" not in record:
@@ -146,11 +163,14 @@ def _map(adata: AnnData, ground_metric: Any) -> np.ndarray | None:
                 f"uns has no map {ground_metric!r}, it has {listed(adata.uns)}; run "
                 "ld.tl.ground_metric first."
             )
-        W = record["components"]
+        W, params = record["components"], from_uns(record.get("params", {}))
+    elif hasattr(ground_metric, "get_params"):
+        check_is_fitted(ground_metric)
+        W, params = ground_metric.components_, ground_metric.get_params()
     W = np.asarray(W, dtype=np.float64)
     if W.ndim != 2 or not np.isfinite(W).all():
         raise ValueError(f"ground_metric must be finite numbers (r, D), got shape {W.shape}.")
-    return W
+    return W, {name: params.get(name, value) for name, value in LEARNED.items()}
 
 
 def _fitting(W: np.ndarray, n_columns: int) -> np.ndarray:

@@ -46,11 +46,16 @@ class Tree(NamedTuple):
     size: np.ndarray
 
 
-def room_for_trees(count, size):
-    """Trees of at most so many nodes, to be filled by `keep`: a Tree of parts (count, size)."""
+def room_for_trees(count, size, n_plans=0):
+    """Trees of at most so many nodes, to be filled by `keep`: a Tree of parts (count, size).
+
+    After the trees there may be room for further plans, which are parents and flows alone: these
+    two parts are then (max(count, n_plans), size).
+    """
+    n_plans = max(count, n_plans)
     return Tree(
-        np.full((count, size), -1, np.int32),
-        np.zeros((count, size)),
+        np.full((n_plans, size), -1, np.int32),
+        np.zeros((n_plans, size)),
         np.zeros((count, size)),
         np.zeros((count, size), np.int32),
         np.zeros((count, size), np.int32),
@@ -74,11 +79,18 @@ def kept(trees, number, size):
 
 
 @inlined
+def keep_plan(tree, trees, number):
+    """Put the plan of a tree in its place among these: parents and flows."""
+    for v in range(len(tree.parent)):
+        trees.parent[number, v], trees.flow[number, v] = tree.parent[v], tree.flow[v]
+
+
+@inlined
 def keep(tree, trees, number):
     """Put a tree in its place among these."""
+    keep_plan(tree, trees, number)
     own = kept(trees, number, len(tree.parent))
     for v in range(len(tree.parent)):  # by array, numba would compile what words the error too
-        own.parent[v], own.flow[v] = tree.parent[v], tree.flow[v]
         own.potential[v], own.last[v] = tree.potential[v], tree.last[v]
         own.after[v], own.before[v] = tree.after[v], tree.before[v]
         own.size[v] = tree.size[v]

@@ -159,11 +159,27 @@ def mixture_distances(
     power, root = COSTS[check_in(cost, "cost", tuple(COSTS))]
     penalty = Penalty.of(entropic, debiased)
     n_pairs = len(checked_pairs(pairs, len(mixtures)))
-    if mixtures.shared is not None and mixtures.shared.max() ** 2 < 4 * n_pairs * mixtures.most:
-        costs = _shared_costs(mixtures, mixtures.shared, power, penalty)
+    shared = mixtures.shared
+    if shared is not None and table_pays(shared.max() + 1, n_pairs, mixtures.most):
+        costs = _shared_costs(mixtures, shared, power, penalty)
     else:
         costs = _own_costs(mixtures, power, penalty)
     return distances_of(costs, len(mixtures), pairs, root, penalty)
+
+
+def table_pays(n_components: int, n_pairs: int, most: int) -> bool:
+    """Whether a table of the costs of recurring components is less than what pairs would find.
+
+    Parameters
+    ----------
+    n_components : int
+        Different ones.
+    n_pairs : int
+        Of samples.
+    most : int
+        Components of a sample.
+    """
+    return int(n_components) ** 2 <= 4 * n_pairs * most
 
 
 def _own_costs(mixtures: Mixtures, power: int, penalty: Penalty) -> PairCosts:
