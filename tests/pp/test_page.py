@@ -10,7 +10,8 @@ import pytest
 
 import lowdim as ld
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "spatial_tools.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "spatial_tools.md"
 
 
 def test_what_the_page_tells_to_type_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +26,10 @@ def test_what_the_page_tells_to_type_runs(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "fits.csv").exists()
 
 
-def test_the_page_names_all_that_is_public() -> None:
+def test_pages_name_all_that_is_public() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for name in [*ld.pp.__all__, *ld.metrics.__all__]:
+    for name in ld.pp.__all__:
+        assert name in page, name
+    page += (DOCS / "embeddings.md").read_text(encoding="utf-8")
+    for name in ld.metrics.__all__:
         assert name in page, name
