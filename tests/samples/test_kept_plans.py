@@ -127,5 +127,5 @@ def test_memory_stays_below_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     peak(bound)  # whatever is loaded and compiled
     everything = TREE * nodes(measures) * len(pairs)
     without = peak(0)
-    assert peak(bound) < without + bound
+    assert peak(bound) < without + 1.1 * bound  # arrays keep to it, what refers to them is small
     assert peak(2**30) > everything > without
