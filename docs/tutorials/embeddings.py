@@ -195,7 +195,9 @@ for name, fitted, new in (
 
 fig, ax = plt.subplots(figsize=(6.5, 4.5), layout="constrained")
 ld.pl.embedding(model.embedding_, ax=ax)
-ld.pl.embedding(placed, {"new cells over those of the fit": types[held_out]}, ax=ax)
+ld.pl.embedding(
+    placed, {"new cells over those of the fit": cells.obs["cell_type"][held_out].array}, ax=ax
+)
 
 # %% [markdown]
 # ## A trajectory

@@ -58,6 +58,9 @@ print(f"{cohort.supports.shape[0]} samples, {cohort.supports.shape[1]} component
 ld.pl.sample_selection(adata)
 
 # %% [markdown]
+# Where a sample takes the largest number that was offered, BIC would go on to finer populations;
+# the curves are nearly flat there, and what follows does not need these.
+#
 # ## Which samples are alike
 #
 # The distance of two samples is what it takes to move the mass of one onto the other's: components
