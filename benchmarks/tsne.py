@@ -242,9 +242,9 @@ def million(options: argparse.Namespace) -> Table:
         "tsne-million",
         "t-SNE of a million rows",
         ["stage", "CPU", "wall", "memory after", "most so far"],
-        f"{n} x 50 of 50 Gaussians of varied shapes; perplexity 30, {EARLY} + {LATE} iterations, "
-        f"{THREADS} threads. Memory of the whole process; neighbours kept and label accuracy "
-        "at 15, of 2,000 rows.",
+        f"{n} x 50 of 50 Gaussians of varied shapes; perplexity 30, {EARLY} + {LATE} iterations. "
+        f"Neighbours and affinities on one thread, the descent on {THREADS}. Memory of the whole "
+        "process; neighbours kept and label accuracy at 15, of 2,000 rows.",
     )
     table.begin([34, 9, 9, 13, 11])
     X, labels = clouds(n, 50)
