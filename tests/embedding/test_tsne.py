@@ -116,10 +116,13 @@ def test_given_neighbours_and_graphs_are_used_as_they_are(blobs, monkeypatch) ->
     whole = ld.TSNE(init=start, random_state=0).fit_transform(X)
     monkeypatch.setattr("lowdim.embedding._base.NeighborIndex", None)  # nobody may search
     by_neighbours = ld.TSNE(init=start, neighbors=found, random_state=0).fit_transform(X)
-    by_graph = ld.TSNE(init=start, affinity="precomputed", random_state=0).fit(graph)
     assert np.array_equal(whole, by_neighbours)
-    np.testing.assert_allclose(by_graph.kl_divergence_, 0.4, atol=0.5)
-    assert by_graph.embedding_.shape == (300, 2)
+    # Later steps double what rounding has made of the graph, over and over.
+    few = {"init": start, "max_iter": 20, "random_state": 0}
+    by_graph = ld.TSNE(affinity="precomputed", **few).fit(graph)
+    expected = ld.TSNE(neighbors=found, **few).fit_transform(X)
+    gap = np.abs(by_graph.embedding_ - expected).max()
+    assert gap < 1e-3 * np.ptp(expected)
     with pytest.raises(ValueError, match="only their graph was given"):
         by_graph.transform(graph)
 
@@ -127,10 +130,13 @@ def test_given_neighbours_and_graphs_are_used_as_they_are(blobs, monkeypatch) ->
 def test_given_distances(blobs) -> None:
     X, _ = blobs
     distances = np.linalg.norm(X[:, None] - X[None], axis=2)
-    model = ld.TSNE(metric="precomputed", random_state=0).fit(distances)
-    of_rows = ld.TSNE(random_state=0, init="spectral").fit(X)
+    start = 1e-4 * np.random.default_rng(0).normal(size=(300, 2))
+    few = {"init": start, "max_iter": 20, "random_state": 0}
+    model = ld.TSNE(metric="precomputed", **few).fit(distances)
+    of_rows = ld.TSNE(**few).fit(X)
     assert abs(model.affinities_.matrix - of_rows.affinities_.matrix).max() < 1e-7
-    assert model.kl_divergence_ == pytest.approx(of_rows.kl_divergence_, rel=0.1)
+    gap = np.abs(model.embedding_ - of_rows.embedding_).max()
+    assert gap < 1e-3 * np.ptp(of_rows.embedding_)
     assert np.isfinite(model.transform(distances[:5])).all()
 
 

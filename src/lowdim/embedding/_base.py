@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from lowdim._validation import check_in
-from lowdim.affinities import Graph, PrecomputedAffinity
+from lowdim._validation import check_in, check_interval
+from lowdim.affinities import EntropicAffinity, Graph, PrecomputedAffinity
+from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.neighbors import NeighborIndex, Neighbors, from_graph
 
@@ -120,6 +121,20 @@ class NeighborLayout(  # type: ignore[misc]
                 f"neighbors are those of {given.n_rows} rows, but X has {source.n_rows}; pass "
                 "neighbours of the same rows."
             )
+
+    def _remember(self, found: Found) -> None:
+        """Write the attributes that the graph of a fit leaves."""
+        self.affinities_, self._index = found.graph, found.index
+        self.neighbors_: Any = found.neighbors
+
+    def _entropic_shares(self, X: Any, perplexity: Any) -> Any:
+        """How much new rows belong to the rows of the fit, CSR, (m, N); each row sums to one."""
+        index = self._fitted_index()
+        source = read_rows(self, X, reset=False)
+        perplexity = check_interval(perplexity, "perplexity", low=1.0)
+        affinity = EntropicAffinity(min(perplexity, (index.n_points - 1) / 3))
+        found = index.query(source, affinity.n_neighbors_for(index.n_points))
+        return affinity.conditional(found)
 
     def _fitted_index(self) -> NeighborIndex:
         """The index in which neighbours of new rows are found.

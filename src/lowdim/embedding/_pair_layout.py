@@ -13,7 +13,6 @@ from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int
-from lowdim.affinities import EntropicAffinity
 from lowdim.affinities._dense import DenseAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
@@ -145,8 +144,8 @@ def lay_out(
 
 def remember(model: NeighborLayout, start: Start, output: OutputAffinity) -> None:
     """Write what is known without a descent."""
-    model.affinities_, model.neighbors_ = start.found.graph, start.found.neighbors
-    model._index, model._output = start.found.index, output
+    model._remember(start.found)
+    model._output = output
 
 
 class _Sum:
@@ -189,7 +188,6 @@ def place_rows(
 
     `term` makes, of the new rows, squared distances from the centre, and has their weight.
     """
-    index = model._fitted_index()
     from lowdim.embedding._pair_new_points import Moves, place
 
     moves = Moves(
@@ -198,12 +196,8 @@ def place_rows(
         learning_rate=check_interval(learning_rate, "learning_rate", low=0.0),
         pull=0.0 if term is None else term.weight,
     )
-    source = read_rows(model, X, reset=False)
-    perplexity = check_interval(perplexity, "perplexity", low=1.0)
-    affinity = EntropicAffinity(min(perplexity, (index.n_points - 1) / 3))
-    found = index.query(source, affinity.n_neighbors_for(index.n_points))
-    shares = affinity.conditional(found)
-    targets = None if term is None else term.targets_of(source)
+    shares = model._entropic_shares(X, perplexity)
+    targets = None if term is None else term.targets_of(read_rows(model, X, reset=False))
     with Crew(model.n_jobs) as crew, threads_for(0):
         arguments = model.embedding_, model._output, model._potentials, moves, crew, targets
         return place(shares, *arguments)

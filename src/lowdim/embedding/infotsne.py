@@ -159,7 +159,7 @@ class InfoTSNE(NeighborLayout):
         rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, c, rows, P, rng)
         self._descend(P, start, phases, rng)
-        self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
+        self._remember(found)
         return self
 
     def transform(
@@ -192,7 +192,6 @@ class InfoTSNE(NeighborLayout):
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        index = self._fitted_index()
         from lowdim.embedding._new_points import Rates, place_new
 
         rates = Rates(
@@ -202,12 +201,9 @@ class InfoTSNE(NeighborLayout):
             momentum=MOMENTUM,
             dof=1.0,
         )
-        source = read_rows(self, X, reset=False)
-        perplexity = check_interval(perplexity, "perplexity", low=1.0)
-        affinity = EntropicAffinity(min(perplexity, (index.n_points - 1) / 3))
-        found = index.query(source, affinity.n_neighbors_for(index.n_points))
+        shares = self._entropic_shares(X, perplexity)
         with Crew(self.n_jobs) as crew:
-            return place_new(affinity.conditional(found), self.embedding_, rates, crew=crew)
+            return place_new(shares, self.embedding_, rates, crew=crew)
 
     def _affinity(self) -> EntropicAffinity:
         return EntropicAffinity(self.perplexity)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from lowdim._random import generator
 from lowdim._validation import check_interval
@@ -153,7 +152,7 @@ class LargeVis(NeighborLayout):
         start = first_layout(init, settings.n_components, rows, P, rng, reach=REACH)
         rates = P * np.float32(FIRES * source.n_rows / P.sum(dtype=np.float64))
         descend(self, rates, start, similarity, settings, rng)
-        self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
+        self._remember(found)
         return self
 
     def transform(self, X: Any, *, perplexity: float = 5.0, n_epochs: int = 100) -> np.ndarray:
@@ -181,13 +180,8 @@ class LargeVis(NeighborLayout):
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        index = self._fitted_index()
         settings, similarity = self._settings(), self._similarity()
-        perplexity = check_interval(perplexity, "perplexity", low=1.0)
-        source = read_rows(self, X, reset=False)
-        affinity = EntropicAffinity(min(perplexity, (index.n_points - 1) / 3))
-        found = index.query(source, affinity.n_neighbors_for(index.n_points))
-        weights = sp.csr_matrix(affinity.conditional(found)) * np.float32(FIRES)
+        weights = self._entropic_shares(X, perplexity) * np.float32(FIRES)
         return settle(self, weights, similarity, settings, n_epochs)
 
     def _affinity(self) -> EntropicAffinity:

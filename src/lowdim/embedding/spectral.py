@@ -145,7 +145,7 @@ class LaplacianEigenmaps(NeighborLayout):
         vectors *= np.where(vectors[peaks, np.arange(c + 1)] < 0, -1.0, 1.0)
         self.eigenvalues_ = np.minimum(values[1:], 1.0)
         self.embedding_ = vectors[:, 1:] * np.abs(self.eigenvalues_) ** n_steps
-        self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
+        self._remember(found)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

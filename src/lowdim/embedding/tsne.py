@@ -202,7 +202,7 @@ class TSNE(NeighborLayout):
         rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, settings.n_components, rows, P, rng)
         self._descend(P, start, settings)
-        self.affinities_, self.neighbors_, self._index = found.graph, found.neighbors, found.index
+        self._remember(found)
         return self
 
     def transform(
@@ -241,7 +241,6 @@ class TSNE(NeighborLayout):
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        index = self._fitted_index()
         from lowdim.embedding._new_points import Rates, place_new
 
         rates = Rates(
@@ -251,13 +250,9 @@ class TSNE(NeighborLayout):
             momentum=float(self.final_momentum),
             dof=float(self.dof),
         )
-        source = read_rows(self, X, reset=False)
-        perplexity = check_interval(perplexity, "perplexity", low=1.0)
-        most = index.n_points - 1
-        affinity = EntropicAffinity(min(perplexity, most / 3))
-        found = index.query(source, affinity.n_neighbors_for(index.n_points))
+        shares = self._entropic_shares(X, perplexity)
         with Crew(self.n_jobs) as crew:
-            return place_new(affinity.conditional(found), self.embedding_, rates, crew=crew)
+            return place_new(shares, self.embedding_, rates, crew=crew)
 
     def _affinity(self) -> EntropicAffinity:
         return EntropicAffinity(self.perplexity)

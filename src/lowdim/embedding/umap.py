@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -224,7 +225,7 @@ default="spectral"
         density = None if radii is None else self._density(radii, rates, similarity)
         descend(self, rates, start, similarity, settings, rng, density)
         self.a_, self.b_, self.radii_ = similarity.a, similarity.b, radii
-        self.affinities_, self.neighbors_, self._index = graph, found.neighbors, found.index
+        self._remember(replace(found, graph=graph))
         return self
 
     def transform(self, X: Any, *, n_epochs: int = 100) -> np.ndarray:

@@ -1,0 +1,116 @@
+"""Errors of t-SNE's repulsive forces by meshes, ours and openTSNE's, against sums over all pairs.
+
+python benchmarks/force_error.py [--quick] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from _parts import Part, arguments, run
+from _tables import Table
+from tsne import EARLY, LATE, MOMENTUM, joint, mnist, start
+
+from lowdim.embedding._crew import PARTS, Crew, part_bounds
+from lowdim.embedding._repulsion_mesh import MeshRepulsion
+from lowdim.embedding._tsne_course import Phase, Watch
+from lowdim.embedding._tsne_descent import Descent, by_place, repulsion
+
+#: Points whose forces are summed over all pairs.
+DRAWN = 1_500
+#: Iterations whose layouts are looked at.
+LOOKS = (50, 250, 300, 400, 750)
+
+
+def on_the_way(n: int) -> dict[str, np.ndarray]:
+    """Layouts of images of digits after some iterations."""
+    X, _ = mnist(n)
+    P, seen = joint(X), {}
+
+    def look(iteration: int, Y: np.ndarray, _: float) -> None:
+        if iteration in LOOKS:
+            seen[f"{n} images, iteration {iteration}"] = Y
+
+    with Crew(1) as crew:
+        own = repulsion(True, 1.0, crew)
+        descent = Descent(P, start(X), own, dof=1.0, crew=crew, max_step=5.0)
+        phases = [Phase(EARLY, 12.0, n / 12, MOMENTUM), Phase(LATE, 1.0, float(n), MOMENTUM)]
+        descent.run(phases, Watch([look], 50))
+    return seen
+
+
+def drawn_layouts(n: int) -> dict[str, np.ndarray]:
+    """Points that are uniform in a square, and in tight clumps of twelve."""
+    rng = np.random.default_rng(0)
+    layouts = {f"{n} points, uniform": rng.uniform(-90, 90, size=(n, 2))}
+    for deviation in (0.5, 0.05):
+        centres = np.repeat(rng.uniform(-60, 60, size=(n // 30, 2)), 12, axis=0)
+        places = centres + deviation * rng.normal(size=centres.shape)
+        layouts[f"clumps of 12, deviation {deviation}"] = places
+    return {name: Y.astype(np.float32) for name, Y in layouts.items()}
+
+
+def exact(Y: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Forces on some points, over all pairs in double precision."""
+    Y = Y.astype(np.float64)
+    blocks = []
+    for i in range(0, len(drawn), 50):
+        gaps = Y[drawn[i : i + 50], None] - Y[None]
+        weights = 1 / (1 + (gaps**2).sum(2))
+        blocks.append((weights[..., None] ** 2 * gaps).sum(1))
+    return np.concatenate(blocks)
+
+
+def by_ours(Y: np.ndarray) -> np.ndarray:
+    """Forces by the mesh of lowdim."""
+    bounds, force = part_bounds(len(Y)), np.empty_like(Y)
+    parts = [Y[bounds[p] : bounds[p + 1]] for p in range(PARTS)]
+    extent = np.stack([np.stack([own.min(0), own.max(0)]) for own in parts])
+    with Crew(1) as crew:
+        MeshRepulsion(1.0, crew)(Y, extent, force)
+    return force
+
+
+def by_open_tsne(Y: np.ndarray) -> np.ndarray:
+    """Forces by the interpolation of openTSNE, which gives minus their share of all weights."""
+    from openTSNE import _tsne
+
+    share = np.zeros(Y.shape)
+    total = _tsne.estimate_negative_gradient_fft_2d(Y.astype(np.float64), share, dof=1.0)
+    return -share * total
+
+
+def errors(options: argparse.Namespace) -> Table:
+    """Relative errors of both, in the 2-norm."""
+    table = Table(
+        "tsne-forces",
+        "Errors of t-SNE's forces by meshes",
+        ["layout", "range", "lowdim", "openTSNE"],
+        f"Relative error of the repulsive forces on {DRAWN:,} points, in the 2-norm, against sums "
+        "over all pairs in double precision.",
+    )
+    table.begin([34, 7, 9, 9])
+    n = 10_000 if options.quick else 63_000
+    for name, layout in {**on_the_way(n), **drawn_layouts(60_000)}.items():
+        Y = np.ascontiguousarray(layout[by_place(layout)])
+        drawn = np.sort(np.random.default_rng(0).permutation(len(Y))[:DRAWN])
+        true = exact(Y, drawn)
+        gaps = [
+            np.linalg.norm(force(Y)[drawn] - true) / np.linalg.norm(true)
+            for force in (by_ours, by_open_tsne)
+        ]
+        table.add(name, f"{np.ptp(Y, axis=0).max():.0f}", *(f"{gap:.5f}" for gap in gaps))
+    return table
+
+
+def main() -> None:
+    """Run the one part."""
+    parts: dict[str, Part] = {"errors": errors}
+    parser = arguments(__doc__, parts)
+    parser.add_argument("--quick", action="store_true", help="fewer rows")
+    run(parser, parts)
+
+
+if __name__ == "__main__":
+    main()
