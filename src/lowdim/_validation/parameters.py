@@ -89,3 +89,8 @@ def check_interval(
     if not (math.isfinite(number) and above and below):
         raise ValueError(f"{name}={value!r} is out of range; pass a number in {interval}.")
     return number
+
+
+def check_positive(value: Any, name: str) -> float:
+    """Return `value` as a finite float above zero; otherwise raise as `check_interval` does."""
+    return check_interval(value, name, low=0.0, closed="neither")

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from lowdim._random import generator
-from lowdim._validation import check_interval, check_positive_int
+from lowdim._validation import check_interval, check_positive, check_positive_int
 from lowdim.affinities._base import check_own
 from lowdim.affinities._graph import mean_of_both
 from lowdim.affinities.adaptive import power_kernel, rows_to_one
@@ -147,7 +147,7 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         return mean_of_both(self._one_way(neighbors) + own)
 
     def _one_way(self, neighbors: Neighbors) -> Any:
-        decay = check_interval(self.decay, "decay", low=0.0, closed="neither")
+        decay = check_positive(self.decay, "decay")
         kernel = power_kernel(neighbors, self.scale_neighbor, decay)
         kernel.data[kernel.data < LEAST_WEIGHT] = 0.0
         return kernel

@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import cg
 from sklearn.exceptions import ConvergenceWarning
 
-from lowdim._validation import check_interval, check_positive_int
+from lowdim._validation import check_positive, check_positive_int
 from lowdim.affinities._dense import DenseAffinity, check_squares, costs, joint
 from lowdim.affinities._graph import Graph
 
@@ -153,8 +153,8 @@ def _climb(
 
 def _scaled(model: SinkhornAffinity | QuadraticAffinity, squares: np.ndarray) -> np.ndarray:
     """Checked costs in units of eps; a new array."""
-    eps = check_interval(model.eps, "eps", low=0.0, closed="neither")
-    check_interval(model.tol, "tol", low=0.0, closed="neither")
+    eps = check_positive(model.eps, "eps")
+    check_positive(model.tol, "tol")
     check_positive_int(model.max_iter, "max_iter")
     return costs(check_squares(squares), model.kernel) / eps
 

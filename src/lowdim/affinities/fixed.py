@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lowdim._validation import check_in, check_interval
+from lowdim._validation import check_in, check_interval, check_positive
 from lowdim.affinities._base import (
     NeighborAffinity,
     check_own,
@@ -64,7 +64,7 @@ class GaussianAffinity(NeighborAffinity):
         return _by_row(neighbors, self._logs(neighbors))
 
     def _logs(self, neighbors: Neighbors) -> np.ndarray:
-        bandwidth = check_interval(self.bandwidth, "bandwidth", low=0.0, closed="neither")
+        bandwidth = check_positive(self.bandwidth, "bandwidth")
         return squared_distances(neighbors).astype(np.float64) * (-0.5 / bandwidth**2)
 
 
@@ -101,7 +101,7 @@ class StudentAffinity(NeighborAffinity):
         return _by_row(neighbors, self._logs(neighbors))
 
     def _logs(self, neighbors: Neighbors) -> np.ndarray:
-        dof = check_interval(self.dof, "dof", low=0.0, closed="neither")
+        dof = check_positive(self.dof, "dof")
         squares = squared_distances(neighbors).astype(np.float64)
         return np.log1p(squares / dof) * (-0.5 * (dof + 1.0))
 

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._progress import reports
-from lowdim._validation import check_interval, check_positive_int
+from lowdim._validation import check_positive, check_positive_int
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._similarity import Similarity
 from lowdim.embedding._tsne_settings import check_callbacks
@@ -47,9 +47,7 @@ class EdgeSettings:
         return cls(
             n_components=check_positive_int(model.n_components, "n_components"),
             n_epochs=None if n_epochs is None else check_positive_int(n_epochs, epochs, minimum=0),
-            learning_rate=check_interval(
-                model.learning_rate, "learning_rate", low=0.0, closed="neither"
-            ),
+            learning_rate=check_positive(model.learning_rate, "learning_rate"),
             n_negatives=check_positive_int(getattr(model, negatives), negatives, minimum=0),
             callbacks=check_callbacks(model.callbacks),
             every=check_positive_int(model.callbacks_every, "callbacks_every"),

@@ -12,7 +12,7 @@ from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._threads import threads_for
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
 from lowdim.affinities._dense import DenseAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
@@ -192,7 +192,7 @@ def place_rows(
 
     moves = Moves(
         n_iter=check_positive_int(n_iter, "n_iter", minimum=0),
-        weight=check_interval(exaggeration, "exaggeration", low=0.0, closed="neither"),
+        weight=check_positive(exaggeration, "exaggeration"),
         learning_rate=check_interval(learning_rate, "learning_rate", low=0.0),
         pull=0.0 if term is None else term.weight,
     )

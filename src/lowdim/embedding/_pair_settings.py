@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
 
 #: Iterations with exaggerated attraction where only its weight is given.
 EARLY = 250
@@ -81,13 +81,13 @@ class PairSettings:
             n_components=check_positive_int(model.n_components, "n_components"),
             max_iter=max_iter,
             every=check_positive_int(model.callbacks_every, "callbacks_every"),
-            lr=None if _is_auto(model.lr) else _positive(model.lr, "lr"),
+            lr=None if _is_auto(model.lr) else check_positive(model.lr, "lr"),
             optimizer=_optimizer(model.optimizer),
             optimizer_kwargs=None if _is_auto(kwargs) else _mapping(kwargs, "optimizer_kwargs"),
             scheduler=_scheduler(model.scheduler, getattr(model, "scheduler_kwargs", None)),
             phases=_phases(model, max_iter),
             tol=check_interval(model.min_grad_norm, "min_grad_norm", low=0.0),
-            init_scaling=_positive(model.init_scaling, "init_scaling"),
+            init_scaling=check_positive(model.init_scaling, "init_scaling"),
             callbacks=_callbacks(model.callbacks),
         )
 
@@ -136,7 +136,7 @@ def _scaled_rate(points: Any, phase: Phase) -> float:
 
 
 def _phases(model: Any, max_iter: int) -> tuple[Phase, ...]:
-    weight = _positive(model.early_exaggeration_coeff, "early_exaggeration_coeff")
+    weight = check_positive(model.early_exaggeration_coeff, "early_exaggeration_coeff")
     n_early = model.early_exaggeration_iter
     if n_early is None:
         n_early = EARLY if weight != 1.0 else 0
@@ -225,7 +225,3 @@ def _callbacks(callbacks: Any) -> tuple[Callable[..., Any], ...]:
 
 def _is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
-
-
-def _positive(value: Any, name: str) -> float:
-    return check_interval(value, name, low=0.0, closed="neither")

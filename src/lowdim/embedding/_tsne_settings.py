@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
 
 METHODS = ("auto", "exact", "mesh")
 #: Points up to which "auto" sums over all pairs in the plane, and for other weights than one over
@@ -54,11 +54,11 @@ class Settings:
         n_early = min(n_early, max_iter)
         rate = model.learning_rate
         if not (isinstance(rate, str) and rate == "auto"):
-            rate = _positive(rate, "learning_rate")
+            rate = check_positive(rate, "learning_rate")
         return cls(
             n_components=n_components,
-            early=_positive(model.early_exaggeration, "early_exaggeration"),
-            late=_positive(model.exaggeration, "exaggeration"),
+            early=check_positive(model.early_exaggeration, "early_exaggeration"),
+            late=check_positive(model.exaggeration, "exaggeration"),
             n_early=n_early,
             n_late=max_iter - n_early,
             learning_rate=None if isinstance(rate, str) else rate,
@@ -66,9 +66,9 @@ class Settings:
                 _momentum(model.initial_momentum, "initial_momentum"),
                 _momentum(model.final_momentum, "final_momentum"),
             ),
-            max_step=_positive(model.max_step_norm, "max_step_norm"),
+            max_step=check_positive(model.max_step_norm, "max_step_norm"),
             tol=check_interval(model.tol, "tol", low=0.0),
-            dof=_positive(model.dof, "dof"),
+            dof=check_positive(model.dof, "dof"),
             method=method,
             callbacks=check_callbacks(model.callbacks),
             every=check_positive_int(model.callbacks_every, "callbacks_every"),
@@ -88,10 +88,6 @@ class Settings:
             for n_iter, weight, momentum in kinds
             if n_iter > 0
         ]
-
-
-def _positive(value: Any, name: str) -> float:
-    return check_interval(value, name, low=0.0, closed="neither")
 
 
 def _momentum(value: Any, name: str) -> float:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from lowdim._validation import check_interval
+from lowdim._validation import check_interval, check_positive
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.sources import RowSource
 from lowdim.embedding._base import NeighborLayout
@@ -168,7 +168,7 @@ class COSNE(NeighborLayout):
         """
         output = NormalizedHyperbolicAffinity(self.gamma).checked()
         weight = check_interval(self.learning_rate_for_h_loss, "learning_rate_for_h_loss", low=0.0)
-        radius = check_interval(self.radius, "radius", low=0.0, closed="neither")
+        radius = check_positive(self.radius, "radius")
         affinity = self._affinity() if self.affinity is None else self.affinity
         start = begin(self, X, check_affinity(affinity, "affinity"), in_ball=True)
         term = None

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from lowdim._progress import reports
 from lowdim._random import generator
-from lowdim._validation import check_interval, check_positive_int
+from lowdim._validation import check_interval, check_positive, check_positive_int
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
@@ -196,7 +196,7 @@ class InfoTSNE(NeighborLayout):
 
         rates = Rates(
             n_iter=check_positive_int(n_iter, "n_iter", minimum=0),
-            exaggeration=_positive(exaggeration, "exaggeration"),
+            exaggeration=check_positive(exaggeration, "exaggeration"),
             learning_rate=check_interval(learning_rate, "learning_rate", low=0.0),
             momentum=MOMENTUM,
             dof=1.0,
@@ -214,13 +214,13 @@ class InfoTSNE(NeighborLayout):
         if c > 3:
             raise ValueError(f"n_components={c} is too large; pass 1, 2 or 3.")
         check_positive_int(self.n_negatives, "n_negatives", minimum=2)
-        early = _positive(self.early_exaggeration, "early_exaggeration")
+        early = check_positive(self.early_exaggeration, "early_exaggeration")
         n_early = check_positive_int(
             self.early_exaggeration_iter, "early_exaggeration_iter", minimum=0
         )
         n_iter = check_positive_int(self.max_iter, "max_iter")
         if not (isinstance(self.learning_rate, str) and self.learning_rate == "auto"):
-            _positive(self.learning_rate, "learning_rate")
+            check_positive(self.learning_rate, "learning_rate")
         check_callbacks(self.callbacks)
         check_positive_int(self.callbacks_every, "callbacks_every")
         n_early = min(n_early, n_iter)
@@ -259,7 +259,3 @@ class InfoTSNE(NeighborLayout):
             self.kl_divergence_ = descent.kl_divergence()
         self.n_iter_, self.stop_reason_ = course.n_iter, course.reason
         self.history_ = course.history
-
-
-def _positive(value: Any, name: str) -> float:
-    return check_interval(value, name, low=0.0, closed="neither")

@@ -16,7 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim._random import generator
 from lowdim._threads import serial_blas
-from lowdim._validation import check_in, check_interval, check_positive_int, check_shape
+from lowdim._validation import (
+    check_in,
+    check_interval,
+    check_positive,
+    check_positive_int,
+    check_shape,
+)
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._centred_rows import Moments, blocks
@@ -168,7 +174,7 @@ class KernelPCA(  # type: ignore[misc]
         if self.n_landmarks is not None:
             check_positive_int(self.n_landmarks, "n_landmarks", minimum=2)
         if self.gamma is not None:
-            check_interval(self.gamma, "gamma", low=0.0, closed="neither")
+            check_positive(self.gamma, "gamma")
         check_positive_int(self.degree, "degree")
         check_interval(self.coef0, "coef0", low=0.0)
 

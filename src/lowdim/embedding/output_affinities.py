@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sklearn.base import BaseEstimator
 
-from lowdim._validation import check_in, check_interval
+from lowdim._validation import check_in, check_positive
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +68,7 @@ class NormalizedStudentAffinity(OutputAffinity):
 
     def kernel(self) -> Kernel:
         """For compiled sums."""
-        return Kernel(0, check_interval(self.dof, "dof", low=0.0, closed="neither"))
+        return Kernel(0, check_positive(self.dof, "dof"))
 
     def log_kernel(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """``-a log(1 + r^2 / a)``."""
@@ -92,7 +92,7 @@ class NormalizedGaussianAffinity(OutputAffinity):
 
     def kernel(self) -> Kernel:
         """For compiled sums."""
-        return Kernel(1, check_interval(self.bandwidth, "bandwidth", low=0.0, closed="neither"))
+        return Kernel(1, check_positive(self.bandwidth, "bandwidth"))
 
     def log_kernel(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """``-r^2 / 2 s^2``."""
@@ -120,7 +120,7 @@ class NormalizedHyperbolicAffinity(OutputAffinity):
 
     def kernel(self) -> Kernel:
         """For compiled sums."""
-        return Kernel(2, check_interval(self.gamma, "gamma", low=0.0, closed="neither"))
+        return Kernel(2, check_positive(self.gamma, "gamma"))
 
     def log_kernel(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """``-log(1 + d^2 / g^2)``."""

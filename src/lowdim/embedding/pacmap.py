@@ -12,7 +12,13 @@ import numpy as np
 
 from lowdim._progress import reports
 from lowdim._random import generator
-from lowdim._validation import check_in, check_interval, check_positive_int, check_shape
+from lowdim._validation import (
+    check_in,
+    check_interval,
+    check_positive,
+    check_positive_int,
+    check_shape,
+)
 from lowdim.affinities import Graph, Pairs
 from lowdim.affinities._graph import mean_of_both, rows_to_csr
 from lowdim.affinities.pairs import PairNumbers, local_scales, nearest_scaled, pairs_of
@@ -293,7 +299,7 @@ class _Settings:
                 check_interval(model.MN_ratio, "MN_ratio", low=0.0),
                 check_interval(model.FP_ratio, "FP_ratio", low=0.0),
             ),
-            rate=check_interval(model.lr, "lr", low=0.0, closed="neither"),
+            rate=check_positive(model.lr, "lr"),
             lengths=tuple(check_positive_int(n, "num_iters", minimum=0) for n in lengths),
             callbacks=check_callbacks(model.callbacks),
             every=check_positive_int(model.callbacks_every, "callbacks_every"),

@@ -9,7 +9,7 @@ import scipy.linalg
 
 from lowdim._random import generator
 from lowdim._threads import serial_blas
-from lowdim._validation import check_in, check_interval, check_positive_int, check_shape
+from lowdim._validation import check_in, check_positive, check_positive_int, check_shape
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._centred_rows import CentredRows, Moments, blocks
@@ -102,7 +102,7 @@ class PCA(LinearProjection):
             An argument or the data cannot be used.
         """
         check_in(self.svd_solver, "svd_solver", SOLVERS)
-        tol = check_interval(self.tol, "tol", low=0.0, closed="neither")
+        tol = check_positive(self.tol, "tol")
         max_iter = check_positive_int(self.max_iter, "max_iter")
         rng = generator(self.random_state)
         source = read_rows(self, X)

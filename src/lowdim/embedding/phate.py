@@ -8,7 +8,7 @@ import numpy as np
 
 from lowdim._random import generator
 from lowdim._threads import serial_blas
-from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
 from lowdim.affinities.diffusion import DiffusionPotential, Potential, members
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
@@ -190,7 +190,7 @@ class PHATE(NeighborLayout):
     def _check_arguments(self) -> None:
         check_positive_int(self.n_components, "n_components")
         check_positive_int(self.knn, "knn")
-        check_interval(self.decay, "decay", low=0.0, closed="neither")
+        check_positive(self.decay, "decay")
         if self.t != "auto":
             check_positive_int(self.t, "t")
         check_interval(self.gamma, "gamma", low=-1.0, high=1.0)

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from lowdim._random import generator
 from lowdim._threads import serial_blas
-from lowdim._validation import check_interval, check_positive_int
+from lowdim._validation import check_interval, check_positive, check_positive_int
 from lowdim._warnings import warn_caller
 from lowdim.affinities import UniformAffinity
 from lowdim.data.estimator_rows import read_rows
@@ -120,7 +120,7 @@ class LaplacianEigenmaps(NeighborLayout):
             An argument or the data cannot be used.
         """
         c = check_positive_int(self.n_components, "n_components")
-        tol = check_interval(self.tol, "tol", low=0.0, closed="neither")
+        tol = check_positive(self.tol, "tol")
         n_steps = check_interval(self.n_steps, "n_steps", low=0.0)
         rng = generator(self.random_state)
         source = read_rows(self, X)

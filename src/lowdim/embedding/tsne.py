@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._random import generator
-from lowdim._validation import check_interval, check_positive_int
+from lowdim._validation import check_interval, check_positive, check_positive_int
 from lowdim.affinities import EntropicAffinity, Graph
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
@@ -245,7 +245,7 @@ class TSNE(NeighborLayout):
 
         rates = Rates(
             n_iter=check_positive_int(n_iter, "n_iter", minimum=0),
-            exaggeration=check_interval(exaggeration, "exaggeration", low=0.0, closed="neither"),
+            exaggeration=check_positive(exaggeration, "exaggeration"),
             learning_rate=check_interval(learning_rate, "learning_rate", low=0.0),
             momentum=float(self.final_momentum),
             dof=float(self.dof),

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._random import generator
-from lowdim._validation import check_in, check_interval
+from lowdim._validation import check_in, check_interval, check_positive
 from lowdim.affinities import PrecomputedAffinity, UMAPAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import Found, NeighborLayout
@@ -286,12 +286,9 @@ default="spectral"
         if (self.a is None) != (self.b is None):
             raise ValueError(f"a={self.a} and b={self.b}; pass both, or neither.")
         if self.a is not None:
-            a, b = (
-                check_interval(getattr(self, name), name, low=0.0, closed="neither")
-                for name in ("a", "b")
-            )
+            a, b = (check_positive(getattr(self, name), name) for name in ("a", "b"))
         else:
-            spread = check_interval(self.spread, "spread", low=0.0, closed="neither")
+            spread = check_positive(self.spread, "spread")
             a, b = curve_of(check_interval(self.min_dist, "min_dist", low=0.0, high=spread), spread)
         return Similarity(a, b, self._strength())
 
