@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lowdim.embedding._attraction import arrange, attract_plane, attract_space, cross_entropy
 from lowdim.embedding._crew import PARTS, Crew
-from lowdim.embedding._tsne_course import Phase, Watch
-from lowdim.embedding._tsne_descent import Descent, by_place, repulsion
-from lowdim.embedding._tsne_step import move
+from lowdim.embedding._tsne.attraction import arrange, attract_plane, attract_space, cross_entropy
+from lowdim.embedding._tsne.course import Phase, Watch
+from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
+from lowdim.embedding._tsne.step import move
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_renumbering_changes_rounding_only(affinities, crew, monkeypatch) -> Non
     start = 1e-4 * np.random.default_rng(0).normal(size=(120, 2))
     layouts = []
     for when in ((), (0, 1, 3)):
-        monkeypatch.setattr("lowdim.embedding._tsne_descent.RENUMBERED", when)
+        monkeypatch.setattr("lowdim.embedding._tsne.descent.RENUMBERED", when)
         one = descent(affinities, start, crew)
         one.run([Phase(8, 12.0, 10.0, 0.5)], Watch())
         layouts.append(one.layout)

@@ -7,11 +7,11 @@ import pytest
 import scipy.sparse as sp
 
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._density import DensityForce
-from lowdim.embedding._edge_steps import drawn, epoch, fill_pool, forces
-from lowdim.embedding._edges import EdgeDescent, Schedule, edges_of, empty_pool
-from lowdim.embedding._repulsion_sampled import SampledRepulsion
-from lowdim.embedding._similarity import Similarity, curve_of
+from lowdim.embedding._edges.density import DensityForce
+from lowdim.embedding._edges.descent import EdgeDescent, Schedule, edges_of, empty_pool
+from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
+from lowdim.embedding._edges.similarity import Similarity, curve_of
+from lowdim.embedding._edges.steps import drawn, epoch, fill_pool, forces
 
 N = 60
 

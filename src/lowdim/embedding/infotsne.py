@@ -15,7 +15,7 @@ from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
-from lowdim.embedding._tsne_settings import check_callbacks
+from lowdim.embedding._tsne.settings import check_callbacks
 from lowdim.embedding.tsne import FEW, joint_probabilities
 
 #: Into so many pieces is the second phase split, each with a smaller learning rate.
@@ -192,7 +192,7 @@ class InfoTSNE(NeighborLayout):
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        from lowdim.embedding._new_points import Rates, place_new
+        from lowdim.embedding._tsne.new_points import Rates, place_new
 
         rates = Rates(
             n_iter=check_positive_int(n_iter, "n_iter", minimum=0),
@@ -235,9 +235,9 @@ class InfoTSNE(NeighborLayout):
         phases: list[tuple[int, float, float]],
         rng: np.random.Generator,
     ) -> None:
-        from lowdim.embedding._repulsion_sampled import SampledRepulsion
-        from lowdim.embedding._tsne_course import Phase, Watch
-        from lowdim.embedding._tsne_descent import Descent
+        from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
+        from lowdim.embedding._tsne.course import Phase, Watch
+        from lowdim.embedding._tsne.descent import Descent
 
         n, every = len(start), self.callbacks_every
         looks = sum(n_iter for n_iter, *_ in phases) // every

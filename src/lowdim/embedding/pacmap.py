@@ -25,10 +25,10 @@ from lowdim.affinities.pairs import PairNumbers, local_scales, nearest_scaled, p
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.embedding._base import SEARCHES, NeighborLayout
-from lowdim.embedding._centred_rows import coordinates
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import SPREAD, check_init, first_layout, needs_rows
-from lowdim.embedding._tsne_settings import check_callbacks
+from lowdim.embedding._spectral.centred_rows import coordinates
+from lowdim.embedding._tsne.settings import check_callbacks
 from lowdim.embedding.pca import PCA
 from lowdim.neighbors import NeighborIndex, Neighbors
 
@@ -252,7 +252,7 @@ class PaCMAP(NeighborLayout):
         return index, index.neighbors(sizes.n_sought(index.n_points))
 
     def _descend(self, pairs: Pairs, start: np.ndarray, settings: _Settings) -> None:
-        from lowdim.embedding._pacmap_descent import Descent
+        from lowdim.embedding._pacmap.descent import Descent
 
         looks = sum(settings.lengths) // settings.every
         with (

@@ -16,10 +16,10 @@ from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
-from lowdim.embedding._tsne_settings import Settings
+from lowdim.embedding._tsne.settings import Settings
 
 if TYPE_CHECKING:
-    from lowdim.embedding._tsne_course import Steps
+    from lowdim.embedding._tsne.course import Steps
 
 #: Points up to which one thread is quicker than several.
 FEW = 1_000
@@ -241,7 +241,7 @@ class TSNE(NeighborLayout):
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        from lowdim.embedding._new_points import Rates, place_new
+        from lowdim.embedding._tsne.new_points import Rates, place_new
 
         rates = Rates(
             n_iter=check_positive_int(n_iter, "n_iter", minimum=0),
@@ -258,7 +258,7 @@ class TSNE(NeighborLayout):
         return EntropicAffinity(self.perplexity)
 
     def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
-        from lowdim.embedding._tsne_course import Phase, Watch
+        from lowdim.embedding._tsne.course import Phase, Watch
 
         n = len(start)
         looks = (settings.n_early + settings.n_late) // settings.every
@@ -283,12 +283,12 @@ class TSNE(NeighborLayout):
         on_mesh = settings.uses_mesh(len(start))
         device = resolve_device(self.device)
         if on_mesh and device.type != "cpu":
-            from lowdim.embedding._torch_descent import TorchDescent
+            from lowdim.embedding._tsne.torch_descent import TorchDescent
 
             return TorchDescent(
                 P, start, dof=settings.dof, device=device, max_step=settings.max_step
             )
-        from lowdim.embedding._tsne_descent import Descent, repulsion
+        from lowdim.embedding._tsne.descent import Descent, repulsion
 
         own = repulsion(on_mesh, settings.dof, crew)
         return Descent(P, start, own, dof=settings.dof, crew=crew, max_step=settings.max_step)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from lowdim._progress import Report
-from lowdim.embedding._optimizers import inside
-from lowdim.embedding._pair_forces import Forces
-from lowdim.embedding._pair_settings import PairSettings, Phase
+from lowdim.embedding._pairs.forces import Forces
+from lowdim.embedding._pairs.optimizers import inside
+from lowdim.embedding._pairs.settings import PairSettings, Phase
 
 logger = logging.getLogger("lowdim")
 

@@ -9,9 +9,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from lowdim.embedding._torch_mesh import TorchMesh
-from lowdim.embedding._tsne_course import Phase, Steps
-from lowdim.embedding._tsne_step import LEAST, LESS, MORE
+from lowdim.embedding._tsne.course import Phase, Steps
+from lowdim.embedding._tsne.step import LEAST, LESS, MORE
+from lowdim.embedding._tsne.torch_mesh import TorchMesh
 
 #: First iterations of a phase, before each of which the layout is measured, and how often later.
 SWIFT, MEASURED = 60, 8

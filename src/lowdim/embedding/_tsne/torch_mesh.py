@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.embedding._mesh_grids import RATIO, Level, grid_for, levels_for, origin_of
-from lowdim.embedding._mesh_spectra import STENCIL, Grid
-from lowdim.embedding._repulsion_mesh import SPACING
+from lowdim.embedding._tsne.mesh_grids import RATIO, Level, grid_for, levels_for, origin_of
+from lowdim.embedding._tsne.mesh_spectra import STENCIL, Grid
+from lowdim.embedding._tsne.repulsion_mesh import SPACING
 
 #: A weight of one as a whole number.
 ONE = 2.0**36

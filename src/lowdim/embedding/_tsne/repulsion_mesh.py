@@ -15,10 +15,10 @@ import numpy as np
 from scipy import fft
 
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._mesh_grids import RATIO, Level, Levels, grid_for, levels_for, origin_of
-from lowdim.embedding._mesh_levels import phases, prolong, restrict
-from lowdim.embedding._mesh_points import convolve, gather, merge, spread
-from lowdim.embedding._mesh_spectra import STENCIL, Grid, spectra
+from lowdim.embedding._tsne.mesh_grids import RATIO, Level, Levels, grid_for, levels_for, origin_of
+from lowdim.embedding._tsne.mesh_levels import phases, prolong, restrict
+from lowdim.embedding._tsne.mesh_points import convolve, gather, merge, spread
+from lowdim.embedding._tsne.mesh_spectra import STENCIL, Grid, spectra
 
 #: Spacing of the nodes at which forces in a layout are within a hundredth of the exact ones.
 SPACING = 0.35

@@ -1,6 +1,6 @@
 """The loss of a layout over all pairs of its points, and its gradient, by torch, block by block.
 
-The same loss as of `_pair_forces`, for kernels that are given as functions, and for devices. Rows
+The same loss as of `_pairs.forces`, for kernels that are given as functions, and for devices. Rows
 are gone through in blocks, so that no N x N array is made. Import on first use only.
 """
 
@@ -15,7 +15,7 @@ import scipy.sparse as sp
 import torch
 
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._pair_forces import FIRST, STEPS, TOL
+from lowdim.embedding._pairs.forces import FIRST, STEPS, TOL
 
 if TYPE_CHECKING:
     from lowdim.embedding.output_affinities import OutputAffinity

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lowdim.embedding._crew import PARTS, Crew
-from lowdim.embedding._pair_forces import points_of
+from lowdim.embedding._pairs.forces import points_of
 
 #: How far beyond the layout new points may go, in units of the layout.
 MARGIN = 5.0
@@ -65,7 +65,7 @@ def place(
     kernel = output.kernel()
     if kernel is None:
         return _by_torch(Y, shares, layout, output, f, moves)
-    from lowdim.embedding._pair_placement import place_pairs
+    from lowdim.embedding._pairs.placement import place_pairs
 
     box = np.stack([layout.min(0) - MARGIN, layout.max(0) + MARGIN]).astype(np.float64)
     arrays = shares.indptr.astype(np.int64), shares.indices.astype(np.int32), shares.data
@@ -86,7 +86,7 @@ def _by_torch(
     """The same for a kernel that is a function, in batches of one size."""
     import torch
 
-    from lowdim.embedding._optimizers import Gains, inside
+    from lowdim.embedding._pairs.optimizers import Gains, inside
 
     placed = torch.as_tensor(layout, dtype=torch.float64)
     shifts = torch.as_tensor(f)

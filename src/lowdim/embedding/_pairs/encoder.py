@@ -20,10 +20,10 @@ from lowdim._validation import check_positive_int
 from lowdim.data.estimator_rows import dense_rows, read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._optimizers import EDGE
-from lowdim.embedding._pair_descent import HISTORY
-from lowdim.embedding._pair_layout import Start, forces_of, remember
-from lowdim.embedding._pair_settings import PairSettings, Phase
+from lowdim.embedding._pairs.descent import HISTORY
+from lowdim.embedding._pairs.layout import Start, forces_of, remember
+from lowdim.embedding._pairs.optimizers import EDGE
+from lowdim.embedding._pairs.settings import PairSettings, Phase
 from lowdim.embedding.output_affinities import OutputAffinity
 
 logger = logging.getLogger("lowdim")

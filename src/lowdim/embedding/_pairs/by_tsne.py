@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lowdim.embedding._pair_layout import Start
+from lowdim.embedding._pairs.layout import Start
 from lowdim.embedding.tsne import TSNE
 
 

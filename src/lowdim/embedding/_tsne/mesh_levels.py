@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_fast
-from lowdim.embedding._mesh_points import weights
+from lowdim.embedding._tsne.mesh_points import weights
 
 
 @compiled_fast

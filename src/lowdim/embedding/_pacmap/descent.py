@@ -11,7 +11,7 @@ import numpy as np
 from lowdim._progress import Report
 from lowdim.affinities import Pairs
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._pacmap_step import (
+from lowdim.embedding._pacmap.step import (
     adam,
     inverse_sums,
     partners,

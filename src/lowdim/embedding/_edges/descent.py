@@ -12,8 +12,8 @@ import scipy.sparse as sp
 
 from lowdim._progress import Report
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._edge_steps import RATE_BITS, epoch, fill_pool
-from lowdim.embedding._similarity import Similarity
+from lowdim.embedding._edges.similarity import Similarity
+from lowdim.embedding._edges.steps import RATE_BITS, epoch, fill_pool
 
 logger = logging.getLogger("lowdim")
 

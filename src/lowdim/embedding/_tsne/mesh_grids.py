@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from lowdim.embedding._mesh_spectra import STENCIL, Grid, Spectra, spectra
+from lowdim.embedding._tsne.mesh_spectra import STENCIL, Grid, Spectra, spectra
 
 #: Fewest nodes along the longer axis of a layout.
 FEWEST = 48

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_exact, compiled_fast
-from lowdim.embedding._mesh_points import weights
-from lowdim.embedding._tsne_step import LEAST, LESS, MORE
+from lowdim.embedding._tsne.mesh_points import weights
+from lowdim.embedding._tsne.step import LEAST, LESS, MORE
 
 
 @compiled_exact

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._placement import place
-from lowdim.embedding._repulsion_mesh import MeshRepulsion
+from lowdim.embedding._tsne.placement import place
+from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
 #: Points of the reference above which their forces come from a mesh.
 MESH_POINTS = 2_000

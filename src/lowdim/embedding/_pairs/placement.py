@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled_exact
-from lowdim.embedding._float32 import exponential
-from lowdim.embedding._pair_sums import (
+from lowdim.embedding._pairs.float32 import exponential
+from lowdim.embedding._pairs.sums import (
     GAUSSIAN,
     HYPERBOLIC,
     LANES,
@@ -40,7 +40,7 @@ def place_pairs(first, last, n_parts, Y, affinities, points, kernel, f, targets,
     affinities : (indptr, indices, data)
         p of every new point, CSR, (m, N).
     points : (axes, lifts)
-        Those of the layout; see `_pair_sums.repel`.
+        Those of the layout; see `_pairs.sums.repel`.
     kernel : (kind, a)
     f : (N,), float64
     targets : (m,), float64, or empty
@@ -109,7 +109,7 @@ def _keep_inside(y):
 
 @compiled_exact
 def _toward(point, lift, affinities, i, points, kernel, force):
-    """Write the sums of `_pair_sums.repel` with weights p."""
+    """Write the sums of `_pairs.sums.repel` with weights p."""
     indptr, indices, data = affinities
     axes, lifts = points
     d = len(axes)

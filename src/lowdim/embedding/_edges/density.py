@@ -8,9 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim.embedding._crew import Crew, part_bounds
-from lowdim.embedding._density_steps import radii, spread_out
-from lowdim.embedding._radii import FLOOR
-from lowdim.embedding._similarity import LONGEST, Similarity
+from lowdim.embedding._edges.density_steps import radii, spread_out
+from lowdim.embedding._edges.radii import FLOOR
+from lowdim.embedding._edges.similarity import LONGEST, Similarity
 
 
 @dataclass

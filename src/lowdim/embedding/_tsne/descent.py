@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from lowdim.embedding._attraction import arrange, attract_plane, attract_space, cross_entropy
 from lowdim.embedding._crew import PARTS, Crew
-from lowdim.embedding._tsne_course import Phase, Steps
-from lowdim.embedding._tsne_step import move
+from lowdim.embedding._tsne.attraction import arrange, attract_plane, attract_space, cross_entropy
+from lowdim.embedding._tsne.course import Phase, Steps
+from lowdim.embedding._tsne.step import move
 
 #: Iterations after which points are renumbered by where they are.
 RENUMBERED = (30, 100, 300, 500)
@@ -27,10 +27,10 @@ class Repulsion(Protocol):
 def repulsion(on_mesh: bool, dof: float, crew: Crew) -> Repulsion:
     """By a mesh, or pair by pair."""
     if on_mesh:
-        from lowdim.embedding._repulsion_mesh import MeshRepulsion
+        from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
         return MeshRepulsion(dof, crew)
-    from lowdim.embedding._repulsion_exact import ExactRepulsion
+    from lowdim.embedding._tsne.repulsion_exact import ExactRepulsion
 
     return ExactRepulsion(dof, crew)
 

@@ -80,7 +80,7 @@ class PairForces:
 
     def loss(self, Y: np.ndarray) -> float:
         """The loss, ``KL(P || Q)`` where rows of P sum to 1/N or all pairs are normalised."""
-        from lowdim.embedding._pair_sums import total_cost
+        from lowdim.embedding._pairs.sums import total_cost
 
         points, costs = self._points(Y), np.empty(self.n)
         self._crew.run(total_cost, points, self._bounds, self._kernel, self._graph, costs)
@@ -103,7 +103,7 @@ class PairForces:
         return points_of(Y, in_ball=self._in_ball)
 
     def _attraction(self, points: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        from lowdim.embedding._pair_sums import GIVEN, attract, repel
+        from lowdim.embedding._pairs.sums import GIVEN, attract, repel
 
         force = np.empty((self.n, len(points[0]) + 1))
         if self._dense.size:
@@ -116,7 +116,7 @@ class PairForces:
 
     def _repulsion(self, points: tuple[np.ndarray, np.ndarray], Y: np.ndarray) -> np.ndarray:
         """Sums weighted with Q."""
-        from lowdim.embedding._pair_sums import GAUSSIAN, PRODUCT, SUM, repel
+        from lowdim.embedding._pairs.sums import GAUSSIAN, PRODUCT, SUM, repel
 
         mode, h = PRODUCT, np.zeros(self.n)
         if self._normalization == "rows":
@@ -143,7 +143,7 @@ class PairForces:
         return self._f
 
     def _log_sums(self, points: tuple[np.ndarray, np.ndarray], f: np.ndarray) -> np.ndarray:
-        from lowdim.embedding._pair_sums import log_sums
+        from lowdim.embedding._pairs.sums import log_sums
 
         out = np.empty(self.n)
         self._crew.run(log_sums, points, self._bounds, self._kernel, f, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_exact
-from lowdim.embedding._edge_steps import _TINY, _power
+from lowdim.embedding._edges.steps import _TINY, _power
 
 
 @compiled_exact

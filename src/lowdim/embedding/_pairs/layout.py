@@ -19,7 +19,7 @@ from lowdim.data.sources import RowSource
 from lowdim.embedding._base import Found, NeighborLayout
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import SPREAD, check_init, first_layout, needs_rows
-from lowdim.embedding._pair_settings import PairSettings, check_backend
+from lowdim.embedding._pairs.settings import PairSettings, check_backend
 from lowdim.embedding.output_affinities import OutputAffinity
 from lowdim.embedding.tsne import joint_probabilities
 from lowdim.neighbors import NeighborIndex
@@ -119,7 +119,7 @@ def lay_out(
     """Descend from the first layout, and write the estimator's attributes."""
     import torch
 
-    from lowdim.embedding._pair_descent import PairDescent
+    from lowdim.embedding._pairs.descent import PairDescent
 
     settings, n = start.settings, len(start.layout)
     looks = settings.max_iter // settings.every
@@ -166,10 +166,10 @@ def forces_of(model: NeighborLayout, P: sp.csr_matrix, output: OutputAffinity, c
     device = resolve_device(model.device)
     backend = check_backend(getattr(model, "backend", None))
     if device.type == "cpu" and backend != "blockwise" and output.kernel() is not None:
-        from lowdim.embedding._pair_forces import PairForces
+        from lowdim.embedding._pairs.forces import PairForces
 
         return PairForces(P, output, crew)
-    from lowdim.embedding._torch_forces import BlockForces
+    from lowdim.embedding._pairs.torch_forces import BlockForces
 
     return BlockForces(P, output, crew, device)
 
@@ -188,7 +188,7 @@ def place_rows(
 
     `term` makes, of the new rows, squared distances from the centre, and has their weight.
     """
-    from lowdim.embedding._pair_new_points import Moves, place
+    from lowdim.embedding._pairs.new_points import Moves, place
 
     moves = Moves(
         n_iter=check_positive_int(n_iter, "n_iter", minimum=0),

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from lowdim._progress import reports
 from lowdim._validation import check_positive, check_positive_int
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._similarity import Similarity
-from lowdim.embedding._tsne_settings import check_callbacks
+from lowdim.embedding._edges.similarity import Similarity
+from lowdim.embedding._tsne.settings import check_callbacks
 
 #: Epochs, and those of more rows than `MANY`.
 EPOCHS, EPOCHS_OF_MANY, MANY = 500, 300, 10_000
@@ -83,7 +83,7 @@ def descend(
     density : callable, optional
         Makes what else moves points, of a crew and the number of epochs.
     """
-    from lowdim.embedding._edges import EdgeDescent, Schedule
+    from lowdim.embedding._edges.descent import EdgeDescent, Schedule
 
     n = len(start)
     n_epochs, name = settings.epochs(n), type(model).__name__
@@ -127,7 +127,7 @@ def settle(
     settings : EdgeSettings
     n_epochs : int
     """
-    from lowdim.embedding._edges import Schedule, place_new
+    from lowdim.embedding._edges.descent import Schedule, place_new
 
     schedule = Schedule(
         check_positive_int(n_epochs, "n_epochs", minimum=0),

@@ -90,7 +90,7 @@ def convolve(first, last, n_parts, spectrum, along, across, weight, out, energy)
     spectrum : (Nx, Ny/2 + 1), complex64
         Of the points.
     along, across, weight : (Nx/2 + 1, Ny/2 + 1), float32
-        See `lowdim.embedding._mesh_spectra.Spectra`.
+        See `lowdim.embedding._tsne.mesh_spectra.Spectra`.
     out : (2, Nx, Ny/2 + 1), complex64
         Spectra of the forces along both axes.
     energy : (Nx,), float64

@@ -93,7 +93,7 @@ class PairSettings:
 
     def make_optimizer(self, points: Any, phase: Phase, *, in_ball: bool) -> Any:
         """A new optimiser of (N, d) points for a phase, at that phase's rate and momentum."""
-        from lowdim.embedding._optimizers import Gains, PoincareAdam
+        from lowdim.embedding._pairs.optimizers import Gains, PoincareAdam
 
         rate = self.lr
         kwargs = dict(self.optimizer_kwargs or {})

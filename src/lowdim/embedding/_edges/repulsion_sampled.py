@@ -11,7 +11,7 @@ import numpy as np
 
 from lowdim._compile import compiled_exact, compiled_fast
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._edge_steps import drawn, fill_pool
+from lowdim.embedding._edges.steps import drawn, fill_pool
 
 #: The least sum of weights.
 LEAST = np.float32(1e-6)

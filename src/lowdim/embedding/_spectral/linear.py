@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from lowdim._saving import Saved
 from lowdim._validation import check_matrix, check_positive_int
 from lowdim.data.estimator_rows import read_rows
-from lowdim.embedding._centred_rows import Moments, coordinates
+from lowdim.embedding._spectral.centred_rows import Moments, coordinates
 
 
 class LinearProjection(  # type: ignore[misc]
