@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from lowdim.embedding._crew import PARTS, Crew
-from lowdim.embedding._tsne.attraction import arrange, attract_plane, attract_space, cross_entropy
+from lowdim.embedding._tsne.attraction import arrange, attract, cross_entropy
 from lowdim.embedding._tsne.course import Phase, Watch
 from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
 from lowdim.embedding._tsne.step import move
@@ -33,23 +33,20 @@ def test_attraction_is_the_sum_over_pairs_in_any_order(affinities, crew, d, dof,
     p = affinities.toarray() * weights ** (1 / dof)
     true = np.einsum("ij,ijd->id", p, gaps)
     force = np.empty_like(Y)
-    attract = attract_plane if d == 2 else attract_space
     pairs = arrange(affinities, order, crew)
-    crew.run(attract, Y[order], pairs, np.float32(1 / dof), force)
+    attract(Y[order], pairs, dof, force, crew)
     np.testing.assert_allclose(force, true[order], atol=1e-6)
     weights[weights == 0] = 1.0
     expected = -np.sum(affinities.toarray() * np.log(weights))
     assert cross_entropy(Y[order], pairs, dof, crew) == pytest.approx(expected, rel=1e-5)
 
 
-def test_pairs_within_a_part_are_stored_once_and_the_diagonal_never(affinities, crew) -> None:
-    with_diagonal = sp.csr_matrix(affinities + sp.eye(120, dtype=np.float32, format="csr"))
-    pairs = arrange(with_diagonal, np.arange(120), crew)
-    rows = np.repeat(np.arange(120), np.diff(pairs.indptr))
-    part = np.searchsorted(pairs.bounds, np.arange(120), side="right")
-    within = part[rows] == part[pairs.indices]
-    assert (rows[within] < pairs.indices[within]).all()
-    assert within.sum() * 2 + (~within).sum() == affinities.nnz
+def test_pairs_are_those_of_the_matrix_in_the_order(affinities, crew) -> None:
+    order = np.random.default_rng(0).permutation(120)
+    pairs = arrange(affinities, order, crew)
+    arranged = sp.csr_matrix((pairs.data, pairs.indices.astype(np.int32), pairs.indptr))
+    np.testing.assert_array_equal(arranged.toarray(), affinities.toarray()[np.ix_(order, order)])
+    assert pairs.longest == np.diff(affinities.indptr).max()
 
 
 @pytest.mark.parametrize("c", [1, 2, 3])

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim.embedding._crew import PARTS, Crew
-from lowdim.embedding._tsne.attraction import arrange, attract_plane, attract_space, cross_entropy
+from lowdim.embedding._tsne.attraction import arrange, attract, cross_entropy
 from lowdim.embedding._tsne.course import Phase, Steps
 from lowdim.embedding._tsne.step import move
 
@@ -109,8 +109,7 @@ class Descent(Steps):
         if self.course.n_iter in RENUMBERED:
             self._renumber()
         Y, (pull, push) = self._state[0], self._forces
-        attract = attract_plane if Y.shape[1] == 2 else attract_space
-        self._crew.run(attract, Y, self._pairs, np.float32(1 / self._dof), pull)
+        attract(Y, self._pairs, self._dof, pull, self._crew)
         total = self._repulsion(Y, self._extent, push)
         rates = np.array(
             [phase.exaggeration, 1 / total, phase.learning_rate, phase.momentum, self._max_step]
@@ -122,9 +121,9 @@ class Descent(Steps):
     def _renumber(self) -> None:
         """Number points by where they are, so that what is near in the layout is in memory."""
         order = by_place(self._state[0])
-        pairs = arrange(self._P, self._order[order], self._crew)
-        state = self._state[0][order], self._state[1][order], self._state[2][order]
-        self._order, self._pairs, self._state = self._order[order], pairs, state
+        self._order = self._order[order]
+        self._pairs = arrange(self._P, self._order, self._crew, self._pairs)
+        self._state = self._state[0][order], self._state[1][order], self._state[2][order]
         self._extent = self._measured()
 
     def _measured(self) -> np.ndarray:
