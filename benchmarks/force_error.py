@@ -12,8 +12,9 @@ from _parts import Part, arguments, run
 from _tables import Table
 from tsne import EARLY, LATE, MOMENTUM, joint, mnist, start
 
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._tsne.course import Phase, Watch
+from lowdim.embedding._tsne.course import Phase
 from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
 from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew
 from lowdim.embedding._tsne.attraction import arrange, attract, cross_entropy
-from lowdim.embedding._tsne.course import Phase, Watch
+from lowdim.embedding._tsne.course import Phase
 from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
 from lowdim.embedding._tsne.step import move
 
@@ -137,7 +138,7 @@ def test_phases_have_their_own_momentum_and_rate(affinities, crew) -> None:
 def test_it_stops_when_the_gradient_is_a_small_share_of_the_attraction(affinities, crew) -> None:
     start = np.random.default_rng(0).normal(size=(120, 2))
     one = descent(affinities, start, crew)
-    course = one.run([Phase(5000, 1.0, 120.0, 0.8)], Watch(every=10, tol=1e-2))
+    course = one.run([Phase(5000, 1.0, 120.0, 0.8)], Watch(every=10), tol=1e-2)
     assert course.reason == "gradient"
     assert course.n_iter < 5000
     assert course.history["iteration"][-1] == course.n_iter

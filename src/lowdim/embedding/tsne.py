@@ -14,6 +14,7 @@ from lowdim._validation import check_interval, check_positive, check_positive_in
 from lowdim.affinities import EntropicAffinity, Graph
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
 from lowdim.embedding._tsne.settings import Settings
@@ -258,7 +259,7 @@ class TSNE(NeighborLayout):
         return EntropicAffinity(self.perplexity)
 
     def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
-        from lowdim.embedding._tsne.course import Phase, Watch
+        from lowdim.embedding._tsne.course import Phase
 
         n = len(start)
         looks = (settings.n_early + settings.n_late) // settings.every
@@ -268,13 +269,11 @@ class TSNE(NeighborLayout):
         ):
             descent = self._descent(P, start, settings, crew)
             phases = [Phase(*numbers) for numbers in settings.phases(n)]
-            watch = Watch(settings.callbacks, settings.every, settings.tol, report)
-            course = descent.run(phases, watch)
+            watch = Watch(settings.callbacks, settings.every, report)
+            course = descent.run(phases, watch, settings.tol)
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()
-        self.n_iter_ = course.n_iter
-        self.stop_reason_ = course.reason
-        self.history_ = course.history
+        course.tell(self)
 
     def _descent(
         self, P: sp.csr_matrix, start: np.ndarray, settings: Settings, crew: Crew
