@@ -279,9 +279,9 @@ class TSNE(NeighborLayout):
         self, P: sp.csr_matrix, start: np.ndarray, settings: Settings, crew: Crew
     ) -> Steps:
         """By compiled loops, or by torch where a mesh is laid out on another device."""
-        on_mesh = settings.uses_mesh(len(start))
+        method = settings.method_for(len(start))
         device = resolve_device(self.device)
-        if on_mesh and device.type != "cpu":
+        if method == "mesh" and device.type != "cpu":
             from lowdim.embedding._tsne.torch_descent import TorchDescent
 
             return TorchDescent(
@@ -289,7 +289,7 @@ class TSNE(NeighborLayout):
             )
         from lowdim.embedding._tsne.descent import Descent, repulsion
 
-        own = repulsion(on_mesh, settings.dof, crew)
+        own = repulsion(method, settings.dof, crew)
         return Descent(P, start, own, dof=settings.dof, crew=crew, max_step=settings.max_step)
 
 

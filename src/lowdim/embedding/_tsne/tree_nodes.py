@@ -17,7 +17,7 @@ from lowdim._compile import compiled_exact
 from lowdim.embedding._crew import PARTS, Crew
 
 #: Most points of a leaf.
-LEAF = 24
+LEAF = 64
 #: The level whose nodes are as many as the parts that work is split into.
 SHARED = PARTS.bit_length() - 1
 
@@ -28,7 +28,9 @@ class Nodes(NamedTuple):
     Attributes
     ----------
     points : (N, 4), float32
-        Places in the order of the tree, and the bits of the numbers of the points.
+        Places in the order of the tree, and the bits of `numbers`.
+    numbers : (N,), int32
+        Which points these are.
     balls : (2^(depth + 1), 4), float32
         Mean place of a node's points, and a radius within which they all are.
     moments : (2^(depth + 1), 7), float32
@@ -36,6 +38,7 @@ class Nodes(NamedTuple):
     """
 
     points: np.ndarray
+    numbers: np.ndarray
     balls: np.ndarray
     moments: np.ndarray
 
@@ -50,17 +53,17 @@ def nodes_of(Y: np.ndarray, crew: Crew) -> Nodes:
     n, depth = len(Y), depth_for(len(Y))
     points = np.empty((n, 4), np.float32)
     points[:, :3] = Y
-    points.view(np.int32)[:, 3] = np.arange(n)
-    nodes = Nodes(
-        points, np.empty((2 << depth, 4), np.float32), np.empty((2 << depth, 7), np.float32)
-    )
+    numbers = points.view(np.int32)[:, 3]
+    numbers[:] = np.arange(n)
+    balls, moments = (np.empty((2 << depth, m), np.float32) for m in (4, 7))
+    nodes = Nodes(points, numbers, balls, moments)
     shared, words = min(depth, SHARED), points.view(np.uint64)
     for level in range(shared):
         crew.run(_divide, level, level + 1, points, words, n_parts=1 << level)
     crew.run(_divide, shared, depth, points, words, n_parts=1 << shared)
     crew.run(_sum_up, shared, depth, nodes, n_parts=1 << shared)
     for level in range(shared - 1, -1, -1):
-        _join(level, 0, 1 << level, *nodes[1:])
+        _join(level, 0, 1 << level, balls, moments)
     return nodes
 
 
@@ -116,7 +119,7 @@ def _select(points, words, start, end, middle, axis):
 @compiled_exact
 def _sum_up(first, last, level, depth, nodes):
     """Write balls and moments of some nodes of a level, and of all below them."""
-    points, balls, moments = nodes
+    points, _, balls, moments = nodes
     for q in range(first << (depth - level), last << (depth - level)):
         start, end = len(points) * q >> depth, len(points) * (q + 1) >> depth
         _leaf(points[start:end], balls[(1 << depth) + q], moments[(1 << depth) + q])
