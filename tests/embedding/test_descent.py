@@ -45,8 +45,12 @@ def test_attraction_is_the_sum_over_pairs_in_any_order(affinities, crew, d, dof,
 def test_pairs_are_those_of_the_matrix_in_the_order(affinities, crew) -> None:
     order = np.random.default_rng(0).permutation(120)
     pairs = arrange(affinities, order, crew)
-    arranged = sp.csr_matrix((pairs.data, pairs.indices.astype(np.int32), pairs.indptr))
-    np.testing.assert_array_equal(arranged.toarray(), affinities.toarray()[np.ix_(order, order)])
+    rows = np.repeat(pairs.unit, np.diff(pairs.indptr)) * pairs.steps
+    arranged = sp.csr_matrix((rows, pairs.indices.astype(np.int32), pairs.indptr)).toarray()
+    expected = affinities.toarray()[np.ix_(order, order)]
+    np.testing.assert_array_equal(arranged > 0, expected > 0)
+    half_a_step = 0.51 * expected.max(1, keepdims=True) / (2**16 - 1)
+    assert (np.abs(arranged - expected) <= half_a_step).all()
     assert pairs.longest == np.diff(affinities.indptr).max()
 
 
