@@ -13,7 +13,8 @@ import numpy as np
 from lowdim._compile import compiled_exact, compiled_fast
 from lowdim.embedding._crew import PARTS, Crew
 from lowdim.embedding._float32 import exponential, logarithm
-from lowdim.embedding._tsne.tree_nodes import Nodes, nodes_of
+from lowdim.embedding._tsne.repulsion_exact import kernel_for
+from lowdim.embedding._tsne.tree_nodes import nodes_of
 
 #: Largest radius of a far node over its distance, ``sqrt(SOFTNESS a + d^2)``: forces change on the
 #: scale of sqrt(a), however near.
@@ -50,11 +51,6 @@ class TreeRepulsion:
         arguments = nodes, nodes.numbers, self._kernel, self._opening
         self._crew.run(_repel, PARTS, *arguments, force, total)
         return float(total.sum()) - len(Y)
-
-
-def kernel_for(dof: float) -> np.float32 | None:
-    """The a that sums are compiled for: None is one, for which they need no power."""
-    return None if dof == 1.0 else np.float32(dof)
 
 
 def opening_for(dof: float, angle: float = ANGLE) -> tuple[np.float32, np.float32]:
