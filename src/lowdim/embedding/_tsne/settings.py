@@ -9,9 +9,9 @@ from typing import Any
 from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
 
 METHODS = ("auto", "exact", "mesh", "tree")
-#: Points up to which "auto" sums over all pairs in the plane and in space, and for other weights than
+#: Points up to which "auto" sums over all pairs, in the plane and in space; and for other weights than
 #: one over ``1 + r^2``, which take longer.
-EXACT_POINTS, EXACT_POINTS_SPACE, EXACT_POINTS_DOF = 7_000, 3_000, 1_000
+EXACT_POINTS, EXACT_POINTS_DOF = (7_000, 4_000), (3_000, 1_500)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class Settings:
         if self.method != "auto":
             return self.method
         in_space = self.n_components == 3
-        most = EXACT_POINTS_SPACE if in_space else EXACT_POINTS
-        if n_points <= (most if self.dof == 1.0 else EXACT_POINTS_DOF):
+        most = EXACT_POINTS if self.dof == 1.0 else EXACT_POINTS_DOF
+        if n_points <= most[in_space]:
             return "exact"
         return "tree" if in_space else "mesh"
 
