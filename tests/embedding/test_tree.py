@@ -32,9 +32,15 @@ def clumps() -> np.ndarray:
     rng = np.random.default_rng(0)
     centres = rng.uniform(size=(30, 3))
     spread = rng.uniform(0.002, 0.1, size=(30, 1))
-    which = rng.integers(30, size=2500)
-    Y = centres[which] + spread[which] * rng.normal(size=(2500, 3))
+    which = rng.integers(30, size=1500)
+    Y = centres[which] + spread[which] * rng.normal(size=(1500, 3))
     return (Y - Y.mean(0)) / np.ptp(Y, axis=0).max()
+
+
+@pytest.fixture
+def small_leaves(monkeypatch) -> None:
+    """So that a tree of few points has as many nodes as one of many."""
+    monkeypatch.setattr("lowdim.embedding._tsne.tree_nodes.LEAF", 8)
 
 
 def found_by(crew: Crew, Y: np.ndarray, dof: float = 1.0, **options) -> tuple[np.ndarray, float]:
@@ -61,11 +67,12 @@ def test_forces_are_within_a_hundredth(crew, clumps, span: float, dof: float, re
     assert total == pytest.approx(weights, rel=2e-3)
 
 
+@pytest.mark.usefixtures("small_leaves")
 @pytest.mark.parametrize("dof", [1.0, 0.6])
 def test_errors_fall_as_the_third_power_of_the_angle(crew, clumps, dof: float, repulsion_of) -> None:
     Y = (20 * clumps).astype(np.float32)
     true, weights = repulsion_of(Y, dof)
-    angles = (0.8, 0.4, 0.2)
+    angles = (0.9, 0.45, 0.225)
     found = [found_by(crew, Y, dof, angle=angle) for angle in angles]
     errors = [error(force, true) for force, _ in found]
     assert errors[1] < errors[0] / 4
@@ -190,6 +197,7 @@ def test_nodes_are_halved_along_their_widest_axis(crew, clumps: np.ndarray) -> N
             assert less[:, axis].max() <= more[:, axis].min()
 
 
+@pytest.mark.usefixtures("small_leaves")
 def test_lists_have_every_point_once(crew, clumps: np.ndarray) -> None:
     nodes = nodes_of((60 * clumps).astype(np.float32), crew)
     n_leaves = len(nodes.balls) // 2
@@ -203,4 +211,4 @@ def test_lists_have_every_point_once(crew, clumps: np.ndarray) -> None:
         mean = (means[:3] * means[3]).sum(1) + there.sum(1)
         np.testing.assert_allclose(mean / len(clumps), 0, atol=1e-3)
         shares.append(there.shape[1] / len(clumps))
-    assert np.mean(shares) < 0.5
+    assert np.mean(shares) < 0.3
