@@ -124,8 +124,8 @@ def space(options: argparse.Namespace) -> Table:
         "Errors of t-SNE's forces by a tree, in three dimensions",
         ["layout", "range", *(f"angle {angle}" for angle in angles), "sum of weights"],
         f"Relative error of the repulsive forces on {DRAWN:,} points, in the 2-norm, against sums "
-        f"over all pairs in double precision; and, at angle {ANGLE}, of the sum of the weights of all "
-        "pairs against one pair by pair in single precision.",
+        f"over all pairs in double precision; and, at angle {ANGLE}, of the sum of weights against "
+        "that pair by pair in single precision.",
     )
     table.begin([34, 7, 9, 9, 9, 14])
     for name, Y in layouts(options, 3).items():

@@ -69,7 +69,9 @@ def test_forces_are_within_a_hundredth(crew, clumps, span: float, dof: float, re
 
 @pytest.mark.usefixtures("small_leaves")
 @pytest.mark.parametrize("dof", [1.0, 0.6])
-def test_errors_fall_as_the_third_power_of_the_angle(crew, clumps, dof: float, repulsion_of) -> None:
+def test_errors_fall_as_the_third_power_of_the_angle(
+    crew, clumps, dof: float, repulsion_of
+) -> None:
     Y = (20 * clumps).astype(np.float32)
     true, weights = repulsion_of(Y, dof)
     angles = (0.9, 0.45, 0.225)

@@ -65,7 +65,9 @@ def place_new(affinities: Any, reference: np.ndarray, rates: Rates, *, crew: Cre
     return Y.astype(np.float32)
 
 
-def _field(fixed: np.ndarray, c: int, dof: float, crew: Crew) -> tuple[np.ndarray, np.ndarray, float]:
+def _field(
+    fixed: np.ndarray, c: int, dof: float, crew: Crew
+) -> tuple[np.ndarray, np.ndarray, float]:
     """What points do to others near them, on a mesh in the plane; an empty one if they are few."""
     if c == 3 or len(fixed) <= EXACT_POINTS:
         return np.empty((3, 0, 0), np.float32), np.zeros(2, np.float32), 1.0
