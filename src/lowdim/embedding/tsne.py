@@ -33,7 +33,8 @@ class TSNE(NeighborLayout):
     sum w`` with ``w_ij = (1 + r_ij^2 / a)^-a``, and the layout minimises ``KL(P || Q)`` by gradient
     descent with momentum and gains, for a while with affinities that are exaggerated. Forces are
     summed over all pairs of few points; of more they are summed by a particle mesh, in a time that
-    grows with their number, or in three dimensions by a tree. The same seed gives the same layout, whatever the number of threads.
+    grows with their number, or in three dimensions by a tree. The same seed gives the same layout,
+    whatever the number of threads.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._tsne.placement import place
 from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
-#: Points of the reference up to which all are summed over; the forces of more come from a mesh, and in
-#: space from a tree.
+#: Points of the reference up to which all are summed over; the forces of more come from a mesh, or
+#: in space from a tree.
 EXACT_POINTS = 2_000
 #: How far beyond the reference new points may go, in units of the layout.
 MARGIN = 5.0

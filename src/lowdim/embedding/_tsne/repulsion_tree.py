@@ -56,8 +56,9 @@ class TreeRepulsion:
 def opening_for(dof: float, angle: float = ANGLE) -> tuple[np.float32, np.float32]:
     """Squares of the angle, and of what a distance is never taken to be less than.
 
-    What the series leaves out of ``r^-(2 a + 1)`` is ``(2 a + 2) (2 a + 3) (2 a + 4) / 6`` times the
-    third power of the angle, about that of ``a + 1.5``.
+    Of a force that falls as ``r^-(2 a + 1)`` the series leaves out a share that grows as ``(2 a +
+    2) (2 a + 3) (2 a + 4)``, about the third power of ``a + 1.5``: steeper ones need a smaller
+    angle.
     """
     return np.float32((angle * 2.5 / (dof + 1.5)) ** 2), np.float32(SOFTNESS * dof)
 

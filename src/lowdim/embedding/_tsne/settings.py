@@ -9,8 +9,8 @@ from typing import Any
 from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
 
 METHODS = ("auto", "exact", "mesh", "tree")
-#: Points up to which "auto" sums over all pairs, in the plane and in space; and for other weights than
-#: one over ``1 + r^2``, which take longer.
+#: Points up to which "auto" sums over all pairs, in the plane and in space; and for other weights
+#: than one over ``1 + r^2``, which take longer.
 EXACT_POINTS, EXACT_POINTS_DOF = (7_000, 4_000), (3_000, 1_500)
 
 
