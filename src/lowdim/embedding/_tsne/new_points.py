@@ -12,7 +12,7 @@ from lowdim.embedding._tsne.placement import place
 from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
 #: Points of the reference above which their forces come from a mesh.
-MESH_POINTS = 2_000
+MESH_POINTS = 300
 #: How far beyond the reference new points may go, in units of the layout.
 MARGIN = 5.0
 
