@@ -74,7 +74,7 @@ class Centroid(
         """Distances of the rows to the centroids, (N, K), in the data's units."""
         data, means = self._new_rows(X)
         centroids = torch.from_numpy(means[None]).to(data.device)
-        blocks = [squared_distances(block, centroids)[0].T.cpu().numpy() for block in data]
+        blocks = data.each(lambda block: squared_distances(block, centroids)[0].T.cpu().numpy())
         return np.sqrt(np.concatenate(blocks)) * data.scale
 
     def _new_rows(self, X: Any) -> tuple[StandardizedRows, np.ndarray]:

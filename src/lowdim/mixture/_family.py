@@ -19,18 +19,14 @@ Statistics = dict[str, Tensor]
 """Additive sufficient statistics, float64, each with a leading restart axis."""
 
 
-def add_statistics(total: Statistics | None, part: Statistics) -> Statistics:
-    """The sum of two sets of statistics; the first is reused."""
-    if total is None:
-        return part
-    return {name: total[name].add_(value) for name, value in part.items()}
-
-
 @dataclass(frozen=True)
 class Parameters:
     """Parameters of a batch of mixtures: every tensor field leads with the restart axis."""
 
     weights: Tensor
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # nothing cached
 
     @property
     def n_restarts(self) -> int:
@@ -108,6 +104,10 @@ def block_expectation(
 
 class Family(Protocol[P]):
     """A kind of mixture component: what the EM loop needs to know about it."""
+
+    def to_send(self) -> Self:
+        """The family without what only starts and M-steps need, for passes in other processes."""
+        ...
 
     def log_joint(self, block: Block, parameters: P) -> Tensor:
         """``log weight_k + log p(x_i | k)``, (R, K, n), float64."""

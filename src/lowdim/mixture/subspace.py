@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
-from lowdim.data.estimator_rows import read_new_rows, read_rows
+from lowdim.data.estimator_rows import read_new_rows, read_rows, standardized_rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._scores import MixtureScores
 from lowdim.mixture._subspace import infer
@@ -350,7 +350,7 @@ class SubspaceMixture(
     def _rows(
         self, arguments: Arguments, weight: np.ndarray | None, moments: Any = None
     ) -> StandardizedRows:
-        return StandardizedRows(
+        return standardized_rows(
             arguments.source,
             device=arguments.device,
             dtype=arguments.dtype,

@@ -130,7 +130,7 @@ def in_batches(
     """
     start = concatenate(starts)
     starts.clear()
-    if n_workers > 1 and worth_splitting(family.n_rows, start):
+    if n_workers > 1 and data.local and worth_splitting(family.n_rows, start):
         return _joined(in_workers(partial(_in_memory, run), family, data, start, n_workers))
     return _in_memory(run, family, data, start)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def by_block(data: StandardizedRows, function: Callable[[Block], Tensor]) -> np.ndarray:
     """Results of every block, rows first, stacked."""
-    return np.concatenate([function(block).cpu().numpy() for block in data])
+    return np.concatenate(data.each(lambda block: function(block).cpu().numpy()))
 
 
 def log_joint(data: StandardizedRows, parameters: SubspaceParameters) -> np.ndarray:
