@@ -21,6 +21,7 @@ from lowdim.cluster._family import CentroidFamily, squared_distances
 from lowdim.cluster._fit import labels_of, run_hard, run_soft
 from lowdim.data.blocks import images
 from lowdim.data.estimator_rows import read_rows, standardized
+from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, expectation
 from lowdim.mixture._family import responsibilities
@@ -158,6 +159,7 @@ class SoftKMeans(Centroid):
             family = replace(hard, beta=beta)
             fit = run_soft(family, data, means, options, verbose=int(self.verbose))
             self._set(fit, data)
+        self.labels_ = like_rows(X, self.labels_)
         self.beta_, self.critical_beta_ = beta / data.scale**2, critical / data.scale**2
         units = -data.total_weight / self.beta_
         self.free_energy_trace_ = fit.result.traces[fit.best] * units
@@ -199,12 +201,13 @@ class SoftKMeans(Centroid):
             owned = (1 - rho) * self._owned + rho * counts / data.total_weight
             moved = (1 - rho) * self._owned[:, None] * means + rho * sums / data.total_weight
             moved = np.where(owned[:, None] > 0, moved / np.maximum(owned, 1e-300)[:, None], means)
-            self.labels_, _ = labels_of(data, moved)
+            self.labels_ = like_rows(X, labels_of(data, moved)[0])
         self._owned, self._n_pieces = owned, self._n_pieces + 1
         self.cluster_centers_ = moved * data.scale + data.mean
         self.free_energy_ = -float(objective[0]) * data.total_weight / self.beta_
         return self
 
+    @lazy
     def predict_proba(self, X: Any) -> np.ndarray:
         """Responsibilities of the centroids for every row, (N, K)."""
         shares = self._of_scores(X, lambda scores: responsibilities(scores, "soft")[1][0].T)

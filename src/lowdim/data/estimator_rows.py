@@ -34,7 +34,7 @@ def read_rows(
             del model.feature_names_in_
     check_source(source, nonnegative=counts, integer=counts, allow_nan=allow_nan)
     if not reset:
-        _check_columns(model, source)
+        check_columns(model, source)
     return source
 
 
@@ -44,7 +44,7 @@ def read_new_rows(
     """New rows in a fitted model's units, checked; see `standardized`."""
     source = as_rows(X)
     check_source(source)
-    _check_columns(model, source)
+    check_columns(model, source)
     return standardized(model, source, moments=moments, dtype=dtype)
 
 
@@ -95,7 +95,8 @@ def standardized_rows(
     )
 
 
-def _check_columns(model: Any, source: RowSource) -> None:
+def check_columns(model: Any, source: RowSource) -> None:
+    """Raise ValueError unless the rows have the columns of the fit."""
     names = getattr(model, "feature_names_in_", None)
     if source.n_cols != model.n_features_in_:
         raise ValueError(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lowdim._results import StopReason
-from lowdim.data.blocks import Block, Rows
+from lowdim.data.blocks import Rows
 from lowdim.mixture._family import Family, P, Statistics, concatenate
 from lowdim.mixture._squarem import extrapolate
 
@@ -135,18 +135,6 @@ def em_step(
     statistics = without_broken(statistics, ~np.isfinite(objective))
     updated = family.maximize(statistics, parameters, closest=assignment == "closest")
     return objective, updated, family.starved(statistics, parameters).numpy()
-
-
-def log_likelihood(family: Family[P], data: Rows, parameters: P) -> Tensor:
-    """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
-    own = family if data.local else family.to_send()
-    total: Tensor = data.total(partial(_block_likelihood, own, parameters))
-    return total / data.total_weight
-
-
-def _block_likelihood(family: Family[P], parameters: P, block: Block) -> Tensor:
-    rows = family.log_joint(block, parameters).logsumexp(1)
-    return rows.sum(1) if block.weights is None else rows @ block.weights
 
 
 def run_em(

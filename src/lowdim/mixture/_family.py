@@ -7,6 +7,7 @@ scores of n rows are laid out ``(R, K, n)``.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -163,3 +164,15 @@ class Family(Protocol[P]):
     def unpack(self, vectors: np.ndarray, like: P) -> P:
         """The inverse of `pack`."""
         ...
+
+
+def log_likelihood(family: Family[P], data: Rows, parameters: P) -> Tensor:
+    """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
+    own = family if data.local else family.to_send()
+    total: Tensor = data.total(partial(_block_likelihood, own, parameters))
+    return total / data.total_weight
+
+
+def _block_likelihood(family: Family[P], parameters: P, block: Block) -> Tensor:
+    rows = family.log_joint(block, parameters).logsumexp(1)
+    return rows.sum(1) if block.weights is None else rows @ block.weights
