@@ -106,7 +106,7 @@ class DaskRows:
             from lowdim.data.worker_parts import WorkerParts
 
             assert self.client is not None
-            self._held = WorkerParts(self.client, self._tasks, self.edges)
+            self._held = WorkerParts(self.client, self.client.compute(self._tasks), self.edges)
         return self._held
 
     def release(self) -> None:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from cloudpickle import dumps, loads
 from dask import config
-from dask.delayed import delayed
 
 from lowdim.data.passes import add
 
@@ -47,19 +46,19 @@ class WorkerParts:
     Parameters
     ----------
     client : distributed.Client
-    futures : list of Future or Delayed
-        The parts. Delayed ones are computed, and stay in the workers' memory.
+    futures : list of Future
+        The parts. Workers keep them as long as this lives.
     edges : ndarray of shape (n_parts + 1,)
         The first row of every part, and the number of rows.
     """
 
-    def __init__(self, client: Client, parts: Sequence[Any], edges: np.ndarray) -> None:
-        self.client, self.edges = client, edges
-        self.futures: list[Future] = client.compute(list(parts), optimize_graph=False)
+    def __init__(self, client: Client, futures: list[Future], edges: np.ndarray) -> None:
+        self.client, self.futures, self.edges = client, futures, edges
 
     def mapped(self, function: Callable[..., Any], along: Any = None) -> WorkerParts:
         """What the function makes of every part, as parts that stay where they are made."""
-        return WorkerParts(self.client, self._applied(function, along, stays=True), self.edges)
+        with _quietly():
+            return WorkerParts(self.client, self._applied(_made, function, along), self.edges)
 
     def each(self, function: Callable[..., Any], along: Any = None) -> list[Any]:
         """What the function says of every part, in order.
@@ -68,18 +67,17 @@ class WorkerParts:
         second argument.
         """
         with _quietly():
-            found = self.client.compute(self._applied(function, along), optimize_graph=False)
+            found = self._applied(_said, function, along)
         return [loads(own) for own in self.client.gather(found)]
 
     def total(self, function: Callable[..., Any], along: Any = None) -> Any:
         """The sum of what the function says of the parts; see `passes.add`."""
-        sums = self._applied(function, along)
-        while len(sums) > 1:
-            groups = (sums[i : i + FAN_IN] for i in range(0, len(sums), FAN_IN))
-            sums = [delayed(_sum, pure=False)(group) for group in groups]
         with _quietly():
-            found = self.client.compute(sums[0], optimize_graph=False)
-        return loads(found.result())
+            sums = self._applied(_said, function, along)
+        while len(sums) > 1:
+            groups = [sums[i : i + FAN_IN] for i in range(0, len(sums), FAN_IN)]
+            sums = [self.client.submit(_sum, group, pure=False) for group in groups]
+        return loads(sums[0].result())
 
     def some(
         self, parts: list[int], function: Callable[..., Any], along: Sequence[Any]
@@ -90,23 +88,25 @@ class WorkerParts:
         gathered: list[Any] = self.client.gather(found)
         return gathered
 
-    def _applied(self, function: Callable[..., Any], along: Any, stays: bool = False) -> list[Any]:
-        """Tasks, one per part."""
+    def _applied(self, task: Any, function: Callable[..., Any], along: Any) -> list[Future]:
+        """One task per part."""
         # As bytes, which a scheduler need not unpack and pack again.
-        sent = delayed(loads, pure=False)(dumps(function))
-        task = delayed(_said, pure=False)
-        if along is None:
-            return [task(sent, part, stays) for part in self.futures]
+        sent = self.client.submit(loads, dumps(function), pure=False)
+        arguments = [[sent] * len(self.futures), self.futures]
         if isinstance(along, np.ndarray):
             along = [along[start:stop] for start, stop in pairwise(self.edges.tolist())]
-        own = zip(self.futures, along, strict=True)
-        return [task(sent, part, stays, entries) for part, entries in own]
+        if along is not None:
+            arguments.append(along)
+        tasks: list[Future] = self.client.map(task, *arguments, pure=False)
+        return tasks
 
 
-def _said(function: Callable[..., Any], part: Any, stays: bool, *along: Any) -> Any:
-    """What a function says of a part; packed, unless it stays where it is."""
-    found = function(part, *along)
-    return found if stays else dumps(found)
+def _made(function: Callable[..., Any], part: Any, *along: Any) -> Any:
+    return function(part, *along)
+
+
+def _said(function: Callable[..., Any], part: Any, *along: Any) -> bytes:
+    return dumps(function(part, *along))
 
 
 def _sum(values: list[bytes]) -> bytes:
