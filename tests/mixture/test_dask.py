@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import anndata as ad
@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 import lowdim as ld
 from lowdim.data import as_rows
 from lowdim.data.standardized import StandardizedRows
+from lowdim.data.worker_parts import WorkerParts
 from lowdim.data.worker_rows import WorkerRows
 
 da = pytest.importorskip("dask.array")
@@ -32,22 +33,16 @@ COUNTS = RNG.poisson(np.where(np.arange(600)[:, None] < 300, [1, 4, 2, 9], [6, 1
 CHUNKS = (300, 100, 250, 0, 250)
 
 
-@contextmanager
-def cluster(n_workers: int) -> Iterator[Any]:
-    """A client of a cluster of so many processes, each with one thread."""
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """The client of a cluster of two processes, each with one thread."""
     with (
         distributed.LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address=None, silence_logs="CRITICAL",
+            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
+            dashboard_address="127.0.0.1:0", silence_logs="CRITICAL",
         ) as machines,
         distributed.Client(machines) as client,
     ):  # fmt: skip
-        yield client
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    with cluster(2) as client:
         yield client
 
 
@@ -151,37 +146,35 @@ def test_blocks_stay_on_the_workers(client: Any) -> None:
 def test_sums_do_not_depend_on_who_is_first(client: Any) -> None:
     bits = {fit("full", chunked(X)).means_.tobytes() for _ in range(2)}
     assert len(bits) == 1
-    with cluster(4):
-        assert fit("full", chunked(X)).means_.tobytes() in bits
-        for name in ("subspaces", "kmeans"):
-            found = objective(fit(name, chunked(X)))
-            assert found == pytest.approx(objective(fit(name, X)), rel=1e-8)
+    client.cluster.scale(4)
+    client.wait_for_workers(4)
+    rows = chunked(X)
+    assert fit("full", rows).means_.tobytes() in bits
+    for name in ("subspaces", "kmeans"):
+        found = objective(fit(name, rows))
+        assert found == pytest.approx(objective(fit(name, X)), rel=1e-8)
+    client.cluster.scale(2)
 
 
-def test_a_worker_that_is_killed_does_not_stop_the_fit() -> None:
-    with cluster(2) as client:
-        rows = chunked(X)
-        alone = fit("full", X)
-        model, victim = MODELS["full"](), min(client.run(os.getpid).values())
-        killed = []
+def test_a_worker_that_is_killed_does_not_stop_the_fit(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, undisturbed = fit("full", X), fit("full", chunked(X))
+    victim, n_passes = min(client.run(os.getpid).values()), []
+    passes = WorkerParts.total
 
-        from lowdim.data import worker_parts
+    def total(self: WorkerParts, function: Any, along: Any = None) -> Any:
+        n_passes.append(len(self.futures))
+        if len(n_passes) == 6:
+            os.kill(victim, signal.SIGKILL)
+        return passes(self, function, along)
 
-        passes = worker_parts.WorkerParts.total
-
-        def total(self: Any, function: Any, along: Any = None) -> Any:
-            killed.append(len(killed))
-            if len(killed) == 6:
-                os.kill(victim, 9)
-            return passes(self, function, along)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(worker_parts.WorkerParts, "total", total)
-            model.fit(rows)
-        assert len(killed) > 10
-        assert victim not in client.run(os.getpid).values()
-        assert model.lower_bound_ == pytest.approx(alone.lower_bound_, rel=1e-8)
-        assert model.n_iter_ == alone.n_iter_
+    monkeypatch.setattr(WorkerParts, "total", total)
+    model = fit("full", chunked(X))
+    assert len(n_passes) > 10
+    assert victim not in client.run(os.getpid).values()
+    assert model.lower_bound_ == pytest.approx(alone.lower_bound_, rel=1e-8)
+    assert model.means_.tobytes() == undisturbed.means_.tobytes()
 
 
 def test_an_anndata_of_dask_arrays(client: Any) -> None:
@@ -193,8 +186,9 @@ def test_an_anndata_of_dask_arrays(client: Any) -> None:
 
 def test_bootstrap_goes_over_blocks_where_they_are(client: Any) -> None:
     model = fit("subspaces", X)
-    found = [ld.bootstrap_subspaces(model, rows, 2, random_state=0) for rows in (X, chunked(X))]
-    np.testing.assert_allclose(found[0].angles_median[0], found[1].angles_median[0], rtol=1e-6)
+    alone = ld.bootstrap_subspaces(model, X, n_boot=2, random_state=0)
+    spread = ld.bootstrap_subspaces(model, chunked(X), n_boot=2, random_state=0)
+    np.testing.assert_allclose(alone.angles_median[0], spread.angles_median[0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("make", [None, sp.csr_matrix])
@@ -215,6 +209,15 @@ def test_restarts_and_candidates_go_to_workers_through_joblib(client: Any) -> No
         np.testing.assert_array_equal(model.fit(X).restart_objectives_, threads)
         there = ld.select_mixture(X, estimator, n_components=[1, 2, 3], n_jobs=2, random_state=0)
     np.testing.assert_allclose(there.table["inertia"], sizes.table["inertia"], rtol=1e-12)
+
+
+def test_patients_are_fitted_on_workers_through_joblib(client: Any) -> None:
+    patients = np.array(["a", "b", "c"])[np.arange(len(X)) % 3]
+    model = ld.SampleGaussianMixtures(2, n_jobs=2, random_state=0)
+    here = model.fit(X, patients).weights_
+    with joblib.parallel_config(backend="dask"):
+        there = model.fit(X, patients).weights_
+    np.testing.assert_allclose(here, there, rtol=1e-12)
 
 
 def _where_and_what(block: Any) -> tuple[int, int, int]:
