@@ -203,3 +203,19 @@ def test_an_anndata_of_dask_arrays() -> None:
         other = lazy.copy()
         other.var_names = names[::-1]
         model.predict(other)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_matrix])
+def test_what_anndata_reads_lazily(make: Any, tmp_path: Any) -> None:
+    import h5py
+    from anndata.experimental import read_elem_lazy
+
+    path = tmp_path / "counts.h5ad"
+    ad.AnnData(make(COUNTS)).write_h5ad(path)
+    with h5py.File(path) as file:
+        lazily = read_elem_lazy(file["X"], chunks=(20, 5))
+        source = as_rows(lazily)
+        assert len(source.edges) == 4
+        np.testing.assert_array_equal(dense(source.rows(5, 57)), COUNTS[5:])
+        found, alone = fitted("subspaces", lazily), fitted("subspaces", make(COUNTS))
+    assert found.lower_bound_ == pytest.approx(alone.lower_bound_, rel=1e-10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,10 +18,15 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
+from lowdim.cluster._family import CentroidFamily
 from lowdim.data import as_rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.data.worker_parts import WorkerParts
 from lowdim.data.worker_rows import WorkerRows
+from lowdim.mixture._gaussian.family import GaussianFamily
+from lowdim.mixture._gaussian.starts import Starter as GaussianStarter
+from lowdim.mixture._subspace.family import SubspaceFamily
+from lowdim.mixture._subspace.initialize import Starter
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
@@ -120,6 +126,18 @@ def test_counts_are_read_by_the_client_and_answered_by_workers(client: Any) -> N
     alone, counts = model.fit(COUNTS).lower_bound_, chunked(COUNTS, sp.csr_matrix)
     assert model.fit(counts).lower_bound_ == pytest.approx(alone, rel=1e-8)
     np.testing.assert_array_equal(model.predict(counts).compute(), model.predict(COUNTS))
+
+
+def test_families_are_sent_without_rows() -> None:
+    rows = StandardizedRows(as_rows(X), device=torch.device("cpu"), dtype=torch.float64)
+    rng, n, sample = np.random.default_rng(0), len(X), rows.subset(np.arange(len(X)))
+    known = (sample, n, X.shape[1], rng)
+    for family in (
+        GaussianFamily("tied", 1e-6, GaussianStarter(*known), n, torch.zeros(900, 900)),
+        SubspaceFamily(Starter(sample, rng, X.shape[1], 2), n, n, 1e-6),
+        CentroidFamily(rows, "farthest", rng),
+    ):
+        assert len(pickle.dumps(family.to_send())) < 3000 < 8 * X.size < len(pickle.dumps(family))
 
 
 def test_blocks_stay_on_the_workers(client: Any) -> None:
