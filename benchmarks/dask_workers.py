@@ -85,8 +85,8 @@ def scaling(options: argparse.Namespace) -> Table:
 def overhead(options: argparse.Namespace) -> Table:
     """What an iteration takes beside its sums, by the number of parts and what is sent."""
     note = (
-        f"{options.workers} workers; the shortest of {TIMED}. A pass that does nothing; one that takes "
-        "the parameters of a mixture along and brings back its statistics, zeros; bytes of both."
+        f"{options.workers} workers; the shortest of {TIMED}. A pass that does nothing; one that "
+        "takes the parameters of a mixture along and brings back statistics, zeros; bytes of both."
     )
     columns = ["parts", "columns", "nothing", "with parameters", "sent", "M-step"]
     table = Table("dask-overhead", "An iteration's overhead", columns, note)

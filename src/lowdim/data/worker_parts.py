@@ -12,6 +12,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -91,11 +92,11 @@ class WorkerParts:
     def total(self, function: Callable[..., Any], along: Any = None) -> Any:
         """The sum of what the function says of the parts; see `passes.add`."""
         with _quietly():
-            sums = self._applied(_said, function, along)
-        while len(sums) > 1:
+            sums = self._applied(_made, function, along)
+        while len(sums) > FAN_IN:
             groups = [sums[i : i + FAN_IN] for i in range(0, len(sums), FAN_IN)]
             sums = self.client.map(_sum, groups, pure=False)
-        return loads(sums[0].result())
+        return loads(self.client.submit(_packed_sum, sums, pure=False).result())
 
     def some(
         self, parts: list[int], function: Callable[..., Any], along: Sequence[Any]
@@ -127,8 +128,13 @@ def _said(function: Callable[..., Any], part: Any, *along: Any) -> bytes:
     return packed(function(part, *along))
 
 
-def _sum(values: list[bytes]) -> bytes:
-    return packed(reduce(add, map(loads, values)))
+def _sum(values: list[Any]) -> Any:
+    """A sum that leaves what other tasks have made as it is."""
+    return reduce(add, values[1:], deepcopy(values[0]))
+
+
+def _packed_sum(values: list[Any]) -> bytes:
+    return packed(_sum(values))
 
 
 @contextmanager
