@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
-from lowdim.mixture._family import Family, P, Statistics, add_statistics, concatenate
+from lowdim.mixture._family import Family, P, Statistics, concatenate
 from lowdim.mixture._squarem import extrapolate
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.
@@ -115,20 +116,18 @@ def expectation(
     beta: float = 1.0,
 ) -> tuple[Statistics, Tensor]:
     """One pass over the data: summed statistics and the mean objective of every restart, (R,)."""
-    total, objective = None, None
-    for block in data:
-        part, value = family.expectation(block, parameters, assignment, beta)
-        total = add_statistics(total, part)
-        objective = value if objective is None else objective + value
-    assert total is not None and objective is not None
-    return total, objective / data.total_weight
+    own = family if data.local else family.to_send()
+    total: tuple[Statistics, Tensor] = data.total(
+        partial(own.expectation, parameters=parameters, assignment=assignment, beta=beta)
+    )
+    return total[0], total[1] / data.total_weight
 
 
 def em_step(
     family: Family[P], data: Rows, parameters: P, assignment: str, beta: float
 ) -> tuple[np.ndarray, P, np.ndarray]:
     """Mean objective of every restart, (R,), its next parameters, and what starved, (R, K)."""
-    fused = family.fused_step(data, parameters, assignment, beta)
+    fused = family.fused_step(data, parameters, assignment, beta) if data.local else None
     if fused is not None:
         return fused
     statistics, value = expectation(family, data, parameters, assignment, beta)
@@ -136,15 +135,6 @@ def em_step(
     statistics = without_broken(statistics, ~np.isfinite(objective))
     updated = family.maximize(statistics, parameters, closest=assignment == "closest")
     return objective, updated, family.starved(statistics, parameters).numpy()
-
-
-def log_likelihood(family: Family[P], data: Rows, parameters: P) -> Tensor:
-    """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
-    total = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
-    for block in data:
-        rows = family.log_joint(block, parameters).logsumexp(1)
-        total += rows.sum(1) if block.weights is None else rows @ block.weights
-    return total / data.total_weight
 
 
 def run_em(

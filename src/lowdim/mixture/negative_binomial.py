@@ -17,6 +17,7 @@ from lowdim._saving import Saved
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_rows
+from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.mixture._counts.answers import fold_changes, posterior_means, sample_counts
 from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
@@ -192,20 +193,24 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         with threads_for(counts.rows.nnz):
             fit = fit_counts(arguments, counts, rng)
         self._set(fit)
+        self.labels_ = like_rows(X, fit.best.shares.argmax(1).astype(np.int32))
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, then the most probable component of every row, (N,), int32."""
         return self.fit(X, sample_weight=sample_weight).labels_
 
+    @lazy
     def predict(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """The most probable component of every row, (N,), int32."""
         return self._scored(X, size_factors)[0].argmax(1).astype(np.int32)
 
+    @lazy
     def predict_proba(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Posterior probability of every component, (N, K)."""
         return responsibilities(self._scored(X, size_factors)[0])[1]
 
+    @lazy
     def score_samples(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Log-likelihood of every row, (N,), with all constants.
 
@@ -223,6 +228,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         rows = self.score_samples(X)
         return float(np.average(rows, weights=check_sample_weight(sample_weight, len(rows))))
 
+    @lazy
     def reconstruct(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Posterior mean of the expression behind the counts, at size factor 1, (N, D), dense.
 
@@ -303,7 +309,6 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         self.means_ = np.ascontiguousarray(model.mean.T)
         self.dispersions_ = self._public_noise(model.noise)
         self.size_factors_ = run.sizes.values
-        self.labels_ = run.shares.argmax(1).astype(np.int32)
         self.lower_bound_ = run.log_likelihood
         self.objective_trace_ = run.trace
         self.restart_objectives_ = fit.objectives

@@ -14,8 +14,8 @@ from torch import Tensor
 from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
-from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood, run_em
-from lowdim.mixture._family import concatenate
+from lowdim.mixture._em import EMOptions, EMResult, expectation, run_em
+from lowdim.mixture._family import concatenate, log_likelihood
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.initialize import Starter, sample_index
 from lowdim.mixture._subspace.parallel import Run, in_workers, worth_splitting
@@ -130,7 +130,7 @@ def in_batches(
     """
     start = concatenate(starts)
     starts.clear()
-    if n_workers > 1 and worth_splitting(family.n_rows, start):
+    if n_workers > 1 and data.local and worth_splitting(family.n_rows, start):
         return _joined(in_workers(partial(_in_memory, run), family, data, start, n_workers))
     return _in_memory(run, family, data, start)
 
