@@ -214,7 +214,7 @@ def interrupted(model: Any) -> str:
     remedy = "A fit with checkpoint=PATH can be gone on with later."
     if path is not None:
         remedy = f"To go on, fit again with the same data and settings, checkpoint={str(path)!r}."
+    when = f" after iteration {model.n_iter_}" if hasattr(model, "n_iter_") else ""
     return (
-        f"{type(model).__name__} was interrupted after iteration {model.n_iter_}; the result is "
-        f"the best until then. {remedy}"
+        f"{type(model).__name__} was interrupted{when}; the result is the best until then. {remedy}"
     )
