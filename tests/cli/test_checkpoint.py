@@ -61,9 +61,9 @@ def test_a_command_that_was_cut_off_goes_on(
     assert main([*command, "-o", str(whole)]) == 0
     command += ["-o", str(out), "--checkpoint", str(path)]
     monkeypatch.setattr(_journal, "EVERY", 1)
-    with monkeypatch.context() as patched, pytest.raises(CutOffError):
+    with monkeypatch.context() as patched:
         cut_off(patched, 3)
-        main(command)
+        assert main(command) != 0
     assert path.exists()
     assert not out.exists()
     assert main(command) == 0
