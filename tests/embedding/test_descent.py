@@ -54,6 +54,15 @@ def test_pairs_are_those_of_the_matrix_in_the_order(affinities, crew) -> None:
     assert pairs.longest == np.diff(affinities.indptr).max()
 
 
+def test_rows_of_stored_zeros_attract_nothing(crew) -> None:
+    P = sp.csr_matrix(np.array([[0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0]], np.float32))
+    P.data[1] = P.data[3] = 0.0
+    force = np.empty((3, 2), np.float32)
+    attract(np.eye(3, 2, dtype=np.float32), arrange(P, np.arange(3), crew), 1.0, force, crew)
+    expected = 0.5 * np.array([1.0, -1.0]) / 3.0
+    np.testing.assert_allclose(force, [expected, -expected, [0.0, 0.0]], atol=1e-6)
+
+
 @pytest.mark.parametrize("c", [1, 2, 3])
 @pytest.mark.parametrize("dof", [1.0, 0.6])
 @pytest.mark.parametrize("on_mesh", [False, True])

@@ -74,7 +74,7 @@ def _fill(first, last, indptr, indices, data, order, rank, pairs):
         columns, values = indices[start:stop], data[start:stop]
         start, stop = pairs.indptr[i], pairs.indptr[i + 1]
         others, steps = pairs.indices[start:stop], pairs.steps[start:stop]
-        largest = np.float32(1e-37)
+        largest = np.float32(1e-30)  # so that nothing overflows in rows of zeros
         for e in range(len(values)):
             largest = max(largest, values[e])
         times = np.float32(MOST_STEPS) / largest
