@@ -108,26 +108,27 @@ class Checkpoint:
                 if follows if after else within:
                     del self.records[other]
 
-    def save_if_due(self) -> None:
-        """Write the file, unless that would take too large a share of the time."""
-        if time.perf_counter() - self._written >= self._cost / SHARE:
-            self.save()
+    @property
+    def due(self) -> bool:
+        """Whether to write the file would take a small share of the time."""
+        return time.perf_counter() - self._written >= self._cost / SHARE
 
     def save(self) -> None:
         """Write the file; where that fails the former one stays, and the fit goes on."""
         with self._lock:
             if not self._unsaved:
                 return
+            told, self._failed = self._failed, False
             try:
                 self._write()
             except OSError as error:
-                if not self._failed:
+                self._failed = True
+                if not told:
                     warn_caller(
                         f"The checkpoint {str(self.path)!r} could not be written and is as it was "
                         f"before ({error}); the fit goes on.",
                         RuntimeWarning,
                     )
-                self._failed = True
 
     def _write(self) -> None:
         begin = time.perf_counter()
@@ -199,12 +200,10 @@ def _differences(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]
 def identity_of(rng: np.random.Generator) -> dict[str, Any]:
     """A generator in a form that JSON can hold: its state, and the seed of its children."""
     seed: Any = rng.bit_generator.seed_seq
+    own = ("entropy", "spawn_key", "pool_size", "n_children_spawned")
     return {
         "state": _storage.plain(rng.bit_generator.state),
-        "seed": {
-            name: _storage.plain(getattr(seed, name))
-            for name in ("entropy", "spawn_key", "pool_size", "n_children_spawned")
-        },
+        "seed": {name: _storage.plain(getattr(seed, name)) for name in own if hasattr(seed, name)},
     }
 
 

@@ -102,7 +102,8 @@ class Journal:
         if self.checkpoint is not None and not self.asked:
             stage.put(pack(made))
             self.checkpoint.drop(stage.key, after=False)
-            self.checkpoint.save_if_due()
+            if self.checkpoint.due:
+                self.checkpoint.save()
         return made
 
 
@@ -136,9 +137,9 @@ class Stage:
             for key in (*self._journal.around, self.key):
                 checkpoint.drop(key, after=True)
         self._n += 1
-        if self._n % EVERY == 0:
+        if self._n % EVERY == 0 and checkpoint.due:
             self.put(state())
-            checkpoint.save_if_due()
+            checkpoint.save()
 
     def close(self, state: Callable[[], Arrays]) -> None:
         """At the end of the loop: keep where it is."""
