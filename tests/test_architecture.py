@@ -17,9 +17,12 @@ LAYERS = [
     {"math", "metrics"},
     {"data"},
     {
+        "_checkpoint",
         "_compile",
         "_device",
         "_files",
+        "_interrupts",
+        "_journal",
         "_keys",
         "_progress",
         "_random",

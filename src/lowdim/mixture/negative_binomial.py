@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._saving import Saved
@@ -77,6 +78,9 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         scatter around the trend has beyond their sampling error.
     random_state : int, Generator or RandomState, optional
         Seed of the starts.
+    checkpoint : path, optional
+        Keep the fit in this file every few iterations. A fit to the same data with the same
+        settings goes on from there, to the same bits; only `max_iter` may be another one.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -145,6 +149,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         prior: float = 5.0,
         shrinkage: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -157,6 +162,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         self.prior = prior
         self.shrinkage = shrinkage
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -188,12 +194,13 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         source = read_rows(self, X, counts=True)
         weight = check_sample_weight(sample_weight, source.n_rows)
         arguments = check_arguments(self, source.n_rows, weight)
-        rng = generator(self.random_state)
         counts = Counts.read(source, weight)
-        with threads_for(counts.rows.nnz):
-            fit = fit_counts(arguments, counts, rng)
-        self._set(fit)
-        self.labels_ = like_rows(X, fit.best.shares.argmax(1).astype(np.int32))
+        given = {"sample_weight": weight}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(counts.rows.nnz), long_fit as journal:
+            fit = fit_counts(arguments, counts, journal.rng, journal)
+            self._set(fit)
+            self.labels_ = like_rows(X, fit.best.shares.argmax(1).astype(np.int32))
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
@@ -326,7 +333,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
                 "after several tries a component still has no rows; ask for fewer components than "
                 f"n_components={self.n_components}."
             )
-        elif not self.converged_:
+        elif not self.converged_ and run.reason is not StopReason.INTERRUPTED:
             message = f"it did not converge: {run.reason.sentence}"
         if message:
             warnings.warn(f"NegativeBinomialMixture: {message}", ConvergenceWarning, stacklevel=3)
