@@ -14,6 +14,7 @@ import scipy.sparse as sp
 import torch
 
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
+from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import RowSource
 
 #: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
@@ -92,9 +93,8 @@ class StandardizedRows:
         return self._block(self.source.take(index), 0, index)
 
     def _make(self) -> Iterator[Block]:
-        for start in range(0, self.n_rows, self.block_rows):
-            stop = min(start + self.block_rows, self.n_rows)
-            yield self._block(self.source.rows(start, stop), start, slice(start, stop))
+        for start, rows in row_blocks(self.source, self.block_rows):
+            yield self._block(rows, start, slice(start, start + rows.shape[0]))
 
     def _block(
         self, rows: np.ndarray | sp.csr_matrix, start: int, where: slice | np.ndarray
@@ -107,7 +107,7 @@ class StandardizedRows:
         limit = FARTHEST[self.dtype]
         if sp.issparse(rows):
             dtype = np.float32 if self.dtype == torch.float32 else np.float64
-            rows = sp.csr_matrix(_shortened(rows, limit * self.scale)).astype(dtype, copy=False)
+            rows = _shortened(rows, limit * self.scale).astype(dtype, copy=False)
             if self.device.type == "cpu":
                 return SparseBlock(rows, self.mean, self.scale, start, weights)
             # On an accelerator a dense block of bounded size beats a sparse product.
@@ -159,19 +159,17 @@ class StandardizedRows:
 
     def _raw(self) -> Iterator[tuple[Any, Any]]:
         """Blocks of rows, dense ones in float64, and their weights."""
-        for start in range(0, self.n_rows, self.block_rows):
-            stop = min(start + self.block_rows, self.n_rows)
-            weight = np.ones(stop - start)
+        for start, rows in row_blocks(self.source, self.block_rows):
+            weight = np.ones(rows.shape[0])
             if self.sample_weight is not None:
-                weight = self.sample_weight[start:stop]
-            rows = self.source.rows(start, stop)
+                weight = self.sample_weight[start : start + len(weight)]
             yield rows if self.source.is_sparse else rows.astype(np.float64, copy=False), weight
 
 
 def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
     """Rows that reach beyond the limit scaled down to it; the same object if there is none."""
     data: np.ndarray = rows.data
-    if not data.size or float(np.abs(data).max()) <= limit:
+    if not data.size or max(float(data.max()), -float(data.min())) <= limit:
         return rows
     largest = abs(rows).max(1).toarray().ravel().astype(np.float64)
     factor = np.minimum(1.0, limit / np.maximum(largest, limit))
@@ -188,4 +186,6 @@ def default_block_rows(source: RowSource, device: torch.device) -> int:
         return min(max(2**20 // source.n_cols, 512), 8192)
     if source.in_memory and device.type == "cpu":
         return 16384  # such blocks are views, and nothing of their size is made dense
+    if device.type == "cpu":  # two of them: one is read while the other is worked on
+        return min(max(2**26 // source.n_cols, 1024), 2**16)
     return min(max(2**25 // source.n_cols, 1024), 16384)
