@@ -16,6 +16,7 @@ from lowdim import _storage
 from lowdim.factorization._choice import Basis
 from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._engine import Course
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._processes import Process
 from lowdim.factorization._space import Space, described
 from lowdim.factorization._state import State
@@ -120,7 +121,11 @@ class Checkpoint:
     def of(cls, path: Any, data: Data, params: dict[str, Any]) -> Checkpoint:
         digest = hashlib.sha256()
         for start in range(0, data.values.shape[0], ROWS):  # dense or not, the same fit
-            rows = data.values[start : start + ROWS]
+            part = slice(start, start + ROWS)
+            if isinstance(data.values, FileCounts):
+                digest.update(data.values.dense(part).numpy().tobytes())
+                continue
+            rows = data.values[part]
             dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
             digest.update(dense.tobytes())
         for array in (data.sizes, data.coordinates, data.codes):
