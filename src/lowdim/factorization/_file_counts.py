@@ -102,9 +102,7 @@ class FileCounts(Counts):
         )
 
     def loading_shares(self, factors: Tensor, loadings: Tensor) -> Tensor:
-        return self._sum(
-            lambda counts, where: counts.loading_shares(factors[:, where], loadings)
-        )
+        return self._sum(lambda counts, where: counts.loading_shares(factors[:, where], loadings))
 
     def factor_shares(self, factors: Tensor, loadings: Tensor) -> Tensor:
         out = torch.empty_like(factors.mT, dtype=torch.float64)

@@ -17,10 +17,9 @@ from lowdim.mixture._counts.loop import (
     prior_on_means,
     run_restart,
 )
-from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.maximize import MStep, Prior, curvatures
 from lowdim.mixture._counts.merge import information, merged_shares, n_parts
-from lowdim.mixture._counts.model import Mixture, Sizes
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 from lowdim.mixture._counts.size_factors import SizeRule
 from lowdim.mixture._counts.starts import Starter
 from lowdim.mixture._counts.trend import dispersion_trend
@@ -49,7 +48,7 @@ class Fit:
     information: np.ndarray
 
 
-def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -> Fit:
+def fit_counts(arguments: Arguments, counts: AnyCounts, rng: np.random.Generator) -> Fit:
     """EM from several starts."""
     rule = SizeRule.of(arguments.size_factors, counts)
     given = arguments.given_sizes
@@ -84,7 +83,7 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
 
 def shrinking(
     arguments: Arguments,
-    counts: Counts,
+    counts: AnyCounts,
     sizes: Sizes,
     shares: np.ndarray,
     prior: Prior,
@@ -107,7 +106,7 @@ def shrinking(
     return replace(prior, centres=centres, precision=1.0 / width**2)
 
 
-def rescaled(run: Restart, counts: Counts) -> Restart:
+def rescaled(run: Restart, counts: AnyCounts) -> Restart:
     """Estimated size factors brought to the mean one; the likelihood stays what it is."""
     scale = float(counts.weights @ run.sizes.values / counts.weights.sum())
     nodes = replace(run.sizes.nodes, nodes=run.sizes.nodes.nodes / scale)

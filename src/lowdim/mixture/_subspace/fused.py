@@ -133,12 +133,12 @@ def _stored(
     key = (assignment, dtype, "stored")
     if key not in parameters.layouts:
         parameters.layouts[key] = _stored_layout(parameters, assignment, block)
-    terms = (*parameters.layouts[key], assignment == "soft", beta)
-    worth = block.rows.nnz * terms[0].shape[1] // THREAD_VALUES
+    layout = parameters.layouts[key]
+    terms = (*layout, assignment == "soft", beta)
     counts, squares, energy, *sums, objective = _in_parts(
         lambda part: accumulate(*block.stored(part), norms[part], weights[part], *terms),
         block.n_rows,
-        worth,
+        block.rows.nnz * layout[0].shape[1] // THREAD_VALUES,
     )
     moments = block.centred(*sums).unflatten(0, (r, k))
     return _named(counts, squares, energy, moments), objective
