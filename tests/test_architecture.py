@@ -21,6 +21,7 @@ LAYERS = [
         "_compile",
         "_device",
         "_files",
+        "_memory",
         "_keys",
         "_progress",
         "_random",
