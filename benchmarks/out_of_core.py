@@ -26,7 +26,7 @@ from _tables import Table, seconds, write
 
 COLUMNS, GROUPS, DIM = 2000, 10, 5
 #: Mean and standard deviation of the logarithms of rates: about 5% of the counts are not zero.
-LEVEL, SPREAD, ALONG = -3.75, 1.0, 0.35
+LEVEL, SPREAD, ALONG = -3.45, 1.0, 0.35
 BLOCK, STORED_CHUNK = 5000, 2**18
 #: Iterations of the shorter and the longer fit, whose difference is timed, and how often.
 FEW, MANY, REPEATS = 2, 12, 3

@@ -302,16 +302,17 @@ class SparseBlock:
             moments_along(*self.stored(), *given, sums[c], out[c], totals[c])
 
         in_threads(of_component, range(n_components))
-        return self.centred(*(torch.from_numpy(part) for part in (sums, out, totals)))
+        return self.centred(sums, out, totals)
 
-    def centred(self, sums: Tensor, out: Tensor, totals: Tensor) -> Tensor:
+    def centred(self, sums: np.ndarray, out: np.ndarray, totals: np.ndarray) -> Tensor:
         """What `moments_along` sums up of the stored rows, (C, ...), of the standardised ones.
 
         (C, 1 + w, D).
         """
-        moments = torch.cat([sums[:, None], out.mT], 1)
-        moments -= totals[..., None] * torch.from_numpy(self.mean)
-        return moments.div_(self.scale)
+        moments = np.concatenate([sums[:, None], out.swapaxes(1, 2)], 1)
+        moments -= totals[..., None] * self.mean
+        moments /= self.scale
+        return torch.from_numpy(moments)
 
     @cached_property
     def host_weights(self) -> np.ndarray:

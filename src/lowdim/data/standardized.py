@@ -74,9 +74,10 @@ class StandardizedRows:
         small = self.n_rows * self.n_columns * itemsize <= CACHE_BYTES
         self._keep = source.in_memory and (source.is_sparse or small)
         self._blocks: list[Block] | None = None
+        self._norms: dict[int, torch.Tensor] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_blocks": None}  # made again where they are sent to
+        return {**vars(self), "_blocks": None, "_norms": {}}  # made again where they are sent to
 
     def __iter__(self) -> Iterator[Block]:
         if not self._keep:
@@ -94,7 +95,16 @@ class StandardizedRows:
 
     def _make(self) -> Iterator[Block]:
         for start, rows in row_blocks(self.source, self.block_rows):
-            yield self._block(rows, start, slice(start, start + rows.shape[0]))
+            block = self._block(rows, start, slice(start, start + rows.shape[0]))
+            if not isinstance(block, SparseBlock):
+                yield block
+                continue
+            # Of rows that are read again in every pass, at least this is kept: a number each.
+            if start in self._norms:
+                block.squared_norms = self._norms[start]
+            yield block
+            if "squared_norms" in vars(block):
+                self._norms[start] = block.squared_norms
 
     def _block(
         self, rows: np.ndarray | sp.csr_matrix, start: int, where: slice | np.ndarray

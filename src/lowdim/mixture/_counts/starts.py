@@ -36,7 +36,10 @@ class ManyRows:
         return torch.cat([block.squared_norms for block in self.blocks()])
 
     def project(self, directions: Tensor) -> Tensor:
-        return torch.cat([block.project(directions) for block in self.blocks()], 1)
+        out = directions.new_empty((len(directions), self.n_rows))
+        for block in self.blocks():
+            out[:, block.start : block.start + block.n_rows] = block.project(directions)
+        return out
 
     def accumulate(self, coefficients: Tensor) -> Tensor:
         total = coefficients.new_zeros(())

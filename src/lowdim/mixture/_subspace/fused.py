@@ -140,7 +140,7 @@ def _stored(
         block.n_rows,
         block.rows.nnz * layout[0].shape[1] // THREAD_VALUES,
     )
-    moments = block.centred(*sums).unflatten(0, (r, k))
+    moments = block.centred(*(part.numpy() for part in sums)).unflatten(0, (r, k))
     return _named(counts, squares, energy, moments), objective
 
 

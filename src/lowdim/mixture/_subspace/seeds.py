@@ -47,10 +47,10 @@ def leading_directions(block: Projected, rng: np.random.Generator, n: int) -> Te
     rows = torch.from_numpy(rng.normal(size=(width, block.n_rows))).to(device)
     for _ in range(ROUNDS):
         # Without the mean: a sample is centred only up to chance.
-        rows = rows - rows.mean(1, keepdim=True)
+        rows -= rows.mean(1, keepdim=True)
         directions = orthonormal_rows(block.accumulate(rows))
         rows = block.project(directions).double()
-    rows = rows - rows.mean(1, keepdim=True)
+    rows -= rows.mean(1, keepdim=True)
     _, rotation = descending_eigh(rows @ rows.T)
     return rotation[:n] @ directions
 
