@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +22,8 @@ from lowdim._threads import in_threads, row_parts
 
 #: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
 NEGLIGIBLE = 1e-12
+#: Products of stored values that are worth a thread.
+THREAD_VALUES = 2**20
 
 
 class Block(Protocol):
@@ -243,21 +244,27 @@ class SparseBlock:
         self.n_rows = rows.shape[0]
         self.weights = weights
 
-    @property
-    def _stored(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.rows.indptr, self.rows.indices, self.rows.data
+    def stored(self, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(indptr, indices, data) of some of the rows, whose places are among those of all."""
+        indptr = self.rows.indptr
+        if part.stop is not None:
+            indptr = indptr[part.start : part.stop + 1]
+        return indptr, self.rows.indices, self.rows.data
 
     @property
     def n_bytes(self) -> int:
-        return int(sum(stored.nbytes for stored in self._stored))
+        return int(sum(part.nbytes for part in self.stored()))
 
     @cached_property
     def squared_norms(self) -> Tensor:
         from lowdim.data.csr import squared_norms
 
         norms = np.empty(self.n_rows)
-        squared_norms(*self._stored, self.mean, norms)
-        return torch.from_numpy(norms / self.scale**2)
+        in_threads(
+            lambda part: squared_norms(*self.stored(part), self.mean, norms[part]),
+            row_parts(self.n_rows, self.rows.nnz // THREAD_VALUES),
+        )
+        return torch.from_numpy(norms).div_(self.scale**2)
 
     def project(self, directions: Tensor) -> Tensor:
         from lowdim.data.csr import project
@@ -266,9 +273,9 @@ class SparseBlock:
         shift = (self.mean @ scaled).astype(self.rows.dtype)
         scaled = np.ascontiguousarray(scaled, dtype=self.rows.dtype)
         out = np.empty((self.n_rows, scaled.shape[1]), dtype=self.rows.dtype)
-        edges = np.linspace(0, self.n_rows, torch.get_num_threads() + 1).astype(int)
         in_threads(
-            lambda span: project(*self._stored, span[0], span[1], scaled, out), pairwise(edges)
+            lambda part: project(*self.stored(part), scaled, out[part]),
+            row_parts(self.n_rows, self.rows.nnz * scaled.shape[1] // THREAD_VALUES),
         )
         out -= shift
         return torch.from_numpy(out).T.contiguous()
@@ -278,7 +285,7 @@ class SparseBlock:
 
         c = coefficients.double().numpy()
         out = np.zeros((self.rows.shape[1], len(c)))
-        accumulate(*self._stored, np.ascontiguousarray(c.T), out)
+        accumulate(*self.stored(), np.ascontiguousarray(c.T), out)
         return torch.from_numpy((out.T - c.sum(1)[:, None] * self.mean) / self.scale)
 
     @cached_property
@@ -308,21 +315,35 @@ class SparseBlock:
         from lowdim.data.csr import moments_along
 
         n_components, width, d = sketches.shape
-        moments = np.empty((n_components, 1 + width, d))
+        sums, out = np.zeros((n_components, d)), np.zeros((n_components, d, width))
+        totals = np.zeros((n_components, 1 + width))
 
         def of_component(c: int) -> None:
-            directions = np.ascontiguousarray(sketches[c].numpy().T / self.scale)
             weight = weights[c].numpy()
-            weight = np.where(weight > NEGLIGIBLE, weight, 0.0)
-            shift, z, total = self.mean @ directions, np.empty(1 + width), np.zeros(1 + width)
-            sums = np.zeros((d, 1 + width))
-            directions = directions.astype(self.rows.dtype)
-            moments_along(*self._stored, weight, directions, shift, z, sums, total)
-            sums -= self.mean[:, None] * total
-            np.divide(sums.T, self.scale, out=moments[c])
+            which = np.flatnonzero(~(weight <= NEGLIGIBLE))  # nan counts
+            directions = sketches[c].numpy().T / self.scale
+            shift = (self.mean @ directions).astype(self.rows.dtype)
+            directions = np.ascontiguousarray(directions, dtype=self.rows.dtype)
+            given = which, weight[which], directions, shift
+            moments_along(*self.stored(), *given, sums[c], out[c], totals[c])
 
         in_threads(of_component, range(n_components))
+        return self.centred(sums, out, totals)
+
+    def centred(self, sums: np.ndarray, out: np.ndarray, totals: np.ndarray) -> Tensor:
+        """What `moments_along` sums up of the stored rows, (C, ...), of the standardised ones.
+
+        (C, 1 + w, D).
+        """
+        moments = np.concatenate([sums[:, None], out.swapaxes(1, 2)], 1)
+        moments -= totals[..., None] * self.mean
+        moments /= self.scale
         return torch.from_numpy(moments)
+
+    @cached_property
+    def host_weights(self) -> np.ndarray:
+        """The rows' weights, (n,); ones where none are given."""
+        return np.ones(self.n_rows) if self.weights is None else self.weights.numpy()
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         out = np.empty((len(coefficients), self.rows.shape[1], self.rows.shape[1]))

@@ -16,6 +16,7 @@ import torch
 
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
 from lowdim.data.passes import Passes, add
+from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import RowSource
 
 #: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
@@ -75,9 +76,10 @@ class StandardizedRows(Passes):
         small = self.n_rows * self.n_columns * itemsize <= CACHE_BYTES
         self._keep = source.in_memory and (source.is_sparse or small)
         self._blocks: list[Block] | None = None
+        self._norms: dict[int, torch.Tensor] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_blocks": None}  # made again where they are sent to
+        return {**vars(self), "_blocks": None, "_norms": {}}  # made again where they are sent to
 
     def __iter__(self) -> Iterator[Block]:
         if not self._keep:
@@ -94,9 +96,17 @@ class StandardizedRows(Passes):
         return self._block(self.source.take(index), 0, index)
 
     def _make(self) -> Iterator[Block]:
-        for start in range(0, self.n_rows, self.block_rows):
-            stop = min(start + self.block_rows, self.n_rows)
-            yield self._block(self.source.rows(start, stop), start, slice(start, stop))
+        for start, rows in row_blocks(self.source, self.block_rows):
+            block = self._block(rows, start, slice(start, start + rows.shape[0]))
+            if not isinstance(block, SparseBlock):
+                yield block
+                continue
+            # Of rows that are read again in every pass, at least this is kept: a number each.
+            if start in self._norms:
+                block.squared_norms = self._norms[start]
+            yield block
+            if "squared_norms" in vars(block):
+                self._norms[start] = block.squared_norms
 
     def _block(
         self, rows: np.ndarray | sp.csr_matrix, start: int, where: slice | np.ndarray
@@ -109,7 +119,7 @@ class StandardizedRows(Passes):
         limit = FARTHEST[self.dtype]
         if sp.issparse(rows):
             dtype = np.float32 if self.dtype == torch.float32 else np.float64
-            rows = sp.csr_matrix(_shortened(rows, limit * self.scale)).astype(dtype, copy=False)
+            rows = _shortened(rows, limit * self.scale).astype(dtype, copy=False)
             if self.device.type == "cpu":
                 return SparseBlock(rows, self.mean, self.scale, start, weights)
             # On an accelerator a dense block of bounded size beats a sparse product.
@@ -160,10 +170,11 @@ def raw_total(
 ) -> Any:
     """The sum over blocks of what a function says of rows, as stored, and of their weights."""
     step, total = block_rows or default_block_rows(source, torch.device("cpu")), None
-    for start in range(0, source.n_rows, step):
-        stop = min(start + step, source.n_rows)
-        weight = np.ones(stop - start) if sample_weight is None else sample_weight[start:stop]
-        part = function(source.rows(start, stop), weight)
+    for start, rows in row_blocks(source, step):
+        weight = np.ones(rows.shape[0])
+        if sample_weight is not None:
+            weight = sample_weight[start : start + len(weight)]
+        part = function(rows, weight)
         total = part if total is None else add(total, part)
     return total
 
@@ -202,7 +213,7 @@ def _sparse_deviations(
 def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
     """Rows that reach beyond the limit scaled down to it; the same object if there is none."""
     data: np.ndarray = rows.data
-    if not data.size or float(np.abs(data).max()) <= limit:
+    if not data.size or max(float(data.max()), -float(data.min())) <= limit:
         return rows
     largest = abs(rows).max(1).toarray().ravel().astype(np.float64)
     factor = np.minimum(1.0, limit / np.maximum(largest, limit))
@@ -219,4 +230,6 @@ def default_block_rows(source: RowSource, device: torch.device) -> int:
         return min(max(2**20 // source.n_cols, 512), 8192)
     if source.in_memory and device.type == "cpu":
         return 16384  # such blocks are views, and nothing of their size is made dense
+    if device.type == "cpu":  # two of them: one is read while the other is worked on
+        return min(max(2**26 // source.n_cols, 1024), 2**16)
     return min(max(2**25 // source.n_cols, 1024), 16384)
