@@ -8,6 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from lowdim._typing import DeviceLike, DTypeLike
 
@@ -91,6 +92,25 @@ def resolve_dtype(dtype: DTypeLike | None, input_dtype: DTypeLike) -> torch.dtyp
     if name not in supported:
         raise ValueError(f"dtype={name!r} is not supported; use 'float32', 'float64' or None.")
     return supported[name]
+
+
+def to_host(*tensors: Tensor) -> list[np.ndarray]:
+    """Numbers of tensors on the host, as contiguous arrays, whichever device they are on.
+
+    All come in one transfer, for which the host waits once; those that are on the host already
+    are shared.
+    """
+    import torch
+
+    if all(value.device.type == "cpu" for value in tensors):
+        return [np.ascontiguousarray(value.numpy()) for value in tensors]
+    # Whole numbers and single precision are exact in double.
+    together = torch.cat([value.reshape(-1).double() for value in tensors]).cpu()
+    parts = together.split([value.numel() for value in tensors])
+    return [
+        part.to(value.dtype).view(value.shape).numpy()
+        for part, value in zip(parts, tensors, strict=True)
+    ]
 
 
 def _check_cuda(device: torch.device) -> None:

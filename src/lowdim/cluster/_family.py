@@ -90,8 +90,7 @@ class CentroidFamily:
         """Mu = sum r x / sum r; a cluster without rows stays where it is."""
         counts = statistics["counts"]
         means = statistics["sums"] / counts[..., None]
-        if not bool(counts.all()):
-            means = torch.where(counts[..., None] > 0, means, parameters.means)
+        means = torch.where(counts[..., None] > 0, means, parameters.means)
         return Centroids(weights=counts, means=means)
 
     def starved(self, statistics: Statistics, parameters: Centroids) -> Tensor:

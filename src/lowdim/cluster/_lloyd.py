@@ -6,19 +6,19 @@ loop costs per step would count, and rows that need no second look are passed ov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
+from lowdim._device import to_host
 from lowdim._results import StopReason
 from lowdim.cluster._assignment import Assignment
 from lowdim.cluster._family import CentroidFamily, Centroids
 from lowdim.data.blocks import Block, Rows
-from lowdim.mixture._em import MAX_RESEEDS, PATIENCE, WARM_UP, EMResult
-from lowdim.mixture._family import block_expectation
+from lowdim.mixture._em import MAX_RESEEDS, PATIENCE, WARM_UP, EMResult, expectation
 
 Report = Callable[[int, float], None]
 
@@ -33,25 +33,22 @@ class NearestSums:
         self.family, self.data = family, data
         self.known: WeakKeyDictionary[Block, Assignment] = WeakKeyDictionary()
 
-    def __call__(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(self, means: np.ndarray) -> Sequence[np.ndarray]:
         """Counts (R, K), sums (R, K, D) and minus the mean squared distances, (R,)."""
+        if self.data.device.type != "cpu":
+            found = expectation(self.family, self.data, self.family.parameters(means), "closest")
+            return to_host(found[0]["counts"], found[0]["sums"], found[1])
         parts = [self._of_block(block, means) for block in self.data]
         counts, sums, objective = (reduce(np.add, values) for values in zip(*parts, strict=True))
         return counts, sums, objective / self.data.total_weight
 
     def _of_block(self, block: Block, means: np.ndarray) -> tuple[np.ndarray, ...]:
-        if self.data.device.type == "cpu":
-            found = self.known.get(block)
-            if found is None:
-                found = self.known[block] = Assignment(block, means)
-            else:
-                found.move(means)
-            return found.sums()
-        parameters = self.family.parameters(means)
-        statistics, objective = block_expectation(self.family, block, parameters, "closest", 1.0)
-        return tuple(
-            value.cpu().numpy() for value in (statistics["counts"], statistics["sums"], objective)
-        )
+        found = self.known.get(block)
+        if found is None:
+            found = self.known[block] = Assignment(block, means)
+        else:
+            found.move(means)
+        return found.sums()
 
 
 def lloyd(

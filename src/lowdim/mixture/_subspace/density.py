@@ -25,8 +25,7 @@ def log_joint(block: Block, parameters: SubspaceParameters) -> Tensor:
     products = block.project(torch.cat([means * precision[:, None], parameters.axes])).double()
     scores, z = products[: r * k], products[r * k :]
     scores.addr_(precision, block.squared_norms, alpha=-0.5)
-    constant = torch.from_numpy(parameters.score_terms[0]).to(means.device).flatten()
-    scores += (constant - means.square().sum(1) * precision / 2)[:, None]
+    scores += (parameters.constants - means.square().sum(1) * precision / 2)[:, None]
     z -= parameters.axis_means[:, None]
     scores.index_add_(0, parameters.axis_owner, z.square_().mul_(parameters.axis_gain[:, None]))
     return scores.view(r, k, -1)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_host
 from lowdim.data.blocks import Block, DenseBlock, Rows
 from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
@@ -198,7 +199,7 @@ class SubspaceFamily:
         )
 
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
-        counts, squares = (statistics[name].cpu().numpy() for name in ("counts", "squares"))
+        counts, squares = to_host(statistics["counts"], statistics["squares"])
         return torch.from_numpy(self._starved(counts, squares, parameters.host("dims")))
 
     def _starved(self, counts: np.ndarray, squares: np.ndarray, dims: np.ndarray) -> np.ndarray:
