@@ -94,6 +94,15 @@ def resolve_dtype(dtype: DTypeLike | None, input_dtype: DTypeLike) -> torch.dtyp
     return supported[name]
 
 
+def free_bytes(device: torch.device) -> int:
+    """Memory of an accelerator that tensors may still take."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    # What torch holds in reserve is free for tensors, though the device counts it as used.
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
 def to_host(*tensors: Tensor) -> list[np.ndarray]:
     """Numbers of tensors on the host, as contiguous arrays, whichever device they are on.
 

@@ -48,6 +48,7 @@ class Log:
     uploads: list[tuple[str, int]] = field(default_factory=list)
     asynchronous: int = 0
     calls: int = 0
+    stream: Stream = field(default_factory=lambda: Stream())
 
     def clear(self) -> None:
         """Forget everything."""
@@ -68,6 +69,19 @@ class Remote(Tensor):
 
     def __init__(self, own: Tensor, seen: Log) -> None:
         self.own, self.seen = own, seen
+        self.made_on, self.number = seen.stream, seen.stream.sent
+        self.kept = {seen.stream}
+
+    def kept_by(self, stream: Stream) -> None:
+        """As `record_stream`: its memory is not reused before that stream is done with it."""
+        self.kept.add(stream)
+
+    def check_stream(self) -> None:
+        """Refuse use on a stream that has not waited for the one that it was made on."""
+        now = self.seen.stream
+        if now is not self.made_on:
+            assert now.seen.get(self.made_on, -1) >= self.number, "used before it has arrived"
+            assert now in self.kept, "its memory may be given away while it is used"
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -82,48 +96,61 @@ class Remote(Tensor):
 class Pretended(TorchFunctionMode):
     """Sees every call of torch while it is entered."""
 
-    def __init__(self, free_bytes: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.log = Log()
-        self.free_bytes = free_bytes
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return _called(self.log, func, args, kwargs or {})
 
 
-class Moment:
-    """In place of streams and events, which have nothing to wait for here."""
+class Stream:
+    """Knows how much was sent on it, and of other streams what it has waited for."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
-    def synchronize(self) -> None: ...
-    def wait_stream(self, other: Moment) -> None: ...
-    def wait_event(self, other: Moment) -> None: ...
-    def record(self, *args: Any) -> None: ...
-    def record_event(self, *args: Any) -> Moment:
-        return Moment()
+    def __init__(self, device: Any = None) -> None:
+        self.sent = 0
+        self.seen: dict[Stream, int] = {}
+
+    def record_event(self) -> tuple[Stream, int]:
+        """What was sent so far."""
+        return self, self.sent
+
+    def wait_event(self, event: tuple[Stream, int]) -> None:
+        """Go on only after an event."""
+        self.seen[event[0]] = max(event[1], self.seen.get(event[0], 0))
 
 
 @contextlib.contextmanager
 def pretended(free_bytes: int = 2**34) -> Iterator[Log]:
     """One CUDA device with so much free memory; what happens between it and the host."""
     torch._C._ensureCUDADeviceGuardSet()
-    mode = Pretended(free_bytes)
+    mode = Pretended()
+    log = mode.log
+
+    @contextlib.contextmanager
+    def on(stream: Stream) -> Iterator[None]:
+        before, log.stream = log.stream, stream
+        yield
+        log.stream = before
+
     given: dict[str, Any] = {
         "is_available": lambda: True,
         "device_count": lambda: 1,
         "current_device": lambda: 0,
         "mem_get_info": lambda device=None: (free_bytes, free_bytes),
+        "memory_reserved": lambda device=None: 0,
+        "memory_allocated": lambda device=None: 0,
         "synchronize": lambda device=None: None,
-        "Stream": Moment,
-        "Event": Moment,
-        "current_stream": lambda device=None: Moment(),
-        "stream": lambda stream: contextlib.nullcontext(),
+        "Stream": Stream,
+        "current_stream": lambda device=None: log.stream,
+        "stream": on,
     }
     with contextlib.ExitStack() as stack:
         for name, value in given.items():
             stack.enter_context(mock.patch.object(torch.cuda, name, value))
+        stack.enter_context(mock.patch.object(Tensor, "record_stream", Remote.kept_by))
         stack.enter_context(mode)
-        yield mode.log
+        yield log
 
 
 def _called(log: Log, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]):
@@ -155,6 +182,8 @@ def _called(log: Log, func: Callable[..., Any], args: tuple[Any, ...], kwargs: d
             result.pinned = True
         return result
     _check(log, name, args, kwargs, parts)
+    for own in remote:
+        own.check_stream()
     log.calls += 1
     if name in ("segment_reduce",) and not kwargs.get("unsafe"):
         log.reads.append((name, 1))
@@ -246,6 +275,7 @@ def _moved(log: Log, func: Callable[..., Any], name: str, args: Any, kwargs: Any
 
 def _note_upload(log: Log, name: str, source: Tensor, non_blocking: bool) -> None:
     log.uploads.append((name, source.numel()))
+    log.stream.sent += 1
     log.asynchronous += non_blocking and getattr(source, "pinned", False)
 
 
