@@ -9,6 +9,7 @@ wait for the device, which on a real one stops both.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -145,7 +146,16 @@ def pretended(free_bytes: int = 2**34) -> Iterator[Log]:
         "current_stream": lambda device=None: log.stream,
         "stream": on,
     }
+    run = threading.Thread.run
+
+    def in_thread(thread: threading.Thread) -> None:
+        own = Pretended()
+        own.log = log
+        with own:
+            run(thread)
+
     with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(threading.Thread, "run", in_thread))
         for name, value in given.items():
             stack.enter_context(mock.patch.object(torch.cuda, name, value))
         stack.enter_context(mock.patch.object(Tensor, "record_stream", Remote.kept_by))

@@ -9,7 +9,7 @@ W (Rayleigh-Ritz) contains the current axes, so the likelihood still cannot fall
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -228,13 +228,17 @@ def pool_noise(
     following = np.concatenate([ascending, np.full_like(ascending[:, :1], np.inf)], 1)
     first = (pools <= following).argmax(1)[:, None]
     shared = np.maximum(np.take_along_axis(pools, first, 1), floor)
-    device = parameters.noise.device
-    noise = np.where(learns_noise, shared, parameters.host("noise"))
-    raised = np.where(joins, np.maximum(latent, shared[..., None]), latent)
-    return replace(
-        parameters,
-        latent=torch.from_numpy(raised).to(device),
-        noise=torch.from_numpy(noise).to(device),
+    return SubspaceParameters.from_arrays(
+        parameters.device,
+        weights=parameters.host("weights"),
+        means=parameters.means,
+        bases=parameters.bases,
+        latent=np.where(joins, np.maximum(latent, shared[..., None]), latent),
+        noise=np.where(learns_noise, shared, parameters.host("noise")),
+        dims=dims,
+        log_volume=parameters.log_volume,
+        sketch=parameters.sketch,
+        n_outside=parameters.n_outside,
     )
 
 

@@ -1,0 +1,258 @@
+"""Mixtures on a GPU: time per iteration against the card's floor and against this machine's CPU.
+
+python benchmarks/gpu.py [narrow] [wide] [--rows N] [--write]      on a CUDA device
+python benchmarks/gpu.py --cpu                                     the same code without one, small
+
+Layouts are in `gpu_embeddings.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from _data import planted
+from _machine import description
+from _parts import Part, arguments
+from _tables import Table, seconds, write
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+import lowdim as ld
+
+#: Components, and the dimension of each.
+K, DIM = 10, 5
+#: Iterations of the shorter and of the longer fit, whose difference is timed.
+FEW, MANY = 3, 13
+#: Repeats, of which the quickest counts.
+REPEATS = 3
+#: Rows without a CUDA device.
+SMALL_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a device can do at most, measured here.
+
+    Attributes
+    ----------
+    bandwidth : float
+        Bytes per second that a copy within its memory reads and writes.
+    products : float
+        Float32 operations per second of a product of large matrices.
+    link : float
+        Bytes per second that arrive from pinned memory of the host.
+    """
+
+    bandwidth: float
+    products: float
+    link: float
+
+    @classmethod
+    def of(cls, device: torch.device, size: int) -> Card:
+        """Measure a device with `size` numbers, and with matrices of the order 4,096 at most."""
+        a, b = (torch.ones(size, device=device) for _ in range(2))
+        order = min(4096, int(size**0.5))
+        left, right = (torch.ones(order, order, device=device) for _ in range(2))
+        out = torch.empty_like(left)
+        host = torch.ones(size, pin_memory=device.type == "cuda")
+        return cls(
+            8 * size / quickest(lambda: b.copy_(a), device),
+            2 * order**3 / quickest(lambda: torch.mm(left, right, out=out), device),
+            4 * size / quickest(lambda: a.copy_(host, non_blocking=True), device),
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.bandwidth / 1e9:.0f} GB/s within the device, {self.link / 1e9:.1f} GB/s to it, "
+            f"{self.products / 1e12:.2f} TFLOP/s in float32"
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model, and the least that one of its iterations must do.
+
+    Attributes
+    ----------
+    name : str
+    model : estimator
+    start : str
+        The parameter that takes the labels, or the means, that it begins with.
+    directions : int
+        Numbers that the E-step needs of every row: products with so many directions.
+    sums : int
+        Weighted sums over the rows per column, as of a mean or of a row of second moments.
+    """
+
+    name: str
+    model: Any
+    start: str
+    directions: int
+    sums: int
+
+    def floor(self, card: Card, n_rows: int, n_columns: int) -> tuple[float, float]:
+        """Seconds that an iteration takes at least, for its bytes and for its operations.
+
+        Rows are read once for the products and once for the sums, in float32; the scores and
+        responsibilities, in float64, are written and read once.
+        """
+        n_bytes = 2 * 4 * n_rows * n_columns + 4 * 8 * n_rows * K
+        operations = 2 * n_rows * n_columns * (self.directions + self.sums)
+        return n_bytes / card.bandwidth, operations / card.products
+
+
+def jobs(n_columns: int) -> list[Job]:
+    """What is timed in so many columns."""
+    settings = {"tol": 0.0, "dtype": "float32", "random_state": 0}
+    flats = ld.SubspaceMixture(dims=[DIM] * K, **settings)
+    # Second moments themselves, or along a sketch of twice the directions that are kept.
+    width = n_columns if n_columns <= 64 else 16
+    moments = K * (1 + width) + (0 if n_columns <= 64 else K * width)
+    made = [
+        Job("subspaces", flats, "init", K * (1 + DIM), moments),
+        Job("k-means", ld.KMeans(K, **settings), "init", K, K),
+        Job("soft k-means", ld.SoftKMeans(K, beta=0.1, **settings), "init", K, K),
+    ]
+    for kind, directions, sums in (
+        ("full", K * n_columns, K * (1 + n_columns)),
+        ("diag", 2 * K, 2 * K),
+    ):
+        if kind == "diag" or n_columns <= 64:
+            model = ld.GaussianMixture(K, covariance_type=kind, **settings)
+            made.append(Job(f"Gaussians, {kind}", model, "means_init", directions, sums))
+    return made
+
+
+def narrow(options: argparse.Namespace) -> Table:
+    """Rows of 50 columns."""
+    return table("narrow", options, options.rows, 50)
+
+
+def wide(options: argparse.Namespace) -> Table:
+    """Rows of 2,000 columns, a tenth as many."""
+    return table("wide", options, max(1000, options.rows // 10), 2000)
+
+
+def table(name: str, options: argparse.Namespace, n_rows: int, n_columns: int) -> Table:
+    """Every job on the device and on the CPU."""
+    device = torch.device(options.device)
+    card = Card.of(device, 2**28 if device.type == "cuda" else 2**22)
+    note = (
+        f"{n_rows} x {n_columns} in float32, {K} components of dimension {DIM} or full covariances; "
+        f"wall time per iteration; {device_name(device)}: {card}; CPU with "
+        f"{torch.get_num_threads()} threads."
+    )
+    columns = ["model", "device", "iteration", "bytes", "products", "x floor", "objective"]
+    made = Table(f"gpu-{name}", f"Mixtures on a GPU: {n_columns} columns", columns, note)
+    made.begin([18, 16, 10, 10, 10, 8, 14])
+    X = planted(n_rows, n_columns, [DIM] * K)[0].astype(np.float32)
+    labels = np.random.default_rng(0).integers(K, size=n_rows)  # a start that takes many steps
+    for job in jobs(n_columns):
+        given = labels if isinstance(job.model, ld.SubspaceMixture) else X[:K]
+        for where, resident in places(device):
+            took, objective = iteration(job, X, given, where, resident=resident)
+            by_bytes, by_products = job.floor(card, n_rows, n_columns)
+            name = str(where) if resident else f"{where}, streamed"
+            if not resident:
+                by_bytes = 4 * X.size / card.link
+            floor = max(by_bytes, by_products)
+            here = where == device
+            cells = (seconds(by_bytes), seconds(by_products), f"{took / floor:.1f}")
+            made.add(
+                job.name,
+                name,
+                seconds(took),
+                *(cells if here else ("-", "-", "-")),
+                f"{objective:.6g}",
+            )
+    return made
+
+
+def places(device: torch.device) -> list[tuple[torch.device, bool]]:
+    """Devices, and whether rows stay on them from pass to pass."""
+    if device.type == "cpu":
+        return [(device, True)]
+    return [(device, True), (device, False), (torch.device("cpu"), True)]
+
+
+def iteration(
+    job: Job, X: np.ndarray, start: np.ndarray, device: torch.device, *, resident: bool
+) -> tuple[float, float]:
+    """Seconds per iteration, and the objective where the longer fit ended."""
+
+    def fit(max_iter: int) -> Any:
+        model = clone(job.model).set_params(device=str(device), max_iter=max_iter)
+        model.set_params(**{job.start: start})
+        return model.fit(X)
+
+    share = 0.4 if resident else 0.0
+    with mock.patch("lowdim.data.standardized.RESIDENT", share), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = fit(MANY)  # compiled, and memory found
+        short, long = (quickest(lambda n=n: fit(n), device) for n in (FEW, MANY))
+    names = ("lower_bound_", "inertia_", "free_energy_")
+    value = next(getattr(model, name) for name in names if hasattr(model, name))
+    steps = int(model.n_iter_) - FEW
+    return (long - short) / steps if steps > 0 else float("nan"), float(value)
+
+
+def quickest(function: Callable[[], Any], device: torch.device) -> float:
+    """Seconds of the quickest of several calls, each with all that the device has to do for it."""
+    took = []
+    for _ in range(REPEATS):
+        wait(device)
+        begun = time.perf_counter()
+        function()
+        wait(device)
+        took.append(time.perf_counter() - begun)
+    return min(took)
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def device_name(device: torch.device) -> str:
+    """The card's."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU in its place"
+
+
+def main() -> None:
+    """Run the parts that were asked for, where there is a CUDA device or one is not asked for."""
+    parts: dict[str, Part] = {"narrow": narrow, "wide": wide}
+    parser = arguments(__doc__, parts)
+    parser.add_argument("--rows", type=int, help="default 1,000,000, or 20,000 with --cpu")
+    parser.add_argument("--cpu", action="store_true", help="the CPU in the place of the device")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
+    if not options.cpu and not torch.cuda.is_available():
+        sys.exit(
+            "torch finds no CUDA device: nothing was measured. "
+            "Use --cpu to run the same code on the CPU, at a small size."
+        )
+    options.device = "cpu" if options.cpu else "cuda"
+    options.rows = options.rows or (SMALL_ROWS if options.cpu else 1_000_000)
+    machine = description()
+    print(machine)
+    for name in options.parts or parts:
+        made = parts[name](options)
+        if options.write:
+            how = " ".join([f"python benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+            write(made, machine, how)
+
+
+if __name__ == "__main__":
+    main()
