@@ -19,15 +19,16 @@ import lowdim as ld
 from lowdim.data import as_rows
 from lowdim.data.standardized import StandardizedRows
 
-SIMULATED = ld.data.subspaces(1200, dims=[2, 1, 0], n_columns=12, random_state=0)
-MANY_COLUMNS = ld.data.subspaces(600, dims=[3, 2, 1], n_columns=90, random_state=0)
+SIMULATED = ld.data.subspaces(600, dims=[2, 1, 0], n_columns=12, random_state=0)
+MANY_COLUMNS = ld.data.subspaces(300, dims=[3, 2, 1], n_columns=90, random_state=0)
+FLATS = {"dims": [2, 1, 0], "n_init": 3}
 MIXTURES: dict[str, Any] = {
-    "subspaces": ld.SubspaceMixture(dims=[2, 1, 0]),
-    "hard": ld.SubspaceMixture(dims=[2, 1, 0], assignment="hard"),
-    "closest": ld.SubspaceMixture(dims=[2, 1, 0], assignment="closest"),
-    "shared noise": ld.SubspaceMixture(dims=[2, 1, 0], shared_noise=True),
-    "minibatches": ld.SubspaceMixture(dims=[2, 1, 0], minibatch_size=200),
-    "annealed": ld.SubspaceMixture(dims=[2, 1, 0], annealing=(0.2, 1.5)),
+    "subspaces": ld.SubspaceMixture(**FLATS),
+    "hard": ld.SubspaceMixture(**FLATS, assignment="hard"),
+    "closest": ld.SubspaceMixture(**FLATS, assignment="closest"),
+    "shared noise": ld.SubspaceMixture(**FLATS, shared_noise=True),
+    "minibatches": ld.SubspaceMixture(**FLATS, minibatch_size=200),
+    "annealed": ld.SubspaceMixture(**FLATS, annealing=(0.3, 2.0)),
     "k-means": ld.KMeans(3),
     "soft k-means": ld.SoftKMeans(3, beta=0.5),
     **{
@@ -49,14 +50,16 @@ def objective(model: Any) -> float:
     return float(next(getattr(model, name) for name in OBJECTIVES if hasattr(model, name)))
 
 
-@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-8), ("float32", 1e-4)])
+@pytest.mark.parametrize(
+    ("form", "dtype", "tolerance"),
+    [(np.asarray, "float64", 1e-8), (np.asarray, "float32", 1e-4), (sp.csr_matrix, "float64", 1e-8)],
+)
 @pytest.mark.parametrize("name", MIXTURES)
-def test_mixtures_are_those_of_the_host(name: str, dtype: str, tolerance: float, form: Any) -> None:
+def test_mixtures_are_those_of_the_host(name: str, form: Any, dtype: str, tolerance: float) -> None:
     X = form(SIMULATED.X)
     expected = fitted(MIXTURES[name], X, device="cpu", dtype=dtype)
     with pretended():
-        got = fitted(MIXTURES[name], X, device="cuda", dtype=dtype, batch_size=500)
+        got = fitted(MIXTURES[name], X, device="cuda", dtype=dtype, batch_size=250)
         labels = got.predict(X)
     assert objective(got) == pytest.approx(objective(expected), rel=tolerance)
     # Of starts that end alike, rounding chooses: components may come in another order.
@@ -67,7 +70,7 @@ def test_mixtures_are_those_of_the_host(name: str, dtype: str, tolerance: float,
 def test_many_columns_are_those_of_the_host(form: Any) -> None:
     model, X = ld.SubspaceMixture(dims=[3, 2, 1], n_init=3), form(MANY_COLUMNS.X)
     with pretended():
-        got = fitted(model, X, device="cuda", batch_size=200)
+        got = fitted(model, X, device="cuda", batch_size=120)
         coordinates = got.transform(X)
     expected = fitted(model, X, device="cpu")
     assert got.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-8)
@@ -82,7 +85,7 @@ def waits(name: str, X: np.ndarray, batch_size: int | None) -> float:
     where = X[:3] if "means" in name else labels
     settings = {"device": "cuda", "batch_size": batch_size, "tol": 1e-300, start: where}
     counts, iterations = [], []
-    for limit in (4, 16):
+    for limit in (4, 10):
         with pretended() as log:
             model = fitted(MIXTURES[name], X, max_iter=limit, **settings)
         counts.append(len(log.reads))
@@ -94,7 +97,7 @@ def waits(name: str, X: np.ndarray, batch_size: int | None) -> float:
 @pytest.mark.parametrize(("n_columns", "most"), [(12, 5), (90, 11)])
 @pytest.mark.parametrize("name", sorted({*MIXTURES} - {"minibatches", "annealed"}))
 def test_waits_do_not_grow_with_the_blocks(name: str, n_columns: int, most: int) -> None:
-    X = np.random.default_rng(1).normal(size=(300, n_columns))
+    X = np.random.default_rng(1).normal(size=(200, n_columns))
     found = [waits(name, X, batch_size) for batch_size in (None, 50)]
     assert found[1] == pytest.approx(found[0], abs=0.2)
     assert found[0] <= most
@@ -112,7 +115,7 @@ def test_rows_beyond_the_memory_are_sent_in_every_pass(form: Any) -> None:
                 device=torch.device("cuda"),
                 dtype=torch.float32,
                 sample_weight=weight,
-                block_rows=500,
+                block_rows=250,
             )
             for _ in range(2):
                 log.clear()
@@ -179,8 +182,8 @@ def test_other_ways_to_a_mixture_are_those_of_the_host() -> None:
         held = ld.SubspaceMixture(dims=[2, 1], fixed=fixed, background="uniform", **settings)
         chosen = ld.select_subspaces(X[:300], n_components=[2], dims=[1, 2], **settings)
         weight = np.arange(len(X)) % 3
-        weighted = fitted(ld.GaussianMixture(3, **settings), X, sample_weight=weight)
-        samples = np.repeat(["a", "b", "c"], 400)
+        weighted = fitted(ld.GaussianMixture(3, **settings), X, None, weight)
+        samples = np.repeat(["a", "b", "c"], 200)
         parted = ld.SampleGaussianMixtures(2, device=device, random_state=0).fit(X, samples)
         return [
             pieces.score(X),
