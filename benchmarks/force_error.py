@@ -12,10 +12,11 @@ from _parts import Part, arguments, run
 from _tables import Table
 from tsne import EARLY, LATE, MOMENTUM, joint, mnist, start
 
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._repulsion_mesh import MeshRepulsion
-from lowdim.embedding._tsne_course import Phase, Watch
-from lowdim.embedding._tsne_descent import Descent, by_place, repulsion
+from lowdim.embedding._tsne.course import Phase
+from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
+from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
 #: Points whose forces are summed over all pairs.
 DRAWN = 1_500

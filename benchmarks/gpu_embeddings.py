@@ -17,11 +17,12 @@ from _parts import Part, arguments, run
 from _tables import Table, seconds
 
 from lowdim.affinities import EntropicAffinity
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import first_layout
-from lowdim.embedding._torch_descent import TorchDescent
-from lowdim.embedding._tsne_course import Phase, Watch
-from lowdim.embedding._tsne_descent import Descent, repulsion
+from lowdim.embedding._tsne.course import Phase
+from lowdim.embedding._tsne.descent import Descent, repulsion
+from lowdim.embedding._tsne.torch_descent import TorchDescent
 from lowdim.neighbors import nearest_neighbors
 
 #: Iterations with the affinities exaggerated, and without.

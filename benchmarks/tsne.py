@@ -24,9 +24,10 @@ from sklearn.neighbors import NearestNeighbors
 
 import lowdim as ld
 from lowdim.affinities import EntropicAffinity
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._tsne_course import Phase, Watch
-from lowdim.embedding._tsne_descent import Descent, repulsion
+from lowdim.embedding._tsne.course import Phase
+from lowdim.embedding._tsne.descent import Descent, repulsion
 from lowdim.neighbors import NeighborIndex, nearest_neighbors
 
 DATASETS = Path(

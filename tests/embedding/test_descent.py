@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lowdim.embedding._attraction import arrange, attract_plane, attract_space, cross_entropy
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew
-from lowdim.embedding._tsne_course import Phase, Watch
-from lowdim.embedding._tsne_descent import Descent, by_place, repulsion
-from lowdim.embedding._tsne_step import move
+from lowdim.embedding._tsne.attraction import arrange, attract, cross_entropy
+from lowdim.embedding._tsne.course import Phase
+from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
+from lowdim.embedding._tsne.step import move
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +34,33 @@ def test_attraction_is_the_sum_over_pairs_in_any_order(affinities, crew, d, dof,
     p = affinities.toarray() * weights ** (1 / dof)
     true = np.einsum("ij,ijd->id", p, gaps)
     force = np.empty_like(Y)
-    attract = attract_plane if d == 2 else attract_space
     pairs = arrange(affinities, order, crew)
-    crew.run(attract, Y[order], pairs, np.float32(1 / dof), force)
+    attract(Y[order], pairs, dof, force, crew)
     np.testing.assert_allclose(force, true[order], atol=1e-6)
     weights[weights == 0] = 1.0
     expected = -np.sum(affinities.toarray() * np.log(weights))
     assert cross_entropy(Y[order], pairs, dof, crew) == pytest.approx(expected, rel=1e-5)
 
 
-def test_pairs_within_a_part_are_stored_once_and_the_diagonal_never(affinities, crew) -> None:
-    with_diagonal = sp.csr_matrix(affinities + sp.eye(120, dtype=np.float32, format="csr"))
-    pairs = arrange(with_diagonal, np.arange(120), crew)
-    rows = np.repeat(np.arange(120), np.diff(pairs.indptr))
-    part = np.searchsorted(pairs.bounds, np.arange(120), side="right")
-    within = part[rows] == part[pairs.indices]
-    assert (rows[within] < pairs.indices[within]).all()
-    assert within.sum() * 2 + (~within).sum() == affinities.nnz
+def test_pairs_are_those_of_the_matrix_in_the_order(affinities, crew) -> None:
+    order = np.random.default_rng(0).permutation(120)
+    pairs = arrange(affinities, order, crew)
+    rows = np.repeat(pairs.unit, np.diff(pairs.indptr)) * pairs.steps
+    arranged = sp.csr_matrix((rows, pairs.indices.astype(np.int32), pairs.indptr)).toarray()
+    expected = affinities.toarray()[np.ix_(order, order)]
+    np.testing.assert_array_equal(arranged > 0, expected > 0)
+    half_a_step = 0.51 * expected.max(1, keepdims=True) / (2**16 - 1)
+    assert (np.abs(arranged - expected) <= half_a_step).all()
+    assert pairs.longest == np.diff(affinities.indptr).max()
+
+
+def test_rows_of_stored_zeros_attract_nothing(crew) -> None:
+    P = sp.csr_matrix(np.array([[0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0]], np.float32))
+    P.data[1] = P.data[3] = 0.0
+    force = np.empty((3, 2), np.float32)
+    attract(np.eye(3, 2, dtype=np.float32), arrange(P, np.arange(3), crew), 1.0, force, crew)
+    expected = 0.5 * np.array([1.0, -1.0]) / 3.0
+    np.testing.assert_allclose(force, [expected, -expected, [0.0, 0.0]], atol=1e-6)
 
 
 @pytest.mark.parametrize("c", [1, 2, 3])
@@ -89,7 +100,7 @@ def test_renumbering_changes_rounding_only(affinities, crew, monkeypatch) -> Non
     start = 1e-4 * np.random.default_rng(0).normal(size=(120, 2))
     layouts = []
     for when in ((), (0, 1, 3)):
-        monkeypatch.setattr("lowdim.embedding._tsne_descent.RENUMBERED", when)
+        monkeypatch.setattr("lowdim.embedding._tsne.descent.RENUMBERED", when)
         one = descent(affinities, start, crew)
         one.run([Phase(8, 12.0, 10.0, 0.5)], Watch())
         layouts.append(one.layout)
@@ -140,7 +151,7 @@ def test_phases_have_their_own_momentum_and_rate(affinities, crew) -> None:
 def test_it_stops_when_the_gradient_is_a_small_share_of_the_attraction(affinities, crew) -> None:
     start = np.random.default_rng(0).normal(size=(120, 2))
     one = descent(affinities, start, crew)
-    course = one.run([Phase(5000, 1.0, 120.0, 0.8)], Watch(every=10, tol=1e-2))
+    course = one.run([Phase(5000, 1.0, 120.0, 0.8)], Watch(every=10), tol=1e-2)
     assert course.reason == "gradient"
     assert course.n_iter < 5000
     assert course.history["iteration"][-1] == course.n_iter

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
-from lowdim.embedding._density import DensityForce
-from lowdim.embedding._edge_steps import drawn, epoch, fill_pool, forces
-from lowdim.embedding._edges import EdgeDescent, Schedule, edges_of, empty_pool
-from lowdim.embedding._repulsion_sampled import SampledRepulsion
-from lowdim.embedding._similarity import Similarity, curve_of
+from lowdim.embedding._edges.density import DensityForce
+from lowdim.embedding._edges.descent import EdgeDescent, Schedule, edges_of, empty_pool
+from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
+from lowdim.embedding._edges.similarity import Similarity, curve_of
+from lowdim.embedding._edges.steps import drawn, epoch, fill_pool, forces
 
 N = 60
 
@@ -142,7 +143,7 @@ def test_threads_change_no_bit(graph, n_threads: int) -> None:
                 crew=crew,
                 rng=np.random.default_rng(0),
             )
-            descent.run()
+            descent.run(Watch())
             layouts.append(descent.layout.copy())
     assert np.array_equal(*layouts)
 

@@ -12,8 +12,8 @@ from sklearn.random_projection import GaussianRandomProjection
 
 import lowdim as ld
 from lowdim.affinities import UMAPAffinity
-from lowdim.embedding._eigenmaps import laplacian_eigenmaps, spectral_layout
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
+from lowdim.embedding._spectral.eigenmaps import laplacian_eigenmaps, spectral_layout
 
 
 @pytest.fixture(scope="module")

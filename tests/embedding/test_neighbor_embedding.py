@@ -187,7 +187,7 @@ def test_graphs_are_used_as_they_are(blobs) -> None:
     ids=lambda model: type(model).__name__,
 )
 def test_the_same_seed_gives_the_same_layout_for_any_threads(blobs, model, monkeypatch) -> None:
-    monkeypatch.setattr("lowdim.embedding._pair_layout.FEW", 0)
+    monkeypatch.setattr("lowdim.embedding._pairs.layout.FEW", 0)
     X, _ = blobs
     state = np.random.get_state()[1].copy(), torch.get_rng_state()
     model = clone(model)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lowdim.embedding._float32 import exponential, logarithm
-from lowdim.embedding._optimizers import EDGE, Gains, PoincareAdam, half_room, inside, moved
+from lowdim.embedding._pairs.float32 import exponential, logarithm
+from lowdim.embedding._pairs.optimizers import EDGE, Gains, PoincareAdam, half_room, inside, moved
 
 
 def distances(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

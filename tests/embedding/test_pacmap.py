@@ -13,7 +13,7 @@ import lowdim as ld
 from lowdim.affinities import Pairs, pacmap_pairs
 from lowdim.affinities.pairs import local_scales
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._pacmap_descent import Descent, weights_of
+from lowdim.embedding._pacmap.descent import Descent, weights_of
 from lowdim.neighbors import nearest_neighbors
 
 

@@ -17,11 +17,11 @@ from lowdim.embedding import (
     NormalizedStudentAffinity,
     OutputAffinity,
 )
-from lowdim.embedding import _pair_forces as compiled_forces
-from lowdim.embedding import _torch_forces as torch_forces
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._pair_forces import PairForces
-from lowdim.embedding._torch_forces import BlockForces
+from lowdim.embedding._pairs import forces as compiled_forces
+from lowdim.embedding._pairs import torch_forces
+from lowdim.embedding._pairs.forces import PairForces
+from lowdim.embedding._pairs.torch_forces import BlockForces
 
 KERNELS = [
     NormalizedStudentAffinity(),

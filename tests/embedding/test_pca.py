@@ -87,8 +87,8 @@ def test_rows_of_a_file_are_read_in_pieces(
 ) -> None:
     import anndata
 
-    monkeypatch.setattr("lowdim.embedding._centred_rows.DENSE_VALUES", 2**14)
-    monkeypatch.setattr("lowdim.embedding._centred_rows.SPARSE_ROWS", 300)
+    monkeypatch.setattr("lowdim.embedding._spectral.centred_rows.DENSE_VALUES", 2**14)
+    monkeypatch.setattr("lowdim.embedding._spectral.centred_rows.SPARSE_ROWS", 300)
     peer = sklearn.decomposition.PCA(5, svd_solver="full").fit(digits)
     for name, X in (("dense", digits), ("sparse", sp.csr_matrix(digits))):
         path = tmp_path / f"{name}.h5ad"

@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 import lowdim as ld
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._metric_scaling import metric_scaling, stress_gradient
+from lowdim.embedding._spectral.metric_scaling import metric_scaling, stress_gradient
 from lowdim.neighbors import nearest_neighbors
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._mesh_grids import MOST, Level, Levels, grid_for
-from lowdim.embedding._mesh_levels import phases, prolong, restrict
-from lowdim.embedding._mesh_spectra import Grid, _share, spectra
-from lowdim.embedding._repulsion_exact import ExactRepulsion
-from lowdim.embedding._repulsion_mesh import MeshRepulsion
+from lowdim.embedding._tsne.mesh_grids import MOST, Level, Levels, grid_for
+from lowdim.embedding._tsne.mesh_levels import phases, prolong, restrict
+from lowdim.embedding._tsne.mesh_spectra import Grid, _share, spectra
+from lowdim.embedding._tsne.repulsion_exact import ExactRepulsion
+from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,13 @@ import torch
 
 import lowdim as ld
 from lowdim.affinities import EntropicAffinity
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._repulsion_mesh import MeshRepulsion
-from lowdim.embedding._torch_descent import TorchDescent
-from lowdim.embedding._torch_mesh import TorchMesh
-from lowdim.embedding._tsne_course import Phase, Watch
-from lowdim.embedding._tsne_descent import Descent
+from lowdim.embedding._tsne.course import Phase
+from lowdim.embedding._tsne.descent import Descent
+from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
+from lowdim.embedding._tsne.torch_descent import TorchDescent
+from lowdim.embedding._tsne.torch_mesh import TorchMesh
 
 HOST = torch.device("cpu")
 
@@ -83,7 +84,7 @@ def test_an_estimator_finds_its_layout_by_torch(clouds: np.ndarray, monkeypatch)
         seen.append(device)
         return TorchDescent(*arguments, device=HOST, **settings)
 
-    monkeypatch.setattr("lowdim.embedding._torch_descent.TorchDescent", made)
+    monkeypatch.setattr("lowdim.embedding._tsne.torch_descent.TorchDescent", made)
     model = ld.TSNE(method="mesh", device="cuda", max_iter=60, random_state=0)
     first = model.fit_transform(clouds)
     assert isinstance(seen[0], Elsewhere)

@@ -232,7 +232,7 @@ def test_a_new_row_does_not_depend_on_others(blobs, n_components: int, monkeypat
         model.set_params(n_jobs=n_jobs)
         parts = np.concatenate([model.transform(new[::-1][:60]), model.transform(new[::-1][60:])])
         assert np.array_equal(parts[::-1], exact)
-    monkeypatch.setattr("lowdim.embedding._new_points.MESH_POINTS", 0)
+    monkeypatch.setattr("lowdim.embedding._tsne.new_points.MESH_POINTS", 0)
     by_mesh = model.transform(new)
     assert np.median(np.linalg.norm(by_mesh - exact, axis=1)) < 0.02
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim._threads import serial_blas
 from lowdim._validation import check_in
-from lowdim.embedding._eigenmaps import laplacian_eigenmaps, spectral_layout
+from lowdim.embedding._spectral.eigenmaps import laplacian_eigenmaps, spectral_layout
 
 __all__ = ["check_init", "first_layout", "laplacian_eigenmaps", "needs_rows"]
 

@@ -10,8 +10,8 @@ from lowdim._threads import serial_blas
 from lowdim._validation import check_shape
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import as_rows
-from lowdim.embedding._centred_rows import Moments, blocks
-from lowdim.embedding._linear import LinearProjection, check_components
+from lowdim.embedding._spectral.centred_rows import Moments, blocks
+from lowdim.embedding._spectral.linear import LinearProjection, check_components
 
 
 class IncrementalPCA(LinearProjection):

@@ -13,9 +13,10 @@ from lowdim._validation import check_interval, check_positive, check_positive_in
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
-from lowdim.embedding._tsne_settings import check_callbacks
+from lowdim.embedding._tsne.settings import check_callbacks
 from lowdim.embedding.tsne import FEW, joint_probabilities
 
 #: Into so many pieces is the second phase split, each with a smaller learning rate.
@@ -192,7 +193,7 @@ class InfoTSNE(NeighborLayout):
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        from lowdim.embedding._new_points import Rates, place_new
+        from lowdim.embedding._tsne.new_points import Rates, place_new
 
         rates = Rates(
             n_iter=check_positive_int(n_iter, "n_iter", minimum=0),
@@ -235,9 +236,9 @@ class InfoTSNE(NeighborLayout):
         phases: list[tuple[int, float, float]],
         rng: np.random.Generator,
     ) -> None:
-        from lowdim.embedding._repulsion_sampled import SampledRepulsion
-        from lowdim.embedding._tsne_course import Phase, Watch
-        from lowdim.embedding._tsne_descent import Descent
+        from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
+        from lowdim.embedding._tsne.course import Phase
+        from lowdim.embedding._tsne.descent import Descent
 
         n, every = len(start), self.callbacks_every
         looks = sum(n_iter for n_iter, *_ in phases) // every
@@ -253,9 +254,8 @@ class InfoTSNE(NeighborLayout):
                     Phase(n_iter, weight, share * (rate or n / weight), MOMENTUM)
                     for n_iter, weight, share in phases
                 ],
-                Watch(check_callbacks(self.callbacks), every, 0.0, report),
+                Watch(check_callbacks(self.callbacks), every, report),
             )
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()
-        self.n_iter_, self.stop_reason_ = course.n_iter, course.reason
-        self.history_ = course.history
+        course.tell(self)

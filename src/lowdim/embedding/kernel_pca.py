@@ -25,7 +25,7 @@ from lowdim._validation import (
 )
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
-from lowdim.embedding._centred_rows import Moments, blocks
+from lowdim.embedding._spectral.centred_rows import Moments, blocks
 
 KERNELS = ("linear", "rbf", "poly", "cosine", "precomputed")
 #: Rows up to which all eigenvectors are worked out.

@@ -11,9 +11,9 @@ from lowdim._validation import check_interval
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
-from lowdim.embedding._edge_fit import REACH, EdgeSettings, descend, settle
+from lowdim.embedding._edges.fit import REACH, EdgeSettings, descend, settle
+from lowdim.embedding._edges.similarity import Similarity
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
-from lowdim.embedding._similarity import Similarity
 
 #: How often the edges of a row fire in an epoch, on average.
 FIRES = 12.0

@@ -11,8 +11,8 @@ from sklearn.base import clone
 from lowdim._validation import check_in
 from lowdim.affinities import EntropicAffinity
 from lowdim.embedding._base import NeighborLayout
-from lowdim.embedding._pair_layout import begin, check_affinity, lay_out, place_rows, remember
-from lowdim.embedding._pair_settings import check_backend
+from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows, remember
+from lowdim.embedding._pairs.settings import check_backend
 from lowdim.embedding.output_affinities import NAMES, NormalizedKernelAffinity, OutputAffinity
 
 
@@ -201,11 +201,11 @@ class NeighborEmbedding(NeighborLayout):
         start = begin(self, X, affinity, in_ball=output.in_ball)
         self.__dict__.pop("encoder_", None)
         if self.encoder is not None:
-            from lowdim.embedding._encoder import train
+            from lowdim.embedding._pairs.encoder import train
 
             train(self, start, output)
         elif self._is_tsne(output):
-            from lowdim.embedding._by_tsne import lay_out_by_tsne
+            from lowdim.embedding._pairs.by_tsne import lay_out_by_tsne
 
             lay_out_by_tsne(self, start)
             remember(self, start, output)
@@ -239,7 +239,7 @@ class NeighborEmbedding(NeighborLayout):
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
         if getattr(self, "encoder_", None) is not None:
-            from lowdim.embedding._encoder import encode
+            from lowdim.embedding._pairs.encoder import encode
 
             return encode(self, X)
         return place_rows(

@@ -17,7 +17,7 @@ NORMALIZATIONS = ("all", "rows", "sinkhorn")
 
 
 class Kernel(NamedTuple):
-    """A kernel for compiled sums: its kind, a number of `_pair_sums`, and its parameter."""
+    """A kernel for compiled sums: its kind, a number of `_pairs.sums`, and its parameter."""
 
     kind: int
     parameter: float

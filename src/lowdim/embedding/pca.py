@@ -12,9 +12,9 @@ from lowdim._threads import serial_blas
 from lowdim._validation import check_in, check_positive, check_positive_int, check_shape
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
-from lowdim.embedding._centred_rows import CentredRows, Moments, blocks
-from lowdim.embedding._leading_axes import leading_axes
-from lowdim.embedding._linear import LinearProjection, check_components, number_for
+from lowdim.embedding._spectral.centred_rows import CentredRows, Moments, blocks
+from lowdim.embedding._spectral.leading_axes import leading_axes
+from lowdim.embedding._spectral.linear import LinearProjection, check_components, number_for
 
 SOLVERS = ("auto", "full", "covariance_eigh", "randomized")
 #: Columns up to which "auto" takes the covariance matrix.

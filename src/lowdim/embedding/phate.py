@@ -234,7 +234,7 @@ class PHATE(NeighborLayout):
 
     def _lay_out(self, potential: Potential, rng: np.random.Generator) -> np.ndarray:
         """Places of the rows or landmarks, (L, c), float64."""
-        from lowdim.embedding._metric_scaling import metric_scaling
+        from lowdim.embedding._spectral.metric_scaling import metric_scaling
 
         start = _principal_coordinates(potential.values, int(self.n_components), rng)
         distances = _distances(potential.values)

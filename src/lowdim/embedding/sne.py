@@ -8,7 +8,7 @@ import numpy as np
 
 from lowdim.affinities import EntropicAffinity
 from lowdim.embedding._base import NeighborLayout
-from lowdim.embedding._pair_layout import begin, check_affinity, lay_out, place_rows
+from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows
 from lowdim.embedding.output_affinities import NormalizedGaussianAffinity
 
 #: With which ``exp(-r^2 / 2 s^2)`` is ``exp(-r^2)``.

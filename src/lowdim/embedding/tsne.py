@@ -14,12 +14,13 @@ from lowdim._validation import check_interval, check_positive, check_positive_in
 from lowdim.affinities import EntropicAffinity, Graph
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
-from lowdim.embedding._tsne_settings import Settings
+from lowdim.embedding._tsne.settings import Settings
 
 if TYPE_CHECKING:
-    from lowdim.embedding._tsne_course import Steps
+    from lowdim.embedding._tsne.course import Steps
 
 #: Points up to which one thread is quicker than several.
 FEW = 1_000
@@ -241,7 +242,7 @@ class TSNE(NeighborLayout):
         ValueError
             The fit was to a graph or to given neighbours, of which new rows have none.
         """
-        from lowdim.embedding._new_points import Rates, place_new
+        from lowdim.embedding._tsne.new_points import Rates, place_new
 
         rates = Rates(
             n_iter=check_positive_int(n_iter, "n_iter", minimum=0),
@@ -258,7 +259,7 @@ class TSNE(NeighborLayout):
         return EntropicAffinity(self.perplexity)
 
     def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
-        from lowdim.embedding._tsne_course import Phase, Watch
+        from lowdim.embedding._tsne.course import Phase
 
         n = len(start)
         looks = (settings.n_early + settings.n_late) // settings.every
@@ -268,13 +269,11 @@ class TSNE(NeighborLayout):
         ):
             descent = self._descent(P, start, settings, crew)
             phases = [Phase(*numbers) for numbers in settings.phases(n)]
-            watch = Watch(settings.callbacks, settings.every, settings.tol, report)
-            course = descent.run(phases, watch)
+            watch = Watch(settings.callbacks, settings.every, report)
+            course = descent.run(phases, watch, settings.tol)
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()
-        self.n_iter_ = course.n_iter
-        self.stop_reason_ = course.reason
-        self.history_ = course.history
+        course.tell(self)
 
     def _descent(
         self, P: sp.csr_matrix, start: np.ndarray, settings: Settings, crew: Crew
@@ -283,12 +282,12 @@ class TSNE(NeighborLayout):
         on_mesh = settings.uses_mesh(len(start))
         device = resolve_device(self.device)
         if on_mesh and device.type != "cpu":
-            from lowdim.embedding._torch_descent import TorchDescent
+            from lowdim.embedding._tsne.torch_descent import TorchDescent
 
             return TorchDescent(
                 P, start, dof=settings.dof, device=device, max_step=settings.max_step
             )
-        from lowdim.embedding._tsne_descent import Descent, repulsion
+        from lowdim.embedding._tsne.descent import Descent, repulsion
 
         own = repulsion(on_mesh, settings.dof, crew)
         return Descent(P, start, own, dof=settings.dof, crew=crew, max_step=settings.max_step)

@@ -15,11 +15,11 @@ from lowdim.affinities import PrecomputedAffinity, UMAPAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import Found, NeighborLayout
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._edge_fit import REACH, EdgeSettings, descend, settle
+from lowdim.embedding._edges.fit import REACH, EdgeSettings, descend, settle
+from lowdim.embedding._edges.radii import local_radii
+from lowdim.embedding._edges.similarity import Similarity, curve_of
+from lowdim.embedding._edges.targets import by_category, categories
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
-from lowdim.embedding._radii import local_radii
-from lowdim.embedding._similarity import Similarity, curve_of
-from lowdim.embedding._targets import by_category, categories
 
 
 class UMAP(NeighborLayout):
@@ -303,7 +303,7 @@ default="spectral"
         """What makes the force that densMAP adds."""
 
         def force(crew: Crew, n_epochs: int) -> Any:
-            from lowdim.embedding._density import DensityForce
+            from lowdim.embedding._edges.density import DensityForce
 
             numbers = self.dens_lambda, self.dens_var_shift, int(n_epochs * (1 - self.dens_frac))
             return DensityForce(radii, rates, similarity, *numbers, crew)
