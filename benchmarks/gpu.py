@@ -9,21 +9,16 @@ Layouts are in `gpu_embeddings.py`.
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
+from _card import Card, device_name, quickest, run_on_card
 from _data import planted
-from _machine import description
-from _parts import Part, arguments
-from _tables import Table, seconds, write
+from _tables import Table, seconds
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -33,49 +28,6 @@ import lowdim as ld
 K, DIM = 10, 5
 #: Iterations of the shorter and of the longer fit, whose difference is timed.
 FEW, MANY = 3, 13
-#: Repeats, of which the quickest counts.
-REPEATS = 3
-#: Rows without a CUDA device.
-SMALL_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a device can do at most, measured here.
-
-    Attributes
-    ----------
-    bandwidth : float
-        Bytes per second that a copy within its memory reads and writes.
-    products : float
-        Float32 operations per second of a product of large matrices.
-    link : float
-        Bytes per second that arrive from pinned memory of the host.
-    """
-
-    bandwidth: float
-    products: float
-    link: float
-
-    @classmethod
-    def of(cls, device: torch.device, size: int) -> Card:
-        """Measure a device with `size` numbers, and with matrices of the order 4,096 at most."""
-        a, b = (torch.ones(size, device=device) for _ in range(2))
-        order = min(4096, int(size**0.5))
-        left, right = (torch.ones(order, order, device=device) for _ in range(2))
-        out = torch.empty_like(left)
-        host = torch.ones(size, pin_memory=device.type == "cuda")
-        return cls(
-            8 * size / quickest(lambda: b.copy_(a), device),
-            2 * order**3 / quickest(lambda: torch.mm(left, right, out=out), device),
-            4 * size / quickest(lambda: a.copy_(host, non_blocking=True), device),
-        )
-
-    def __str__(self) -> str:
-        return (
-            f"{self.bandwidth / 1e9:.0f} GB/s within the device, {self.link / 1e9:.1f} GB/s to it, "
-            f"{self.products / 1e12:.2f} TFLOP/s in float32"
-        )
 
 
 @dataclass(frozen=True)
@@ -145,10 +97,10 @@ def wide(options: argparse.Namespace) -> Table:
 
 def table(name: str, options: argparse.Namespace, n_rows: int, n_columns: int) -> Table:
     """Every job on the device and on the CPU."""
-    device = torch.device(options.device)
-    card = Card.of(device, 2**28 if device.type == "cuda" else 2**22)
+    device = options.device
+    card = Card.of(device)
     note = (
-        f"{n_rows} x {n_columns} in float32, {K} components of dimension {DIM} or full covariances; "
+        f"{n_rows} x {n_columns} in float32, {K} components, flats of dimension {DIM}; "
         f"wall time per iteration; {device_name(device)}: {card}; CPU with "
         f"{torch.get_num_threads()} threads."
     )
@@ -206,52 +158,9 @@ def iteration(
     return (long - short) / steps if steps > 0 else float("nan"), float(value)
 
 
-def quickest(function: Callable[[], Any], device: torch.device) -> float:
-    """Seconds of the quickest of several calls, each with all that the device has to do for it."""
-    took = []
-    for _ in range(REPEATS):
-        wait(device)
-        begun = time.perf_counter()
-        function()
-        wait(device)
-        took.append(time.perf_counter() - begun)
-    return min(took)
-
-
-def wait(device: torch.device) -> None:
-    """Until the device has done what it was asked to."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def device_name(device: torch.device) -> str:
-    """The card's."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU in its place"
-
-
 def main() -> None:
-    """Run the parts that were asked for, where there is a CUDA device or one is not asked for."""
-    parts: dict[str, Part] = {"narrow": narrow, "wide": wide}
-    parser = arguments(__doc__, parts)
-    parser.add_argument("--rows", type=int, help="default 1,000,000, or 20,000 with --cpu")
-    parser.add_argument("--cpu", action="store_true", help="the CPU in the place of the device")
-    options = parser.parse_args()
-    if unknown := set(options.parts) - set(parts):
-        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(parts)}")
-    if not options.cpu and not torch.cuda.is_available():
-        sys.exit(
-            "torch finds no CUDA device: nothing was measured. "
-            "Use --cpu to run the same code on the CPU, at a small size."
-        )
-    options.device = "cpu" if options.cpu else "cuda"
-    options.rows = options.rows or (SMALL_ROWS if options.cpu else 1_000_000)
-    machine = description()
-    print(machine)
-    for name in options.parts or parts:
-        made = parts[name](options)
-        if options.write:
-            how = " ".join([f"python benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-            write(made, machine, how)
+    """Run the parts that were asked for."""
+    run_on_card(__doc__, {"narrow": narrow, "wide": wide}, 1_000_000, 20_000)
 
 
 if __name__ == "__main__":

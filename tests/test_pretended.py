@@ -35,7 +35,8 @@ def test_devices_do_not_mix() -> None:
             x.numpy()
         with pytest.raises(TypeError, match="__array__"):
             np.asarray(x)
-        assert (x + torch.tensor(2.0)).tolist() == [3.0] * 3  # a single number may come from anywhere
+        # A single number may come from anywhere.
+        assert (x + torch.tensor(2.0)).tolist() == [3.0] * 3
 
 
 @pytest.mark.parametrize(

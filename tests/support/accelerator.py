@@ -22,12 +22,14 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_flatten, tree_map
 
 CUDA = torch.device("cuda", 0)
-#: Functions whose result, or the shape of it, the host must wait for.
+#: Functions that wait for the device: what they return, its shape or an error, is on it.
 READS = frozenset(
-    "item tolist cpu __bool__ __int__ __float__ __index__ __complex__ __contains__ is_nonzero equal "
-    "allclose nonzero argwhere masked_select unique unique_consecutive bincount "
-    "linalg_eigh linalg_eigvalsh linalg_cholesky cholesky linalg_solve linalg_inv inverse linalg_eig "
-    "linalg_svd svd linalg_lstsq".split()
+    """
+    item tolist cpu __bool__ __int__ __float__ __index__ __complex__ __contains__ is_nonzero equal
+    allclose nonzero argwhere masked_select unique unique_consecutive bincount cholesky inverse svd
+    linalg_eigh linalg_eigvalsh linalg_eig linalg_cholesky linalg_solve linalg_inv linalg_svd
+    linalg_lstsq
+    """.split()  # noqa: SIM905
 )
 
 
@@ -164,49 +166,31 @@ def pretended(free_bytes: int = 2**34) -> Iterator[Log]:
 
 
 def _called(log: Log, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]):
+    """What a function returns, wherever its tensors are."""
     name = _name(func)
     parts = tree_flatten((args, kwargs))[0]
     remote = [part for part in parts if isinstance(part, Remote)]
     if name in _ATTRIBUTES and remote:
         return _ATTRIBUTES[name](args[0])
     if name in ("to", "cuda", "cpu"):
-        return _moved(log, func, name, args, kwargs)
-    if name == "numpy" and remote:
-        if not kwargs.get("force"):
-            raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu()")
-        log.reads.append((name, args[0].own.numel()))
-        return func(args[0].own)
-    if name in ("__array__", "data_ptr", "untyped_storage") and remote:
-        raise TypeError(f"{name} of a tensor on {CUDA}")
-    made_here = _is_cuda(kwargs.get("device"))
-    pinned = bool(kwargs.get("pin_memory")) or name == "pin_memory"
-    if made_here:
+        return _moved(log, name, args, kwargs)
+    if name in ("numpy", "__array__", "data_ptr", "untyped_storage") and remote:
+        return _as_host(log, func, name, args[0], kwargs)
+    if not remote and not _is_cuda(kwargs.get("device")):
+        return _on_host(func, name, args, kwargs)
+    if _is_cuda(kwargs.get("device")):
         kwargs = {**kwargs, "device": torch.device("cpu")}
         if name in ("tensor", "as_tensor", "asarray") and not remote:
             log.uploads.append((name, int(np.size(args[0]))))
-    if pinned:
-        kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
-    if not remote and not made_here:
-        result = args[0].clone() if name == "pin_memory" else func(*args, **kwargs)
-        if pinned:
-            result.pinned = True
-        return result
     _check(log, name, args, kwargs, parts)
     for own in remote:
         own.check_stream()
     log.calls += 1
-    if name in ("segment_reduce",) and not kwargs.get("unsafe"):
-        log.reads.append((name, 1))
-    if name == "repeat_interleave" and kwargs.get("output_size") is None and len(remote) > 0:
-        if any(isinstance(part, Remote) for part in args[1:]) or len(args) == 1:
-            log.reads.append((name, 1))
-    if name in READS or (name == "where" and len(args) + len(kwargs) == 1):
+    if _waits(name, args, kwargs):
         log.reads.append((name, max((x.own.numel() for x in remote), default=1)))
     plain = tree_map(lambda x: x.own if isinstance(x, Remote) else x, (args, kwargs))
     result = func(*plain[0], **plain[1])
-    if name in ("tolist", "item", "cpu"):
-        return result
-    if isinstance(result, torch.Size):
+    if name in ("tolist", "item") or isinstance(result, torch.Size):
         return result
     known = {id(x.own): x for x in remote}
 
@@ -218,27 +202,39 @@ def _called(log: Log, func: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     return tree_map(wrapped, result)
 
 
+def _as_host(log: Log, func: Callable[..., Any], name: str, own: Remote, kwargs: Any) -> Any:
+    """What asks for the numbers themselves, which is refused unless it is forced."""
+    if name != "numpy" or not kwargs.get("force"):
+        raise TypeError(f"{name}: can't convert {CUDA} device type tensor. Use Tensor.cpu()")
+    log.reads.append((name, own.own.numel()))
+    return func(own.own)
+
+
+def _on_host(func: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
+    """Tensors of the host alone, some of them in memory that is pinned."""
+    if name != "pin_memory" and not kwargs.get("pin_memory"):
+        return func(*args, **kwargs)
+    kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
+    result = args[0].clone() if name == "pin_memory" else func(*args, **kwargs)
+    result.pinned = True
+    return result
+
+
+def _waits(name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a function makes the host wait."""
+    if name == "where":
+        return len(args) + len(kwargs) == 1
+    if name == "segment_reduce":
+        return not kwargs.get("unsafe")
+    if name == "repeat_interleave":
+        counted = len(args) == 1 or isinstance(args[1], Remote)
+        return counted and kwargs.get("output_size") is None
+    return name in READS
+
+
 def _check(log: Log, name: str, args: Any, kwargs: Any, parts: list[Any]) -> None:
     """Refuse what a real device refuses; note what it allows at a price."""
     hosted = [x for x in parts if isinstance(x, Tensor) and not isinstance(x, Remote) and x.ndim]
-    index = ()
-    if name in ("__getitem__", "__setitem__"):
-        index = args[1] if isinstance(args[1], tuple) else (args[1],)
-        tensors = [x for x in index if isinstance(x, Tensor)]
-        masks = [x for x in tensors if x.dtype == torch.bool]
-        if masks and not (name == "__setitem__" and not isinstance(args[2], Tensor)):
-            log.reads.append((f"{name} by a mask", masks[0].numel()))
-        if isinstance(args[0], Remote):  # indices may come from the host
-            for x in hosted:
-                if any(x is own for own in index):
-                    log.uploads.append((f"{name} of the host's index", x.numel()))
-            hosted = [x for x in hosted if not any(x is own for own in index)]
-        if name == "__setitem__" and not tensors and hosted:
-            log.uploads.append((name, hosted[0].numel()))
-            return
-        lists = [x for x in index if isinstance(x, (list, np.ndarray))]
-        if lists:
-            log.uploads.append((f"{name} of the host's list", int(np.size(lists[0]))))
     if name == "copy_":
         into, source = args[0], args[1]
         if isinstance(source, Remote) and not isinstance(into, Remote):
@@ -246,41 +242,60 @@ def _check(log: Log, name: str, args: Any, kwargs: Any, parts: list[Any]) -> Non
         elif isinstance(into, Remote) and not isinstance(source, Remote):
             _note_upload(log, name, source, bool(kwargs.get("non_blocking")))
         return
+    if name in ("__getitem__", "__setitem__"):
+        hosted = _index(log, name, args, hosted)
     if hosted:
         raise RuntimeError(
             f"Expected all tensors to be on the same device, but {name} got {CUDA} and cpu"
         )
 
 
-def _moved(log: Log, func: Callable[..., Any], name: str, args: Any, kwargs: Any) -> Any:
-    """`to`, `cuda` and `cpu`, of tensors and of modules."""
-    own, rest = args[0], list(args[1:])
-    targets = [x for x in (*rest, *kwargs.values()) if isinstance(x, (str, torch.device, Tensor))]
-    target: Any = None
-    if name == "cpu":
-        target = torch.device("cpu")
-    elif name == "cuda":
-        target, rest = CUDA, []
-    for x in targets:
-        target = x.device if isinstance(x, Tensor) else torch.device(x)
-    dtype = [x.dtype if isinstance(x, Tensor) else x for x in (*rest, *kwargs.values())]
-    dtype = next((x for x in dtype if isinstance(x, torch.dtype)), None)
+def _index(log: Log, name: str, args: Any, hosted: list[Tensor]) -> list[Tensor]:
+    """What is not allowed of the host's tensors in reading or writing by an index."""
+    index = args[1] if isinstance(args[1], tuple) else (args[1],)
+    tensors = [x for x in index if isinstance(x, Tensor)]
+    mask = next((x for x in tensors if x.dtype == torch.bool), None)
+    filled = name == "__setitem__" and not isinstance(args[2], Tensor)
+    if mask is not None and not filled:  # how many are marked, the device has to say
+        log.reads.append((f"{name} by a mask", mask.numel()))
+    if isinstance(args[0], Remote):  # indices are sent, and so is what goes to a slice
+        sent = [
+            x for x in index if isinstance(x, (list, np.ndarray)) or any(x is y for y in hosted)
+        ]
+        if name == "__setitem__" and not tensors:
+            sent += hosted
+        log.uploads += [
+            (name, x.numel() if isinstance(x, Tensor) else int(np.size(x))) for x in sent
+        ]
+        hosted = [x for x in hosted if not any(x is y for y in sent)]
+    return hosted
+
+
+def _moved(log: Log, name: str, args: Any, kwargs: Any) -> Any:
+    """`to`, `cuda` and `cpu` of a tensor."""
+    own, rest = args[0], [*args[1:], *kwargs.values()]
+    target: Any = {"cpu": torch.device("cpu"), "cuda": CUDA}.get(name)
+    dtype = None
+    for x in rest:
+        if isinstance(x, (str, torch.device, Tensor)):
+            target = x.device if isinstance(x, Tensor) else x
+        if isinstance(x, (torch.dtype, Tensor)):
+            dtype = x.dtype if isinstance(x, Tensor) else x
     away = isinstance(own, Remote)
+    if away:
+        own.check_stream()
     value = own.own if away else own
     to_device = away if target is None else _is_cuda(target)
     converted = value if dtype is None else value.to(dtype)
-    if kwargs.get("copy") and converted is value:
+    if (kwargs.get("copy") or away != to_device) and converted is value:
         converted = value.clone()
     if away and not to_device:
         log.reads.append((name, value.numel()))
-        return converted.clone() if converted is value else converted
-    if not away and to_device:
+    if to_device and not away:
         _note_upload(log, name, own, bool(kwargs.get("non_blocking")))
-        return Remote(converted.clone() if converted is value else converted, log)
-    log.calls += away and converted is not value
-    if not away:
-        return converted
-    return own if converted is value else Remote(converted, log)
+    if converted is value:
+        return own
+    return Remote(converted, log) if to_device else converted
 
 
 def _note_upload(log: Log, name: str, source: Tensor, non_blocking: bool) -> None:

@@ -297,4 +297,3 @@ class SparseBlock:
 
     def dense(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy((self.rows[index].toarray() - self.mean) / self.scale)
-

@@ -93,7 +93,7 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
     """
     from lowdim.mixture._subspace.mstep import noise_and_cost
 
-    r, k, width, d = sketch.shape
+    r, k, _, d = sketch.shape
     counts = statistics["counts"]
     n = counts.clamp(min=1e-300)[..., None]
     means = statistics["sums"] / n
