@@ -92,7 +92,7 @@ def waits(name: str, X: np.ndarray, batch_size: int | None) -> float:
     for limit in (4, 10):
         with pretended() as log:
             model = fitted(MIXTURES[name], X, max_iter=limit, **settings)
-        counts.append(len(log.reads))
+        counts.append(log.waits)
         iterations.append(model.n_iter_)
     return (counts[1] - counts[0]) / max(1, iterations[1] - iterations[0])
 

@@ -122,6 +122,16 @@ def to_host(*tensors: Tensor) -> list[np.ndarray]:
     ]
 
 
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array as a tensor on a device, shared on the host.
+
+    Sent behind what the device is at without a wait for it: torch's plain `to` would wait.
+    """
+    import torch
+
+    return torch.from_numpy(array).to(device, non_blocking=True)
+
+
 def _check_cuda(device: torch.device) -> None:
     import torch
 

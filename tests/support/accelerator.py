@@ -33,6 +33,10 @@ READS = frozenset(
 )
 
 
+#: So many numbers are staged by the driver at once, wherever they are in the host's memory.
+STAGED = 8192
+
+
 @dataclass
 class Log:
     """What was seen.
@@ -42,7 +46,7 @@ class Log:
     reads, uploads : list of (name, numbers)
         What the host waited for, and what it sent, with how many numbers.
     asynchronous : int
-        How many uploads left from pinned memory without waiting.
+        How many uploads were sent without waiting: from pinned memory, or few numbers.
     calls : int
         Of functions on the device.
     """
@@ -52,6 +56,11 @@ class Log:
     asynchronous: int = 0
     calls: int = 0
     stream: Stream = field(default_factory=lambda: Stream())
+
+    @property
+    def waits(self) -> int:
+        """How often the host waited."""
+        return len(self.reads) + len(self.uploads) - self.asynchronous
 
     def clear(self) -> None:
         """Forget everything."""
@@ -301,7 +310,8 @@ def _moved(log: Log, name: str, args: Any, kwargs: Any) -> Any:
 def _note_upload(log: Log, name: str, source: Tensor, non_blocking: bool) -> None:
     log.uploads.append((name, source.numel()))
     log.stream.sent += 1
-    log.asynchronous += non_blocking and getattr(source, "pinned", False)
+    if non_blocking and (getattr(source, "pinned", False) or source.numel() <= STAGED):
+        log.asynchronous += 1
 
 
 def _is_cuda(device: Any) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device
 from lowdim.data.blocks import Block, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 
@@ -57,7 +58,7 @@ class CentroidFamily:
         counts = np.ones(means.shape[:2]) if weights is None else weights
         places = np.ascontiguousarray(means, dtype=np.float64)
         device = self.rows.device
-        return Centroids(torch.from_numpy(counts).to(device), torch.from_numpy(places).to(device))
+        return Centroids(to_device(counts, device), to_device(places, device))
 
     def log_joint(self, block: Block, parameters: Centroids) -> Tensor:
         """``-beta ||x - mu_k||^2``, (R, K, n)."""
@@ -115,7 +116,7 @@ class CentroidFamily:
         return parameters.means.flatten(1).cpu().numpy().copy()
 
     def unpack(self, vectors: np.ndarray, like: Centroids) -> Centroids:
-        means = torch.from_numpy(vectors).to(like.means.device).view(like.means.shape)
+        means = to_device(vectors, like.means.device).view(like.means.shape)
         return replace(like, means=means)
 
     # Places for empty clusters ----------------------------------------------------------------

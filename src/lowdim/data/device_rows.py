@@ -9,10 +9,9 @@ since products with these beat sparse ones there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -27,7 +26,7 @@ class HostRows(NamedTuple):
     """Some rows as they are stored, the number of the first, and their weights."""
 
     start: int
-    rows: np.ndarray | sp.csr_matrix
+    rows: Any  # an array or CSR
     weights: np.ndarray | None
 
 
@@ -80,7 +79,8 @@ class DeviceRows:
 
     def _send(self, piece: HostRows) -> _Sent:
         rows = piece.rows
-        arrays = [rows.indptr, rows.indices, rows.data] if sp.issparse(rows) else [rows]
+        dense = isinstance(rows, np.ndarray)
+        arrays = [rows] if dense else [rows.indptr, rows.indices, rows.data]
         if piece.weights is not None:
             arrays.append(piece.weights)
         pinned = [_pinned(own) for own in arrays]
@@ -96,7 +96,7 @@ class DeviceRows:
         for part in (*sent.parts, sent.weights):
             if part is not None:  # its memory is not given away while it is read
                 part.record_stream(computing)
-        values = sent.parts[0] if len(sent.parts) == 1 else _dense(*sent.parts, sent.shape)
+        values = sent.parts[0] if len(sent.parts) == 1 else _dense(sent.shape, *sent.parts)
         values = values.to(torch.float64, copy=True).sub_(self._mean).div_(self.scale)
         largest = values.abs().amax(1, keepdim=True)
         values *= self.farthest / largest.clamp(min=self.farthest)
@@ -112,7 +112,7 @@ def _pinned(array: np.ndarray) -> Tensor:
     return out
 
 
-def _dense(indptr: Tensor, indices: Tensor, data: Tensor, shape: tuple[int, int]) -> Tensor:
+def _dense(shape: tuple[int, int], indptr: Tensor, indices: Tensor, data: Tensor) -> Tensor:
     """CSR rows as a matrix, (n, D), float64."""
     n, n_columns = shape
     counts = indptr.long().diff()

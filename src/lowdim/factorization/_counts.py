@@ -190,7 +190,9 @@ class StoredCounts(Counts):
 
     @cached_property
     def _lengths(self) -> np.ndarray:
-        return np.diff(*to_host(self.indptr))
+        (indptr,) = to_host(self.indptr)
+        lengths: np.ndarray = np.diff(indptr)
+        return lengths
 
     @property
     def mostly_zero(self) -> bool:

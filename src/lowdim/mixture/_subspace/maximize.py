@@ -17,7 +17,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from lowdim._device import to_host
+from lowdim._device import to_device, to_host
 from lowdim._threads import in_threads
 from lowdim.math.linalg import by_rotations, leading_eigh, orthonormal_rows
 from lowdim.mixture._family import Statistics
@@ -140,7 +140,7 @@ def _device_ritz(
     )
     (gram,) = to_host(products @ sketch.mT)
     values, vectors = leading_eigh(gram, q)
-    rotation = torch.from_numpy(vectors).to(sketch.device)
+    rotation = to_device(vectors, sketch.device)
     axes, images = rotation @ sketch, rotation @ products
     residuals = images - (images @ axes.mT) @ axes
     return values, orthonormal_rows(torch.cat([axes, residuals], 1)[:, : sketch.shape[1]])

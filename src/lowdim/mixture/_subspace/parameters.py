@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim._device import to_host
+from lowdim._device import to_device, to_host
 from lowdim.mixture._family import Parameters
 
 #: The logarithm of a weight is that of at least this.
@@ -80,7 +80,7 @@ class SubspaceParameters(Parameters):
         made = cls.__new__(cls)  # frozen, and not all of it there yet: no call of __init__
         made.__dict__.update(given, **tensors, _arrays=arrays, device=device)
         if device.type != "cpu":
-            made.__dict__.update((name, getattr(made, name).to(device)) for name in values)
+            made.__dict__.update((name, to_device(own, device)) for name, own in arrays.items())
         return made
 
     if not TYPE_CHECKING:
@@ -121,7 +121,7 @@ class SubspaceParameters(Parameters):
     @cached_property
     def _axis_index(self) -> Tensor:
         """Which of all retained directions every stacked axis is, found without a wait."""
-        return torch.from_numpy(np.flatnonzero(self.inside)).to(self.device)
+        return to_device(np.flatnonzero(self.inside), self.device)
 
     @cached_property
     def axes(self) -> Tensor:
@@ -146,12 +146,12 @@ class SubspaceParameters(Parameters):
     @cached_property
     def axis_gain(self) -> Tensor:
         """(1 / sigma^2 - 1 / lambda) / 2 of every stacked axis, (sum of d,)."""
-        return torch.from_numpy(self.score_terms[2][self.inside]).to(self.device)
+        return to_device(self.score_terms[2][self.inside], self.device)
 
     @cached_property
     def constants(self) -> Tensor:
         """What the log-joint of every component has beside its quadratic form, (R K,)."""
-        return torch.from_numpy(self.score_terms[0]).to(self.device).flatten()
+        return to_device(self.score_terms[0], self.device).flatten()
 
     @cached_property
     def device(self) -> torch.device:
