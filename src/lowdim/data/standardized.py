@@ -197,7 +197,7 @@ def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
 def default_block_rows(source: RowSource, device: torch.device) -> int:
     """Rows per block: so many that a block's cost per call is small, in bounded memory."""
     if device.type != "cpu":  # each call has its price there, and all rows become dense
-        return min(max(2**25 // source.n_cols, 1024), 2**16)
+        return min(max(2**25 // source.n_cols, 1024), 2**15)
     if not source.is_sparse:
         return min(max(2**22 // source.n_cols, 512), 2**16)
     if source.in_memory:
