@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from lowdim._threads import in_threads, row_parts
+from lowdim.data import device_sums
 
 #: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
 NEGLIGIBLE = 1e-12
@@ -165,7 +166,12 @@ class DenseBlock:
         return (self.values @ directions.to(self.values.dtype).T.contiguous()).T.contiguous()
 
     def accumulate(self, coefficients: Tensor) -> Tensor:
-        return (coefficients.to(self.values.dtype) @ self.values).double()
+        return self._summed(coefficients, self.values)
+
+    def _summed(self, coefficients: Tensor, values: Tensor) -> Tensor:
+        if values.device.type != "cpu":
+            return device_sums.products(coefficients, values)
+        return (coefficients.to(values.dtype) @ values).double()
 
     @cached_property
     def squares(self) -> Tensor:
@@ -176,7 +182,7 @@ class DenseBlock:
         return (self.squares @ directions.to(self.values.dtype).T.contiguous()).T.contiguous()
 
     def accumulate_squares(self, coefficients: Tensor) -> Tensor:
-        return (coefficients.to(self.values.dtype) @ self.squares).double()
+        return self._summed(coefficients, self.squares)
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         if self.values.device.type == "cpu":
@@ -184,31 +190,12 @@ class DenseBlock:
 
             weights = np.ascontiguousarray(coefficients.double().numpy())
             return torch.from_numpy(moments_of(self.host_rows, weights)[1])
-        x = self.values
-        out = torch.empty(
-            (len(coefficients), x.shape[1], x.shape[1]), dtype=torch.float64, device=x.device
-        )
-        for c, row in enumerate(coefficients):
-            index = active_rows(row)
-            own, weight = (x, row) if index is None else (x.index_select(0, index), row[index])
-            own = own * weight.to(x.dtype).sqrt()[:, None]
-            out[c] = own.T @ own
-        return out
+        return device_sums.second_moments(self.values, coefficients)
 
     def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
         if self.values.device.type == "cpu":
             return self._host_moments(weights, sketches)
-        n_components, width, d = sketches.shape
-        moments = sketches.new_zeros((n_components, 1 + width, d))
-        for r, sketch, out in zip(weights, sketches, moments, strict=True):
-            index = active_rows(r)
-            own, weight = self.values, r
-            if index is not None:
-                own, weight = self.values.index_select(0, index), r[index]
-            if len(own):
-                along = (own @ sketch.to(own.dtype).T.contiguous()).double().mul_(weight[:, None])
-                out.copy_(torch.cat([weight[None], along.T]).to(own.dtype) @ own)
-        return moments
+        return device_sums.sketched_moments(self.values, weights, sketches)
 
     def _host_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
         from lowdim.data.dense import chunk_rows, moments_along
@@ -363,9 +350,3 @@ def images(directions: Tensor, block: Block) -> Tensor:
     """The directions (w, D) times the block's weighted second moments, (w, D), float64."""
     rows = block.project(directions).double()
     return block.accumulate(rows if block.weights is None else rows * block.weights)
-
-
-def active_rows(coefficients: Tensor) -> Tensor | None:
-    """Indices of the rows that count, or None when most do and skipping would not pay."""
-    index = torch.nonzero(coefficients > NEGLIGIBLE).squeeze(1)
-    return None if len(index) > 0.6 * len(coefficients) else index

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device, to_host
 from lowdim.data.blocks import Block, DenseBlock, Rows, SparseBlock
 from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
@@ -204,7 +205,7 @@ class SubspaceFamily:
         )
 
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
-        counts, squares = (statistics[name].cpu().numpy() for name in ("counts", "squares"))
+        counts, squares = to_host(statistics["counts"], statistics["squares"])
         return torch.from_numpy(self._starved(counts, squares, parameters.host("dims")))
 
     def _starved(self, counts: np.ndarray, squares: np.ndarray, dims: np.ndarray) -> np.ndarray:
@@ -278,7 +279,7 @@ class SubspaceFamily:
             orthonormalise(axes, before)
             bases, sketch = unless_held("bases", axes), None
         else:
-            turned = torch.cat([torch.from_numpy(axes).to(device), like.sketch[..., q:, :]], -2)
+            turned = torch.cat([to_device(axes, device), like.sketch[..., q:, :]], -2)
             sketch = torch.cat([orthonormal_rows(turned)[:, :free], like.sketch[:, free:]], 1)
             bases = torch.cat([sketch[:, :free, :q], like.bases[:, free:]], 1)
         return SubspaceParameters.from_arrays(
