@@ -52,7 +52,8 @@ def layouts(
     import pandas as pd
 
     names = [str(k) for k in range(fit.n_components)]
-    components = pd.Categorical.from_codes(read_labels(adata, None, key, fit), names)
+    numbers = read_labels(adata, None, key, fit).tolist()
+    components = pd.Categorical.from_codes(numbers, pd.Index(names))
     colors = dict(zip(names, component_colors(fit), strict=True))
     shown = []
     for name in adata.obsm:
