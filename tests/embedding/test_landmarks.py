@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import lowdim as ld
 from lowdim.data.sources import as_rows
-from lowdim.embedding import _landmark_rows, landmarks
+from lowdim.embedding import _landmark_rows
 from lowdim.embedding._landmark_rows import landmark_rows
 
 QUICK = {"perplexity": 8, "max_iter": 60, "random_state": 0}
@@ -219,4 +219,3 @@ def test_bad_rows_and_labels_are_named(blobs) -> None:
     bad[7, 2] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         model.fit(bad)
-    assert landmarks.SELECTIONS == ("random", "k-means++")

@@ -11,6 +11,8 @@ import pytest
 
 import lowdim as ld
 
+from .conftest import HOSTILE, Page
+
 
 @pytest.fixture(scope="module")
 def cells() -> ad.AnnData:
@@ -62,3 +64,25 @@ def test_measures_of_layouts_made_elsewhere(cells: ad.AnnData) -> None:
         ld.get.embedding_quality(adata, "pacmap")
     with pytest.raises(ValueError, match="labels='none'"):
         ld.get.embedding_quality(adata, labels="none")
+
+
+def test_subspaces_are_shown_in_the_layouts_that_are_there(
+    searched_once: ad.AnnData, tmp_path: Path
+) -> None:
+    adata = searched_once.copy()
+    before = Page(ld.report.write(adata, tmp_path / "before.html").read_text("utf-8"))
+    assert "#layouts" not in before.anchors
+    ld.tl.embed(adata, params={"perplexity": 5, "max_iter": 20})
+    ld.tl.embed(adata, "pca")
+    adata.obs["subspaces"] = adata.obs["subspaces"].cat.reorder_categories(
+        adata.obs["subspaces"].cat.categories[::-1]
+    )
+    adata.obs.iloc[:3, adata.obs.columns.get_loc("subspaces")] = np.nan
+    page = Page(ld.report.write(adata, tmp_path / "after.html").read_text("utf-8"))
+    assert "#layouts" in page.anchors and "layouts" in page.ids and page.open == []
+    shown = [image["alt"] for image in page.images if "layout" in str(image["alt"])]
+    assert shown == ["A t-SNE layout of the rows, coloured by component."]
+    assert "t-SNE of X, by component." in page.text
+    page = Page(ld.report.write(adata, tmp_path / "known.html", labels=HOSTILE).read_text("utf-8"))
+    shown = [image["alt"] for image in page.images if "layout" in str(image["alt"])]
+    assert shown[1:] == [f"A t-SNE layout of the rows, coloured by {HOSTILE}."]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lowdim import pl
 from lowdim.embedding.methods import title_of
 from lowdim.get._embedding_quality import fitted_matrix, has_layout, layout_record
+from lowdim.pl._fitted import read_labels
 from lowdim.report._components import component_colors
 from lowdim.report._data import matrix_name
 from lowdim.report._figures import Picture, drawn
@@ -48,8 +49,12 @@ def layouts(
     adata: AnnData, fit: FittedSubspaces, key: str, labels: str | None
 ) -> list[ShownLayout]:
     """All layouts of the rows but linear ones, coloured by component and by label."""
-    colors = component_colors(fit)
-    own = dict(zip(map(str, adata.obs[key].cat.categories), colors, strict=False))
+    import pandas as pd
+
+    names = [str(k) for k in range(fit.n_components)]
+    numbers = read_labels(adata, None, key, fit).tolist()
+    components = pd.Categorical.from_codes(numbers, pd.Index(names))
+    colors = dict(zip(names, component_colors(fit), strict=True))
     shown = []
     for name in adata.obsm:
         record: Any = layout_record(adata, name) if has_layout(adata, name) else None
@@ -60,18 +65,18 @@ def layouts(
             ShownLayout(
                 method,
                 matrix_name(fitted_matrix(adata, name)),
-                _picture(adata, name, method, key, "component", own),
-                None if labels is None else _picture(adata, name, method, labels, labels, None),
+                _picture(adata, name, method, components, "component", colors),
+                None if labels is None else _picture(adata, name, method, labels, labels),
             )
         )
     return shown
 
 
 def _picture(
-    adata: AnnData, name: str, method: str, column: str, what: str, colors: Any
+    adata: AnnData, name: str, method: str, color: Any, what: str, palette: Any = None
 ) -> Picture:
     def draw(ax: Any) -> None:
-        pl.embedding(adata, column, basis=name, palette=colors, ax=ax)
+        pl.embedding(adata, color, basis=name, palette=palette, ax=ax)
         ax.set_title("")
 
     return drawn(draw, _SIZE, f"A {method} layout of the rows, coloured by {what}.")
