@@ -23,6 +23,7 @@ LAYERS = [
         "_files",
         "_interrupts",
         "_journal",
+        "_memory",
         "_keys",
         "_progress",
         "_random",

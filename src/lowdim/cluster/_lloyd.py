@@ -6,7 +6,7 @@ loop costs per step would count, and rows that need no second look are passed ov
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from weakref import WeakKeyDictionary
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from lowdim._checkpoint import Arrays
+from lowdim._device import to_host
 from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.cluster._assignment import Assignment
@@ -25,8 +26,7 @@ from lowdim.mixture._checkpoint import (
     traces_as_arrays,
     traces_of,
 )
-from lowdim.mixture._em import MAX_RESEEDS, PATIENCE, WARM_UP, EMResult
-from lowdim.mixture._family import block_expectation
+from lowdim.mixture._em import MAX_RESEEDS, PATIENCE, WARM_UP, EMResult, expectation
 
 Report = Callable[[int, float], None]
 
@@ -64,29 +64,26 @@ class NearestSums:
             if place.startswith("block"):
                 self.earlier.setdefault(int(place.removeprefix("block")), {})[name] = array
 
-    def __call__(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(self, means: np.ndarray) -> Sequence[np.ndarray]:
         """Counts (R, K), sums (R, K, D) and minus the mean squared distances, (R,)."""
         if not self.data.local:
             counts, sums, objective = self.data.total(partial(_nearest_sums, means))
             return counts, sums, objective / self.data.total_weight
+        if self.data.device.type != "cpu":
+            found = expectation(self.family, self.data, self.family.parameters(means), "closest")
+            return to_host(found[0]["counts"], found[0]["sums"], found[1])
         parts = [self._of_block(block, means) for block in self.data]
         counts, sums, objective = (reduce(np.add, values) for values in zip(*parts, strict=True))
         return counts, sums, objective / self.data.total_weight
 
     def _of_block(self, block: Block, means: np.ndarray) -> tuple[np.ndarray, ...]:
-        if self.data.device.type == "cpu":
-            found = self.known.get(block)
-            if found is None:
-                earlier = self.earlier.pop(block.start, None)
-                found = self.known[block] = Assignment(block, means, earlier)
-            else:
-                found.move(means)
-            return found.sums()
-        parameters = self.family.parameters(means)
-        statistics, objective = block_expectation(self.family, block, parameters, "closest", 1.0)
-        return tuple(
-            value.cpu().numpy() for value in (statistics["counts"], statistics["sums"], objective)
-        )
+        found = self.known.get(block)
+        if found is None:
+            earlier = self.earlier.pop(block.start, None)
+            found = self.known[block] = Assignment(block, means, earlier)
+        else:
+            found.move(means)
+        return found.sums()
 
 
 def _nearest_sums(means: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:

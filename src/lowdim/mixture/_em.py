@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device, to_host
 from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
@@ -133,7 +134,7 @@ def em_step(
     if fused is not None:
         return fused
     statistics, value = expectation(family, data, parameters, assignment, beta)
-    objective = value.cpu().numpy()
+    (objective,) = to_host(value)
     statistics = without_broken(statistics, ~np.isfinite(objective))
     updated = family.maximize(statistics, parameters, closest=assignment == "closest")
     return objective, updated, family.starved(statistics, parameters).numpy()
@@ -290,7 +291,7 @@ class Loop(Generic[P]):
     # Bookkeeping --------------------------------------------------------------------------
 
     def _index(self, mask: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.flatnonzero(mask)).to(self.data.device)
+        return to_device(np.flatnonzero(mask), self.data.device)
 
     def _record(self, objective: np.ndarray, accepted: np.ndarray) -> None:
         for position in accepted.nonzero()[0]:
@@ -341,7 +342,7 @@ class Loop(Generic[P]):
         """One restart of the active ones."""
         if parameters.n_restarts == 1:
             return parameters
-        return parameters.select(torch.tensor([position], device=self.data.device))
+        return parameters.select(to_device(np.array([position]), self.data.device))
 
     def _note_sound(self, restart: int) -> None:
         if not self.starved[restart] and not bool(self.family.collapsed(self.finished[restart])):

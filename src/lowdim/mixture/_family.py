@@ -98,7 +98,7 @@ def responsibilities(scores: Tensor, assignment: str, beta: float = 1.0) -> tupl
     top = scores.amax(1, keepdim=True)
     owned = (scores == top).double()
     ties = owned.sum(1, keepdim=True)
-    if bool((ties != 1).any()):
+    if owned.device.type != "cpu" or bool((ties != 1).any()):  # a device is not waited for
         owned /= ties
     return top.squeeze(1), owned
 

@@ -22,8 +22,8 @@ from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.mixture._counts.answers import fold_changes, posterior_means, sample_counts
 from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
-from lowdim.mixture._counts.matrix import Counts
-from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, responsibilities
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, log_joint, responsibilities
+from lowdim.mixture._counts.on_disk import counts_of
 from lowdim.mixture._counts.size_factors import SizeRule, check_size_factors
 from lowdim.mixture._scores import MixtureScores
 
@@ -194,10 +194,10 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         source = read_rows(self, X, counts=True)
         weight = check_sample_weight(sample_weight, source.n_rows)
         arguments = check_arguments(self, source.n_rows, weight)
-        counts = Counts.read(source, weight)
+        counts = counts_of(source, weight)
         given = {"sample_weight": weight}
         long_fit = LongFit(self, source, generator(self.random_state), given)
-        with threads_for(counts.rows.nnz), long_fit as journal:
+        with threads_for(counts.n_stored), long_fit as journal:
             fit = fit_counts(arguments, counts, journal.rng, journal)
             self._set(fit)
             self.labels_ = like_rows(X, fit.best.shares.argmax(1).astype(np.int32))
@@ -356,7 +356,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
     def _log_joint(self, X: Any) -> np.ndarray:
         return self._scored(X, None)[0]
 
-    def _scored(self, X: Any, size_factors: Any) -> tuple[np.ndarray, Counts, Sizes]:
+    def _scored(self, X: Any, size_factors: Any) -> tuple[np.ndarray, AnyCounts, Sizes]:
         """Scores of new rows, (N, K), their counts and size factors."""
         check_is_fitted(self)
         source = read_rows(self, X, reset=False, counts=True)
@@ -369,8 +369,8 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
                 "size_factors were given to the fit, so new rows have no rule; pass theirs as "
                 "size_factors=."
             )
-        counts = Counts.read(source)
-        with threads_for(counts.rows.nnz):
+        counts = counts_of(source)
+        with threads_for(source.n_rows * source.n_cols):
             sizes = rule.new_rows(counts, model) if given is None else Sizes.of(given)
             return log_joint(counts, sizes, model), counts, sizes
 
