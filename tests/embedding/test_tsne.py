@@ -254,7 +254,7 @@ def test_a_new_row_does_not_depend_on_others(blobs, n_components: int, monkeypat
         model.set_params(n_jobs=n_jobs)
         parts = np.concatenate([model.transform(new[::-1][:60]), model.transform(new[::-1][60:])])
         assert np.array_equal(parts[::-1], exact)
-    monkeypatch.setattr("lowdim.embedding._tsne.new_points.TREE_POINTS", 0)
+    monkeypatch.setattr("lowdim.embedding._tsne.new_points.EXACT_POINTS", 0)
     for n_jobs in (1, 3):
         model.set_params(n_jobs=n_jobs)
         parts = [model.transform(new[:40]), model.transform(new[40:])]

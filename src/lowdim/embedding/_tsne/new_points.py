@@ -13,7 +13,7 @@ from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
 #: Points of the reference up to which all are summed over; the forces of more come from a mesh, or
 #: in space from a tree.
-MESH_POINTS, TREE_POINTS = 300, 2_000
+EXACT_POINTS = 300
 #: How far beyond the reference new points may go, in units of the layout.
 MARGIN = 5.0
 
@@ -56,7 +56,7 @@ def place_new(affinities: Any, reference: np.ndarray, rates: Rates, *, crew: Cre
     numbers = (rates.n_iter, rates.exaggeration, rates.learning_rate, rates.momentum, rates.dof)
     arrays = affinities.indptr, affinities.indices, affinities.data
     settings = box, np.array(numbers, dtype=np.float64)
-    if c == 3 and n > TREE_POINTS:
+    if c == 3 and n > EXACT_POINTS:
         from lowdim.embedding._tsne.placement_tree import place_by_tree
 
         place_by_tree(Y, arrays, fixed, *settings, crew=crew)
@@ -69,7 +69,7 @@ def _field(
     fixed: np.ndarray, c: int, dof: float, crew: Crew
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """What points do to others near them, on a mesh in the plane; an empty one if they are few."""
-    if c == 3 or len(fixed) <= MESH_POINTS:
+    if c == 3 or len(fixed) <= EXACT_POINTS:
         return np.empty((3, 0, 0), np.float32), np.zeros(2, np.float32), 1.0
     bounds = part_bounds(len(fixed))
     parts = [fixed[bounds[p] : bounds[p + 1]] for p in range(PARTS)]
