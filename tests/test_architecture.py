@@ -17,9 +17,13 @@ LAYERS = [
     {"math", "metrics"},
     {"data"},
     {
+        "_checkpoint",
         "_compile",
         "_device",
         "_files",
+        "_interrupts",
+        "_journal",
+        "_memory",
         "_keys",
         "_progress",
         "_random",

@@ -141,7 +141,7 @@ class Centroid(
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        elif not self.converged_:
+        elif not self.converged_ and result.reasons[best] is not StopReason.INTERRUPTED:
             warnings.warn(
                 f"{type(self).__name__} did not converge: {result.reasons[best].sentence}",
                 ConvergenceWarning,

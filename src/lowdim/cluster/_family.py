@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device
 from lowdim.data.blocks import Block, Rows
 from lowdim.data.passes import BlockList
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
@@ -60,7 +61,7 @@ class CentroidFamily:
         counts = np.ones(means.shape[:2]) if weights is None else weights
         places = np.ascontiguousarray(means, dtype=np.float64)
         device = self.rows.device
-        return Centroids(torch.from_numpy(counts).to(device), torch.from_numpy(places).to(device))
+        return Centroids(to_device(counts, device), to_device(places, device))
 
     def to_send(self) -> Self:
         """The family without the rows where empty clusters look for a place."""
@@ -97,8 +98,7 @@ class CentroidFamily:
         """Mu = sum r x / sum r; a cluster without rows stays where it is."""
         counts = statistics["counts"]
         means = statistics["sums"] / counts[..., None]
-        if not bool(counts.all()):
-            means = torch.where(counts[..., None] > 0, means, parameters.means)
+        means = torch.where(counts[..., None] > 0, means, parameters.means)
         return Centroids(weights=counts, means=means)
 
     def starved(self, statistics: Statistics, parameters: Centroids) -> Tensor:
@@ -123,7 +123,7 @@ class CentroidFamily:
         return parameters.means.flatten(1).cpu().numpy().copy()
 
     def unpack(self, vectors: np.ndarray, like: Centroids) -> Centroids:
-        means = torch.from_numpy(vectors).to(like.means.device).view(like.means.shape)
+        means = to_device(vectors, like.means.device).view(like.means.shape)
         return replace(like, means=means)
 
     # Places for empty clusters ----------------------------------------------------------------

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._family import CentroidFamily, Centroids
@@ -53,18 +54,28 @@ def run_hard(
     max_iter: int,
     tol: float,
     verbose: int = 0,
+    journal: Journal | None = None,
 ) -> ClusterFit:
     """Lloyd's algorithm from all starts, (R, K, D), until centroids move by no more than tol."""
     with reports(max_iter, description="k-means", enabled=verbose > 0) as report:
-        return _best(lloyd(family, data, means, max_iter=max_iter, tol=tol, report=report))
+        result = lloyd(
+            family, data, means, max_iter=max_iter, tol=tol, report=report, journal=journal
+        )
+        return _best(result)
 
 
 def run_soft(
-    family: CentroidFamily, data: Rows, means: np.ndarray, options: EMOptions, *, verbose: int = 0
+    family: CentroidFamily,
+    data: Rows,
+    means: np.ndarray,
+    options: EMOptions,
+    *,
+    verbose: int = 0,
+    journal: Journal | None = None,
 ) -> ClusterFit:
     """EM from all starts, (R, K, D)."""
     with reports(options.max_iter, description="soft k-means", enabled=verbose > 0) as report:
-        return _best(run_em(family, data, family.parameters(means), options, report))
+        return _best(run_em(family, data, family.parameters(means), options, report, journal))
 
 
 def _best(result: EMResult[Centroids]) -> ClusterFit:

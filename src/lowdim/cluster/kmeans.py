@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_interval, check_sample_weight
@@ -53,6 +54,9 @@ class KMeans(Centroid):
     dtype : {"float32", "float64"} or None
         Precision of the large products; by default that of the data. Sums are in float64.
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        Keep the fit in this file every few iterations. A fit to the same data with the same
+        settings goes on from there, to the same bits; only `max_iter` may be another one.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -100,6 +104,7 @@ class KMeans(Centroid):
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
@@ -112,6 +117,7 @@ class KMeans(Centroid):
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -141,13 +147,17 @@ class KMeans(Centroid):
         source = read_rows(self, X)
         start, weight = self._check(source, sample_weight)
         tol = check_interval(self.tol, "tol", low=0.0)
-        rng = generator(self.random_state)
-        with threads_for(source.n_rows * source.n_cols):
+        given = {"sample_weight": weight}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
             data = standardized(self, source, weight)
-            means = start.centroids(data, int(self.n_clusters), rng)
-            family = CentroidFamily(data, self.empty, rng)
+            means = start.centroids(data, int(self.n_clusters), journal.rng)
             fit = run_hard(
-                family, data, means, max_iter=int(self.max_iter), tol=tol, verbose=int(self.verbose)
+                *(CentroidFamily(data, self.empty, journal.rng), data, means),
+                max_iter=int(self.max_iter),
+                tol=tol,
+                verbose=int(self.verbose),
+                journal=journal,
             )
             self.inertia_ = self._set(fit, data)
         self.labels_ = like_rows(X, self.labels_)

@@ -13,6 +13,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
+from lowdim._journal import Journal, LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_sample_weight
@@ -53,7 +54,7 @@ class SoftKMeans(Centroid):
     annealing : (float, float) or "auto", optional
         Begin at the first number for beta and multiply it by the second, > 1, whenever the free
         energy has settled, up to beta. "auto" begins a little above the critical stiffness.
-    init, n_init, max_iter, empty, batch_size, device, dtype, random_state, verbose
+    init, n_init, max_iter, empty, batch_size, device, dtype, random_state, checkpoint, verbose
         As in `KMeans`; a cluster is empty where no row has a share in it.
     tol : float, default=1e-6
         Stop when a step lowers ``beta F`` per row by less than this.
@@ -101,6 +102,7 @@ class SoftKMeans(Centroid):
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
@@ -115,6 +117,7 @@ class SoftKMeans(Centroid):
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -148,16 +151,17 @@ class SoftKMeans(Centroid):
             max_iter=int(self.max_iter), tol=check_interval(self.tol, "tol", low=0.0)
         )
         self._check_stiffness()
-        rng = generator(self.random_state)
-        with threads_for(source.n_rows * source.n_cols):
+        given = {"sample_weight": weight}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
             data = standardized(self, source, weight)
-            means = start.centroids(data, int(self.n_clusters), rng)
+            means = start.centroids(data, int(self.n_clusters), journal.rng)
             critical = _critical(data)
-            hard = CentroidFamily(data, self.empty, rng)
-            beta = self._stiffness(hard, data, means)
+            hard = CentroidFamily(data, self.empty, journal.rng)
+            beta = self._stiffness(hard, data, means, journal)
             options = replace(options, annealing=self._schedule(beta, critical, data.scale))
             family = replace(hard, beta=beta)
-            fit = run_soft(family, data, means, options, verbose=int(self.verbose))
+            fit = run_soft(family, data, means, options, verbose=int(self.verbose), journal=journal)
             self._set(fit, data)
         self.labels_ = like_rows(X, self.labels_)
         self.beta_, self.critical_beta_ = beta / data.scale**2, critical / data.scale**2
@@ -244,12 +248,12 @@ class SoftKMeans(Centroid):
         check_interval(self.annealing[1], "annealing[1]", low=1.0, closed="neither")
 
     def _stiffness(
-        self, family: CentroidFamily, data: StandardizedRows, means: np.ndarray
+        self, family: CentroidFamily, data: StandardizedRows, means: np.ndarray, journal: Journal
     ) -> float:
         """Beta in standardised units."""
         if not isinstance(self.beta, str):
             return float(self.beta) * data.scale**2
-        result = run_hard(family, data, means, max_iter=100, tol=1e-4).result
+        result = run_hard(family, data, means, max_iter=100, tol=1e-4, journal=journal).result
         within = -float(np.nanmax(result.objective)) / data.n_columns
         return 0.5 / max(within, 1e-12)
 

@@ -20,6 +20,17 @@ Statistics = dict[str, Tensor]
 """Additive sufficient statistics, float64, each with a leading restart axis."""
 
 
+def without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
+    """Statistics in which broken restarts are empty, so that they cannot stop the others."""
+    if not broken.any():
+        return statistics
+    mask = torch.from_numpy(broken)
+    return {
+        name: torch.where(mask.to(value.device).view(-1, *[1] * (value.ndim - 1)), 0.0, value)
+        for name, value in statistics.items()
+    }
+
+
 @dataclass(frozen=True)
 class Parameters:
     """Parameters of a batch of mixtures: every tensor field leads with the restart axis."""
@@ -87,7 +98,7 @@ def responsibilities(scores: Tensor, assignment: str, beta: float = 1.0) -> tupl
     top = scores.amax(1, keepdim=True)
     owned = (scores == top).double()
     ties = owned.sum(1, keepdim=True)
-    if bool((ties != 1).any()):
+    if owned.device.type != "cpu" or bool((ties != 1).any()):  # a device is not waited for
         owned /= ties
     return top.squeeze(1), owned
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device
 from lowdim.data.blocks import Block, DenseBlock, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 from lowdim.mixture._gaussian.covariance import SHAPES, Covariance
@@ -201,7 +202,7 @@ class GaussianFamily:
 
     def unpack(self, vectors: np.ndarray, like: GaussianParameters) -> GaussianParameters:
         k, d = like.means.shape[1:]
-        values = torch.from_numpy(vectors).to(like.means.device)
+        values = to_device(vectors, like.means.device)
         covariances = self.shape.unpack(values[:, k + k * d :].contiguous(), like.covariances)
         return replace(
             like,

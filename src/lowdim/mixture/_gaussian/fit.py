@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim.cluster._seeding import sample_block
 from lowdim.data.blocks import Block
@@ -115,6 +116,7 @@ def fit_rows(
     *,
     start: GaussianParameters | None = None,
     verbose: int = 0,
+    journal: Journal | None = None,
 ) -> GaussianFit:
     """The best of all restarts, or of a single one from given parameters."""
     family = make_family(kind, arguments, data, rng)
@@ -122,5 +124,5 @@ def fit_rows(
         start = first_parameters(family, arguments, data)
     limit = arguments.options.max_iter
     with reports(limit, description="EM", enabled=verbose > 0) as report:
-        result = run_em(family, data, start, arguments.options, report)
+        result = run_em(family, data, start, arguments.options, report, journal)
     return GaussianFit(result, result.best())

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.data.blocks import Block, DenseBlock, images
 from lowdim.data.passes import BlockList, Elsewhere, Passes
@@ -162,6 +163,7 @@ def refine(
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
     n_workers: int = 1,
+    journal: Journal | None = None,
 ) -> tuple[SubspaceParameters, Sifted]:
     """Run EM among the directions; restarts that end alike go on as one.
 
@@ -172,7 +174,7 @@ def refine(
     sifted : Sifted
     """
     options = replace(options, tol=COARSE * options.tol)
-    result = run_restarts(family, rows, [start], options, report, n_workers)
+    result = run_restarts(family, rows, [start], options, report, n_workers, journal)
     place = np.full(len(result.objective), -1)
     kept: list[int] = []
     behind = _behind(result, options)
