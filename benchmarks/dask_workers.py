@@ -30,11 +30,11 @@ from lowdim.mixture._gaussian.family import GaussianFamily, GaussianParameters
 from lowdim.mixture._gaussian.starts import Starter
 
 #: Of the mixture: components and columns.
-N_COMPONENTS, N_COLUMNS = 8, 50
+N_COMPONENTS, N_COLUMNS = 16, 64
 #: Parts of the rows, whatever the number of workers.
 PARTS = 16
 #: Iterations that are timed, of which the shortest counts, and those before.
-TIMED, BEFORE = 15, 2
+TIMED, BEFORE = 9, 2
 HOST = torch.device("cpu")
 
 
