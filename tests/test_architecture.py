@@ -12,7 +12,6 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"__main__", "cli", "kspaces", "report", "pl"},
     {"tl", "get", "io", "pp"},
-    {"distributed"},
     {"mixture", "cluster", "factorization", "embedding", "samples"},
     {"neighbors", "affinities", "likelihoods", "kernels", "transport"},
     {"math", "metrics"},
@@ -24,6 +23,7 @@ LAYERS = [
         "_files",
         "_interrupts",
         "_journal",
+        "_memory",
         "_keys",
         "_progress",
         "_random",

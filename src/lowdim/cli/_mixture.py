@@ -16,7 +16,8 @@ def run(arguments: Namespace) -> None:
     """Fit one size or choose among several, and write what was found."""
     _check(arguments)
     clusters = arguments.family in ("kmeans", "soft-kmeans")
-    fit_file(arguments, lambda adata: _fit(adata, arguments), "Clusters" if clusters else "Mixture")
+    what = "Clusters" if clusters else "Mixture"
+    fit_file(arguments, lambda adata: _fit(adata, arguments), what, by_blocks=True)
 
 
 def _check(arguments: Namespace) -> None:

@@ -10,6 +10,7 @@ from lowdim.cli._options import add_checkpoint, add_data, add_files, add_matrix,
 from lowdim.cli._values import (
     dims_list,
     natural_number,
+    number_or_share,
     parameter,
     positive_int,
     positive_number,
@@ -173,6 +174,12 @@ def _add_embed(commands: Any) -> ArgumentParser:
         "--neighbors",
         metavar="KEY",
         help="lay out this graph of neighbours, as scanpy leaves it, instead of seeking some",
+    )
+    command.add_argument(
+        "--landmarks",
+        type=number_or_share,
+        metavar="N",
+        help="lay out so many rows, or such a share of them, and place the others in their layout",
     )
     command.add_argument("--init", metavar="NAME", help="where to begin: a name or a key of obsm")
     command.add_argument("--perplexity", type=positive_number, metavar="X", help="of t-SNE's kind")

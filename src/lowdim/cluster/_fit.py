@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -85,9 +86,5 @@ def _best(result: EMResult[Centroids]) -> ClusterFit:
 def labels_of(data: StandardizedRows, means: np.ndarray) -> tuple[np.ndarray, float]:
     """The nearest centroid of every row, (N,), int32, and the summed squared distances."""
     centroids = torch.from_numpy(means[None]).to(data.device)
-    labels, total = np.empty(data.n_rows, np.int32), 0.0
-    for block in data:
-        own, squares = nearest_labels(block, centroids)
-        labels[block.start : block.start + block.n_rows] = own[0]
-        total += float(squares[0])
-    return labels, total
+    labels, squares = zip(*data.each(partial(nearest_labels, means=centroids)), strict=True)
+    return np.concatenate([own[0] for own in labels]), float(sum(own[0] for own in squares))

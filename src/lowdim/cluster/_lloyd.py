@@ -7,7 +7,7 @@ loop costs per step would count, and rows that need no second look are passed ov
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -66,6 +66,9 @@ class NearestSums:
 
     def __call__(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Counts (R, K), sums (R, K, D) and minus the mean squared distances, (R,)."""
+        if not self.data.local:
+            counts, sums, objective = self.data.total(partial(_nearest_sums, means))
+            return counts, sums, objective / self.data.total_weight
         parts = [self._of_block(block, means) for block in self.data]
         counts, sums, objective = (reduce(np.add, values) for values in zip(*parts, strict=True))
         return counts, sums, objective / self.data.total_weight
@@ -84,6 +87,11 @@ class NearestSums:
         return tuple(
             value.cpu().numpy() for value in (statistics["counts"], statistics["sums"], objective)
         )
+
+
+def _nearest_sums(means: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:
+    """The same of a block of which nothing is known."""
+    return Assignment(block, means).sums()
 
 
 def lloyd(

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+import torch
 
 from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_interval, check_sample_weight
 from lowdim.cluster._base import Centroid
-from lowdim.cluster._family import CentroidFamily
+from lowdim.cluster._family import CentroidFamily, squared_distances
 from lowdim.cluster._fit import labels_of, run_hard
 from lowdim.cluster._lloyd import NearestSums
 from lowdim.data.estimator_rows import read_rows, standardized
+from lowdim.data.lazy_answers import like_rows
 
 
 class KMeans(Centroid):
@@ -62,7 +64,7 @@ class KMeans(Centroid):
     ----------
     cluster_centers_ : ndarray of shape (K, D)
     labels_ : ndarray of shape (N,), int32
-        The nearest centroid of each row of the fit.
+        The nearest centroid of each row of the fit; a Dask array if the rows were one.
     inertia_ : float
         J, in squared units of the data.
     inertia_trace_ : ndarray
@@ -158,6 +160,7 @@ class KMeans(Centroid):
                 journal=journal,
             )
             self.inertia_ = self._set(fit, data)
+        self.labels_ = like_rows(X, self.labels_)
         units = -data.total_weight * data.scale**2
         self.inertia_trace_ = fit.result.traces[fit.best] * units
         self.restart_inertias_ = fit.result.objective * units
@@ -184,7 +187,7 @@ class KMeans(Centroid):
             owned = self._owned + counts
             moved = (self._owned[:, None] * means + sums) / np.maximum(owned, 1e-300)[:, None]
             moved = np.where(owned[:, None] > 0, moved, means)
-            self.labels_ = labels_of(data, moved)[0]
+            self.labels_ = like_rows(X, labels_of(data, moved)[0])
         self._owned = owned
         self.cluster_centers_ = moved * data.scale + data.mean
         self.inertia_ = -float(objective) * data.total_weight * data.scale**2
@@ -192,6 +195,9 @@ class KMeans(Centroid):
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the inertia of the rows."""
-        squares = np.square(self.transform(X)).min(1)
+        data, means = self._new_rows(X)
+        own = torch.from_numpy(means[None]).to(data.device)
+        least = data.each(lambda block: squared_distances(block, own)[0].amin(0).cpu().numpy())
+        squares = np.concatenate(least) * data.scale**2
         weight = check_sample_weight(sample_weight, len(squares))
         return -float(squares.sum() if weight is None else squares @ weight)

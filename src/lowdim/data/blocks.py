@@ -9,10 +9,9 @@ run along contiguous memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,6 +22,8 @@ from lowdim._threads import in_threads, row_parts
 
 #: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
 NEGLIGIBLE = 1e-12
+#: Products of stored values that are worth a thread.
+THREAD_VALUES = 2**20
 
 
 class Block(Protocol):
@@ -31,6 +32,11 @@ class Block(Protocol):
     start: int
     n_rows: int
     weights: Tensor | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the rows take."""
+        ...
 
     @property
     def squared_norms(self) -> Tensor:
@@ -82,8 +88,21 @@ class Rows(Protocol):
         """Where the blocks are."""
         ...
 
+    @property
+    def local(self) -> bool:
+        """Whether blocks are in this process."""
+        ...
+
     def __iter__(self) -> Iterator[Block]:
         """Blocks in the order of the rows."""
+        ...
+
+    def each(self, function: Callable[..., Any], along: np.ndarray | None = None) -> list[Any]:
+        """What a function says of every block; see `passes`."""
+        ...
+
+    def total(self, function: Callable[..., Any], along: np.ndarray | None = None) -> Any:
+        """The sum of what it says; see `passes`."""
         ...
 
 
@@ -108,8 +127,12 @@ class DenseBlock:
         self.weights = weights
 
     def __getstate__(self) -> dict[str, object]:
-        own = ("values", "start", "weights", "outside", "n_rows")
-        return {name: vars(self)[name] for name in own}  # copies are made again elsewhere
+        own = ("values", "start", "weights", "outside", "n_rows", "squared_norms")
+        return {name: vars(self)[name] for name in own if name in vars(self)}  # no copies of rows
+
+    @property
+    def n_bytes(self) -> int:
+        return self.values.nbytes
 
     @cached_property
     def squared_norms(self) -> Tensor:
@@ -221,17 +244,27 @@ class SparseBlock:
         self.n_rows = rows.shape[0]
         self.weights = weights
 
+    def stored(self, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(indptr, indices, data) of some of the rows, whose places are among those of all."""
+        indptr = self.rows.indptr
+        if part.stop is not None:
+            indptr = indptr[part.start : part.stop + 1]
+        return indptr, self.rows.indices, self.rows.data
+
     @property
-    def _stored(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.rows.indptr, self.rows.indices, self.rows.data
+    def n_bytes(self) -> int:
+        return int(sum(part.nbytes for part in self.stored()))
 
     @cached_property
     def squared_norms(self) -> Tensor:
         from lowdim.data.csr import squared_norms
 
         norms = np.empty(self.n_rows)
-        squared_norms(*self._stored, self.mean, norms)
-        return torch.from_numpy(norms / self.scale**2)
+        in_threads(
+            lambda part: squared_norms(*self.stored(part), self.mean, norms[part]),
+            row_parts(self.n_rows, self.rows.nnz // THREAD_VALUES),
+        )
+        return torch.from_numpy(norms).div_(self.scale**2)
 
     def project(self, directions: Tensor) -> Tensor:
         from lowdim.data.csr import project
@@ -240,9 +273,9 @@ class SparseBlock:
         shift = (self.mean @ scaled).astype(self.rows.dtype)
         scaled = np.ascontiguousarray(scaled, dtype=self.rows.dtype)
         out = np.empty((self.n_rows, scaled.shape[1]), dtype=self.rows.dtype)
-        edges = np.linspace(0, self.n_rows, torch.get_num_threads() + 1).astype(int)
         in_threads(
-            lambda span: project(*self._stored, span[0], span[1], scaled, out), pairwise(edges)
+            lambda part: project(*self.stored(part), scaled, out[part]),
+            row_parts(self.n_rows, self.rows.nnz * scaled.shape[1] // THREAD_VALUES),
         )
         out -= shift
         return torch.from_numpy(out).T.contiguous()
@@ -252,7 +285,7 @@ class SparseBlock:
 
         c = coefficients.double().numpy()
         out = np.zeros((self.rows.shape[1], len(c)))
-        accumulate(*self._stored, np.ascontiguousarray(c.T), out)
+        accumulate(*self.stored(), np.ascontiguousarray(c.T), out)
         return torch.from_numpy((out.T - c.sum(1)[:, None] * self.mean) / self.scale)
 
     @cached_property
@@ -282,21 +315,35 @@ class SparseBlock:
         from lowdim.data.csr import moments_along
 
         n_components, width, d = sketches.shape
-        moments = np.empty((n_components, 1 + width, d))
+        sums, out = np.zeros((n_components, d)), np.zeros((n_components, d, width))
+        totals = np.zeros((n_components, 1 + width))
 
         def of_component(c: int) -> None:
-            directions = np.ascontiguousarray(sketches[c].numpy().T / self.scale)
             weight = weights[c].numpy()
-            weight = np.where(weight > NEGLIGIBLE, weight, 0.0)
-            shift, z, total = self.mean @ directions, np.empty(1 + width), np.zeros(1 + width)
-            sums = np.zeros((d, 1 + width))
-            directions = directions.astype(self.rows.dtype)
-            moments_along(*self._stored, weight, directions, shift, z, sums, total)
-            sums -= self.mean[:, None] * total
-            np.divide(sums.T, self.scale, out=moments[c])
+            which = np.flatnonzero(~(weight <= NEGLIGIBLE))  # nan counts
+            directions = sketches[c].numpy().T / self.scale
+            shift = (self.mean @ directions).astype(self.rows.dtype)
+            directions = np.ascontiguousarray(directions, dtype=self.rows.dtype)
+            given = which, weight[which], directions, shift
+            moments_along(*self.stored(), *given, sums[c], out[c], totals[c])
 
         in_threads(of_component, range(n_components))
+        return self.centred(sums, out, totals)
+
+    def centred(self, sums: np.ndarray, out: np.ndarray, totals: np.ndarray) -> Tensor:
+        """What `moments_along` sums up of the stored rows, (C, ...), of the standardised ones.
+
+        (C, 1 + w, D).
+        """
+        moments = np.concatenate([sums[:, None], out.swapaxes(1, 2)], 1)
+        moments -= totals[..., None] * self.mean
+        moments /= self.scale
         return torch.from_numpy(moments)
+
+    @cached_property
+    def host_weights(self) -> np.ndarray:
+        """The rows' weights, (n,); ones where none are given."""
+        return np.ones(self.n_rows) if self.weights is None else self.weights.numpy()
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         out = np.empty((len(coefficients), self.rows.shape[1], self.rows.shape[1]))
@@ -310,6 +357,12 @@ class SparseBlock:
 
     def dense(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy((self.rows[index].toarray() - self.mean) / self.scale)
+
+
+def images(directions: Tensor, block: Block) -> Tensor:
+    """The directions (w, D) times the block's weighted second moments, (w, D), float64."""
+    rows = block.project(directions).double()
+    return block.accumulate(rows if block.weights is None else rows * block.weights)
 
 
 def active_rows(coefficients: Tensor) -> Tensor | None:

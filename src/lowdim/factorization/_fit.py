@@ -20,6 +20,7 @@ from lowdim.factorization._convergence import CHECKS
 from lowdim.factorization._counts import Counts, DenseCounts, StoredCounts
 from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._engine import Course, Model, run, swept
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._positive_counts import PositiveCounts
 from lowdim.factorization._processes import Process
 from lowdim.factorization._rates import Rates
@@ -179,6 +180,8 @@ def observation_of(data: Data, settings: Settings) -> Observation:
         simple = settings.positive and settings.likelihood == "poisson" and observed is None
         if simple and counts.mostly_zero:
             counts = StoredCounts.of(sp.csr_array(data.values), like)
+    elif isinstance(data.values, FileCounts):
+        counts = data.values.on(like, only_stored=settings.likelihood == "poisson")
     else:
         counts = StoredCounts.of(data.values, like)
     rates = Rates(counts, sizes, observed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic
 
 import numpy as np
@@ -19,14 +20,7 @@ from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
 from lowdim.mixture._checkpoint import restore, state_of
-from lowdim.mixture._family import (
-    Family,
-    P,
-    Statistics,
-    add_statistics,
-    concatenate,
-    without_broken,
-)
+from lowdim.mixture._family import Family, P, Statistics, concatenate, without_broken
 from lowdim.mixture._squarem import extrapolate
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.
@@ -124,20 +118,18 @@ def expectation(
     beta: float = 1.0,
 ) -> tuple[Statistics, Tensor]:
     """One pass over the data: summed statistics and the mean objective of every restart, (R,)."""
-    total, objective = None, None
-    for block in data:
-        part, value = family.expectation(block, parameters, assignment, beta)
-        total = add_statistics(total, part)
-        objective = value if objective is None else objective + value
-    assert total is not None and objective is not None
-    return total, objective / data.total_weight
+    own = family if data.local else family.to_send()
+    total: tuple[Statistics, Tensor] = data.total(
+        partial(own.expectation, parameters=parameters, assignment=assignment, beta=beta)
+    )
+    return total[0], total[1] / data.total_weight
 
 
 def em_step(
     family: Family[P], data: Rows, parameters: P, assignment: str, beta: float
 ) -> tuple[np.ndarray, P, np.ndarray]:
     """Mean objective of every restart, (R,), its next parameters, and what starved, (R, K)."""
-    fused = family.fused_step(data, parameters, assignment, beta)
+    fused = family.fused_step(data, parameters, assignment, beta) if data.local else None
     if fused is not None:
         return fused
     statistics, value = expectation(family, data, parameters, assignment, beta)

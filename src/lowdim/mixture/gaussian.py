@@ -18,6 +18,7 @@ from lowdim._saving import Saved
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_new_rows, read_rows, standardized
+from lowdim.data.lazy_answers import lazy
 from lowdim.mixture._gaussian.arguments import check_arguments
 from lowdim.mixture._gaussian.attributes import (
     log_joint,
@@ -264,6 +265,7 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
             self._past = update(self, arguments, data, past)
         return self
 
+    @lazy
     def predict(self, X: Any) -> np.ndarray:
         """The most probable component of every row, (N,)."""
         return self._log_joint(X).argmax(1)

@@ -16,7 +16,7 @@ from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
-from lowdim.data.estimator_rows import read_rows
+from lowdim.data.estimator_rows import read_rows, standardized_rows
 from lowdim.data.sources import RowSource
 from lowdim.data.standardized import StandardizedRows
 from lowdim.data.subset import SubsetRows
@@ -354,7 +354,7 @@ def _rows(
     weight: np.ndarray | None,
     moments: tuple[np.ndarray, float] | None = None,
 ) -> StandardizedRows:
-    return StandardizedRows(
+    return standardized_rows(
         source,
         device=arguments.device,
         dtype=arguments.dtype,

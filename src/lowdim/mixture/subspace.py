@@ -20,7 +20,8 @@ from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
-from lowdim.data.estimator_rows import read_new_rows, read_rows
+from lowdim.data.estimator_rows import read_new_rows, read_rows, standardized_rows
+from lowdim.data.lazy_answers import lazy
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._scores import MixtureScores
 from lowdim.mixture._subspace import infer
@@ -275,6 +276,7 @@ class SubspaceMixture(
         """Fit, then the component of every row, (N,)."""
         return self.fit(X, y, sample_weight).predict(X)
 
+    @lazy
     def predict(self, X: Any) -> np.ndarray:
         """Component of every row, (N,): the most probable, or the nearest for "closest"."""
         data, parameters = self._fitted(X)
@@ -282,6 +284,7 @@ class SubspaceMixture(
             return infer.squared_distances(data, parameters).argmin(1)
         return infer.log_joint(data, parameters).argmax(1)
 
+    @lazy
     def transform(self, X: Any, component: int | None = None) -> np.ndarray:
         """Posterior mean of the latent coordinates.
 
@@ -306,6 +309,7 @@ class SubspaceMixture(
             raise ValueError(f"component={component!r} is not one of the {k} components.")
         return infer.latent_of_component(data, parameters, int(component) % k)
 
+    @lazy
     def reconstruct(self, X: Any) -> np.ndarray:
         """Posterior mean of the noise-free rows, sum_k r_k E[mu_k + V_k latent | x, k], (N, D)."""
         return infer.reconstruction(*self._fitted(X))
@@ -359,7 +363,7 @@ class SubspaceMixture(
     def _rows(
         self, arguments: Arguments, weight: np.ndarray | None, moments: Any = None
     ) -> StandardizedRows:
-        return StandardizedRows(
+        return standardized_rows(
             arguments.source,
             device=arguments.device,
             dtype=arguments.dtype,

@@ -18,10 +18,9 @@ from lowdim.mixture._counts.loop import (
     prior_on_means,
     run_restart,
 )
-from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.maximize import MStep, Prior, curvatures
 from lowdim.mixture._counts.merge import information, merged_shares, n_parts
-from lowdim.mixture._counts.model import Mixture, Sizes
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 from lowdim.mixture._counts.size_factors import SizeRule
 from lowdim.mixture._counts.starts import Starter
 from lowdim.mixture._counts.trend import dispersion_trend
@@ -52,7 +51,7 @@ class Fit:
 
 def fit_counts(
     arguments: Arguments,
-    counts: Counts,
+    counts: AnyCounts,
     rng: np.random.Generator,
     journal: Journal | None = None,
 ) -> Fit:
@@ -107,7 +106,7 @@ def first_shares(
 
 def shrinking(
     arguments: Arguments,
-    counts: Counts,
+    counts: AnyCounts,
     sizes: Sizes,
     shares: np.ndarray,
     prior: Prior,
@@ -130,7 +129,7 @@ def shrinking(
     return replace(prior, centres=centres, precision=1.0 / width**2)
 
 
-def rescaled(run: Restart, counts: Counts) -> Restart:
+def rescaled(run: Restart, counts: AnyCounts) -> Restart:
     """Estimated size factors brought to the mean one; the likelihood stays what it is."""
     scale = float(counts.weights @ run.sizes.values / counts.weights.sum())
     nodes = replace(run.sizes.nodes, nodes=run.sizes.nodes.nodes / scale)

@@ -15,9 +15,16 @@ from lowdim._checkpoint import Arrays
 from lowdim._journal import Journal
 from lowdim._progress import Report
 from lowdim._results import StopReason
-from lowdim.mixture._counts.matrix import NEGLIGIBLE, Counts
+from lowdim.mixture._counts.matrix import NEGLIGIBLE
 from lowdim.mixture._counts.maximize import LEAST_NOISE, MStep, Prior, maximize, proportions
-from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, next_sizes, responsibilities
+from lowdim.mixture._counts.model import (
+    AnyCounts,
+    Mixture,
+    Sizes,
+    log_joint,
+    next_sizes,
+    responsibilities,
+)
 
 #: M-steps that turn a partition of the rows into parameters.
 WARM_UP = 3
@@ -83,7 +90,7 @@ class Restart:
 
 
 def first_model(
-    counts: Counts, sizes: Sizes, shares: np.ndarray, prior: Prior, kind: str, smoothing: float
+    counts: AnyCounts, sizes: Sizes, shares: np.ndarray, prior: Prior, kind: str, smoothing: float
 ) -> Mixture:
     """Parameters from responsibilities, (N, K)."""
     n_genes, k = counts.shape[1], shares.shape[1]
@@ -99,7 +106,7 @@ def first_model(
 
 
 def run_restart(
-    counts: Counts,
+    counts: AnyCounts,
     sizes: Sizes,
     model: Mixture,
     prior: Prior,
@@ -133,7 +140,7 @@ def run_restart(
 class _Run:
     """A restart on its way: looks at the rows, and moves."""
 
-    counts: Counts
+    counts: AnyCounts
     prior: Prior
     options: LoopOptions
     sizes: Sizes
@@ -229,7 +236,7 @@ def stale(gain: float) -> float:
 
 
 def reseeded(
-    counts: Counts, rows: np.ndarray, shares: np.ndarray, starved: np.ndarray
+    counts: AnyCounts, rows: np.ndarray, shares: np.ndarray, starved: np.ndarray
 ) -> np.ndarray:
     """Responsibilities in which starved components have rows again.
 
@@ -249,11 +256,12 @@ def reseeded(
     return shares
 
 
-def gene_means(counts: Counts, sizes: Sizes) -> np.ndarray:
+def gene_means(counts: AnyCounts, sizes: Sizes) -> np.ndarray:
     """Mean of each gene at size factor 1, (D,); genes without counts get next to nothing."""
     from lowdim.mixture._counts.genes import MEAN_FLOOR
 
-    means = (counts.rows.T @ counts.weights) / float(counts.weights @ sizes.values)
+    sums = sum(part.rows.T @ part.weights for _, part in counts.parts())
+    means = sums / float(counts.weights @ sizes.values)
     return np.maximum(means, MEAN_FLOOR)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block, DenseBlock, Rows
+from lowdim.data.blocks import Block, DenseBlock, Rows, SparseBlock
 from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
 from lowdim.mixture._subspace import density
@@ -76,6 +76,9 @@ class SubspaceFamily:
         """The family with another source of random choices."""
         return replace(self, starter=replace(self.starter, rng=rng))
 
+    def to_send(self) -> Self:
+        return replace(self, starter=self.starter.without_rows(), constraints=None)
+
     def with_held(self, free: SubspaceParameters) -> SubspaceParameters:
         """Starting parameters with the fixed and background components behind them."""
         if self.constraints is None:
@@ -102,7 +105,10 @@ class SubspaceFamily:
     def expectation(
         self, block: Block, parameters: SubspaceParameters, assignment: str, beta: float
     ) -> tuple[Statistics, Tensor]:
-        if isinstance(block, DenseBlock) and parameters.on_host:
+        sketched = parameters.sketch is not None
+        if parameters.on_host and (
+            isinstance(block, DenseBlock) or (isinstance(block, SparseBlock) and sketched)
+        ):
             return fused_expectation(block, parameters, assignment, beta)
         return block_expectation(self, block, parameters, assignment, beta)
 

@@ -16,7 +16,7 @@ from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult, expectation, run_em
-from lowdim.mixture._family import concatenate
+from lowdim.mixture._family import concatenate, log_likelihood
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.initialize import Starter, sample_index
 from lowdim.mixture._subspace.parallel import Run, in_workers, worth_splitting
@@ -135,7 +135,7 @@ def in_batches(
     journal = journal or Journal()
     start = concatenate(starts)
     starts.clear()
-    if n_workers > 1 and worth_splitting(family.n_rows, start):
+    if n_workers > 1 and data.local and worth_splitting(family.n_rows, start):
         run = partial(_in_memory, run)
         return _joined(in_workers(run, family, data, start, n_workers, journal))
     return _in_memory(run, family, data, start, journal)
@@ -191,15 +191,6 @@ def ranked(
     if options.assignment == "closest":
         parameters = _pooled(family, data, parameters)
     return replace(result, objective=log_likelihood(family, data, parameters).cpu().numpy())
-
-
-def log_likelihood(family: SubspaceFamily, data: Rows, parameters: SubspaceParameters) -> Tensor:
-    """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
-    total = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
-    for block in data:
-        rows = family.log_joint(block, parameters).logsumexp(1)
-        total += rows.sum(1) if block.weights is None else rows @ block.weights
-    return total / data.total_weight
 
 
 def keep_best(
