@@ -81,7 +81,7 @@ def descend(P: Any, start: np.ndarray, engine: str, device: torch.device, n_iter
         descent = (
             TorchDescent(P, start, device=device, **settings)
             if engine == "torch"
-            else Descent(P, start, repulsion(True, 1.0, crew), crew=crew, **settings)
+            else Descent(P, start, repulsion("mesh", 1.0, crew), crew=crew, **settings)
         )
         descent.run(phases, Watch())
         return descent.kl_divergence()

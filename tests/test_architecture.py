@@ -12,15 +12,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     {"__main__", "cli", "kspaces", "report", "pl"},
     {"tl", "get", "io", "pp"},
-    {"distributed"},
     {"mixture", "cluster", "factorization", "embedding", "samples"},
     {"neighbors", "affinities", "likelihoods", "kernels", "transport"},
     {"math", "metrics"},
     {"data"},
     {
+        "_checkpoint",
         "_compile",
         "_device",
         "_files",
+        "_interrupts",
+        "_journal",
         "_keys",
         "_progress",
         "_random",
