@@ -62,7 +62,7 @@ def descend(P: Any, start: np.ndarray, device: str, n_iter: int) -> float:
         descent = (
             TorchDescent(P, start, device=torch.device(device), **settings)
             if device == "cuda"
-            else Descent(P, start, repulsion(True, 1.0, crew), crew=crew, **settings)
+            else Descent(P, start, repulsion("mesh", 1.0, crew), crew=crew, **settings)
         )
         descent.run(phases, Watch())
         return descent.kl_divergence()

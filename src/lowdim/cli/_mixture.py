@@ -46,6 +46,7 @@ def _fit(adata: AnnData, arguments: Namespace) -> None:
         use_rep=arguments.use_rep,
         key_added=arguments.key,
         random_state=arguments.random_state,
+        checkpoint=arguments.checkpoint,
         n_jobs=arguments.n_jobs,
         verbose=int(not arguments.quiet),
     )

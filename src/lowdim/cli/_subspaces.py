@@ -54,6 +54,7 @@ def _fit(adata: AnnData, arguments: Namespace, dims: Any, n_components: int | No
             key_added=arguments.key,
             n_init=arguments.n_init,
             random_state=arguments.random_state,
+            checkpoint=arguments.checkpoint,
             verbose=verbose,
         )
         return
@@ -66,6 +67,7 @@ def _fit(adata: AnnData, arguments: Namespace, dims: Any, n_components: int | No
         key_added=arguments.key,
         n_init=arguments.n_init,
         random_state=arguments.random_state,
+        checkpoint=arguments.checkpoint,
         verbose=verbose,
     )
     # The table of an earlier search would be taken for that of this fit.

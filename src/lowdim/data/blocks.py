@@ -9,9 +9,9 @@ run along contiguous memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -32,6 +32,11 @@ class Block(Protocol):
     start: int
     n_rows: int
     weights: Tensor | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the rows take."""
+        ...
 
     @property
     def squared_norms(self) -> Tensor:
@@ -83,8 +88,21 @@ class Rows(Protocol):
         """Where the blocks are."""
         ...
 
+    @property
+    def local(self) -> bool:
+        """Whether blocks are in this process."""
+        ...
+
     def __iter__(self) -> Iterator[Block]:
         """Blocks in the order of the rows."""
+        ...
+
+    def each(self, function: Callable[..., Any], along: np.ndarray | None = None) -> list[Any]:
+        """What a function says of every block; see `passes`."""
+        ...
+
+    def total(self, function: Callable[..., Any], along: np.ndarray | None = None) -> Any:
+        """The sum of what it says; see `passes`."""
         ...
 
 
@@ -109,8 +127,12 @@ class DenseBlock:
         self.weights = weights
 
     def __getstate__(self) -> dict[str, object]:
-        own = ("values", "start", "weights", "outside", "n_rows")
-        return {name: vars(self)[name] for name in own}  # copies are made again elsewhere
+        own = ("values", "start", "weights", "outside", "n_rows", "squared_norms")
+        return {name: vars(self)[name] for name in own if name in vars(self)}  # no copies of rows
+
+    @property
+    def n_bytes(self) -> int:
+        return self.values.nbytes
 
     @cached_property
     def squared_norms(self) -> Tensor:
@@ -229,6 +251,10 @@ class SparseBlock:
             indptr = indptr[part.start : part.stop + 1]
         return indptr, self.rows.indices, self.rows.data
 
+    @property
+    def n_bytes(self) -> int:
+        return int(sum(stored.nbytes for stored in self.stored()))
+
     @cached_property
     def squared_norms(self) -> Tensor:
         from lowdim.data.csr import squared_norms
@@ -331,6 +357,12 @@ class SparseBlock:
 
     def dense(self, index: np.ndarray) -> Tensor:
         return torch.from_numpy((self.rows[index].toarray() - self.mean) / self.scale)
+
+
+def images(directions: Tensor, block: Block) -> Tensor:
+    """The directions (w, D) times the block's weighted second moments, (w, D), float64."""
+    rows = block.project(directions).double()
+    return block.accumulate(rows if block.weights is None else rows * block.weights)
 
 
 def active_rows(coefficients: Tensor) -> Tensor | None:

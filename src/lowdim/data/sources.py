@@ -65,9 +65,10 @@ def as_rows(
     ----------
     X
         Observations as rows, (N, D): a NumPy array or list of lists, a scipy.sparse matrix or
-        array, a dense torch tensor, a pandas DataFrame of numbers, an AnnData (in memory or
-        backed), an array of an HDF5 file or a zarr store, the path of a `.h5ad` file or a `.zarr`
-        store, or a row source, which is passed through. What is in a file is read block by block.
+        array, a dense torch tensor, a pandas DataFrame of numbers, a Dask array, an AnnData (in
+        memory, backed or of Dask arrays), an array of an HDF5 file or a zarr store, the path of a
+        `.h5ad` file or a `.zarr` store, or a row source, which is passed through. What is in a file
+        is read block by block.
     layer
         For an AnnData or a path: read this layer instead of `X`.
     use_rep
@@ -91,7 +92,7 @@ def as_rows(
         AnnData or a path.
     ValueError
         Both `layer` and `use_rep`; a key that does not exist; not 2-D; no rows or no columns;
-        complex numbers; a backed matrix stored by columns.
+        complex numbers; a backed matrix stored by columns; Dask chunks of unknown sizes.
     """
     if layer is not None and use_rep is not None:
         raise ValueError(
@@ -119,7 +120,9 @@ def _matrix_rows(X: Any, feature_names: np.ndarray | None, name: str) -> RowSour
     if _is_a(X, "torch", "Tensor"):
         return _tensor_rows(X, name)
     if _is_a(X, "dask.array", "Array"):
-        raise TypeError(f"{name} is a Dask array; pass {name}.compute() if it fits in memory.")
+        from lowdim.data.dask_rows import DaskRows
+
+        return DaskRows(X, feature_names, name=name)
     if _is_a(X, "h5py", "Dataset") or _is_a(X, "zarr", "Array"):
         from lowdim.data.backed import BackedArrayRows
 

@@ -6,7 +6,8 @@ variance per column), so models work in units of the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import scipy.sparse as sp
 import torch
 
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
+from lowdim.data.passes import Passes, add
 from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import RowSource
 
@@ -26,7 +28,7 @@ PILOT_ROWS = 256
 FARTHEST = {torch.float32: 1e15, torch.float64: 1e100}
 
 
-class StandardizedRows:
+class StandardizedRows(Passes):
     """A row source seen as standardised blocks; iterate it once per pass.
 
     Parameters
@@ -143,37 +145,68 @@ class StandardizedRows:
 
     def _dense_moments(self) -> tuple[np.ndarray, float]:
         """Mean and summed variance in one pass, about the mean of some rows."""
-        from lowdim.data.dense import moments
-
         pilot = self.source.rows(0, min(self.n_rows, PILOT_ROWS)).mean(0, dtype=np.float64)
-        total, energy = np.zeros(self.n_columns), 0.0
-        for rows, weight in self._raw():
-            energy += moments(rows, weight, pilot, total)
+        total, energy = self._raw_total(partial(_dense_sums, pilot))
         shift = total / self.total_weight
         return pilot + shift, energy / self.total_weight - float(shift @ shift)
 
     def _sparse_moments(self) -> tuple[np.ndarray, float]:
         """The same in two passes: deviations of what is stored, and of the zeros between."""
-        from lowdim.data.csr import accumulate, squared_deviations
-
-        total, stored = np.zeros((self.n_columns, 1)), np.zeros(self.n_columns)
-        for rows, weight in self._raw():
-            accumulate(rows.indptr, rows.indices, rows.data, weight[:, None], total)
-        mean, variance = total[:, 0] / self.total_weight, 0.0
-        for rows, weight in self._raw():
-            variance += squared_deviations(
-                rows.indptr, rows.indices, rows.data, weight, mean, stored
-            )
+        mean = self._raw_total(_sparse_sums) / self.total_weight
+        variance, stored = self._raw_total(partial(_sparse_deviations, mean))
         variance += float(np.maximum(self.total_weight - stored, 0.0) @ np.square(mean))
         return mean, variance / self.total_weight
 
-    def _raw(self) -> Iterator[tuple[Any, Any]]:
-        """Blocks of rows, dense ones in float64, and their weights."""
-        for start, rows in row_blocks(self.source, self.block_rows):
-            weight = np.ones(rows.shape[0])
-            if self.sample_weight is not None:
-                weight = self.sample_weight[start : start + len(weight)]
-            yield rows if self.source.is_sparse else rows.astype(np.float64, copy=False), weight
+    def _raw_total(self, function: Callable[..., Any]) -> Any:
+        """The sum of what a function says of rows as they are stored and of their weights."""
+        return raw_total(function, self.block_rows, self.source, self.sample_weight)
+
+
+def raw_total(
+    function: Callable[..., Any],
+    block_rows: int | None,
+    source: RowSource,
+    sample_weight: np.ndarray | None = None,
+) -> Any:
+    """The sum over blocks of what a function says of rows, as stored, and of their weights."""
+    step, total = block_rows or default_block_rows(source, torch.device("cpu")), None
+    for start, rows in row_blocks(source, step):
+        stop = start + rows.shape[0]
+        weight = np.ones(stop - start) if sample_weight is None else sample_weight[start:stop]
+        part = function(rows, weight)
+        total = part if total is None else add(total, part)
+    return total
+
+
+def _dense_sums(
+    pilot: np.ndarray, rows: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Weighted sum of the rows less the pilot, and their weighted squared length."""
+    from lowdim.data.dense import moments
+
+    total = np.zeros(len(pilot))
+    energy = moments(rows.astype(np.float64, copy=False), weight, pilot, total)
+    return total, energy
+
+
+def _sparse_sums(rows: sp.csr_matrix, weight: np.ndarray) -> np.ndarray:
+    """Weighted sum of the rows, (D,)."""
+    from lowdim.data.csr import accumulate
+
+    total = np.zeros((rows.shape[1], 1))
+    accumulate(rows.indptr, rows.indices, rows.data, weight[:, None], total)
+    return total[:, 0]
+
+
+def _sparse_deviations(
+    mean: np.ndarray, rows: sp.csr_matrix, weight: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Weighted squared deviations of what is stored, and its weights by column."""
+    from lowdim.data.csr import squared_deviations
+
+    stored = np.zeros(len(mean))
+    found = squared_deviations(rows.indptr, rows.indices, rows.data, weight, mean, stored)
+    return found, stored
 
 
 def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:

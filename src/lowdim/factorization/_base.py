@@ -16,12 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim import _storage
 from lowdim._device import resolve_device, resolve_dtype
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource, as_rows
-from lowdim.factorization._checkpoint import Checkpoint, arrays_of, fitted_of
+from lowdim.factorization._checkpoint import arrays_of, fitted_of
 from lowdim.factorization._convergence import CHECKS
 from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._file_counts import FileCounts
@@ -74,15 +75,13 @@ class Factors(BaseEstimator):
         places = check_coordinates(coordinates, n) if n_spatial else None
         rule = rule_of(self._sizes, values)
         data = Data(values, size_factors_of(self._sizes, rule, values), places, codes)
-        path = getattr(self, "checkpoint", None)
-        # A fit that ran out of rounds may go on with more.
-        params = {**self.get_params(), "checkpoint": None, "verbose": 0, "max_iter": None}
-        checkpoint = None if path is None else Checkpoint.of(path, data, params)
-        with threads_for(source.n_rows * source.n_cols):
-            fit = fit_factors(data, settings, generator(self.random_state), checkpoint)
-        self._size_rule, self.samples_ = rule, names
-        self._set(fit, data.sizes)
-        if not fit.course.converged:
+        given = {"coordinates": places, "samples": codes}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
+            fit = fit_factors(data, settings, journal)
+            self._size_rule, self.samples_ = rule, names
+            self._set(fit, data.sizes)
+        if not fit.course.converged and not journal.asked:
             warnings.warn(
                 f"{type(self).__name__} did not converge within max_iter={settings.max_iter} "
                 "rounds; raise max_iter, or tol.",

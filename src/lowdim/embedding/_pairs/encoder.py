@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,19 @@ BLOCK = 4096
 MOST_ROWS = 20_000
 
 
-def train(model: Any, start: Start, output: OutputAffinity) -> None:
-    """Fit a copy of the estimator's encoder, and write the estimator's attributes."""
+def train(model: Any, start: Start, output: OutputAffinity, *, goes_on: bool = False) -> None:
+    """Fit a copy of the estimator's encoder, and write the estimator's attributes.
+
+    With `goes_on` it is a copy of the fitted encoder, and attraction is no longer exaggerated.
+    """
     size = check_positive_int(model.batch_size, "batch_size", minimum=2)
     _check_encoder(model, output)
     device = resolve_device(model.device)
-    network = copy.deepcopy(model.encoder).to(device=device, dtype=torch.float32)
+    network = copy.deepcopy(_fitted_encoder(model) if goes_on else model.encoder)
+    network = network.to(device=device, dtype=torch.float32)
+    if goes_on:
+        phase = Phase(start.settings.max_iter, 1.0, last=True)
+        start = replace(start, settings=replace(start.settings, phases=(phase,)))
     looks = start.settings.max_iter // start.settings.every
     with (
         threads_for(0),
@@ -62,10 +69,15 @@ def train(model: Any, start: Start, output: OutputAffinity) -> None:
 def encode(model: Any, X: Any) -> np.ndarray:
     """What a fitted encoder makes of new rows, (m, c), float32."""
     source = read_rows(model, X, reset=False)
-    if isinstance(model.encoder_, dict):  # from a file, which has its numbers only
-        model.encoder_ = _with_numbers(model.encoder, model.encoder_)
     with threads_for(0):
-        return encoded(model.encoder_, source, model._output)
+        return encoded(_fitted_encoder(model), source, model._output)
+
+
+def _fitted_encoder(model: Any) -> Any:
+    """The fitted network; a file has its numbers only, and gets one like it."""
+    if isinstance(model.encoder_, dict):
+        model.encoder_ = _with_numbers(model.encoder, model.encoder_)
+    return model.encoder_
 
 
 def _with_numbers(encoder: Any, numbers: dict[str, np.ndarray]) -> Any:

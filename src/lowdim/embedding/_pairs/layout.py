@@ -59,12 +59,14 @@ class Start:
     layout: np.ndarray
 
 
-def begin(model: NeighborLayout, X: Any, affinity: Any, *, in_ball: bool = False) -> Start:
-    """Check everything, find the graph, and make the first layout."""
+def begin(
+    model: NeighborLayout, X: Any, affinity: Any, *, in_ball: bool = False, reset: bool = True
+) -> Start:
+    """Check everything, find the graph, and make the first layout; `reset` as of `read_rows`."""
     settings = PairSettings.of(model)
     resolve_device(model.device)
     rng = generator(model.random_state)
-    source = read_rows(model, X)
+    source = read_rows(model, X, reset=reset)
     wanted = model.init
     if isinstance(wanted, str) and wanted == "pca" and not model._has_rows():
         wanted = "spectral"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim.mixture._counts.arguments import Arguments
 from lowdim.mixture._counts.loop import (
@@ -48,8 +49,14 @@ class Fit:
     information: np.ndarray
 
 
-def fit_counts(arguments: Arguments, counts: AnyCounts, rng: np.random.Generator) -> Fit:
+def fit_counts(
+    arguments: Arguments,
+    counts: AnyCounts,
+    rng: np.random.Generator,
+    journal: Journal | None = None,
+) -> Fit:
     """EM from several starts."""
+    journal = journal or Journal(rng)
     rule = SizeRule.of(arguments.size_factors, counts)
     given = arguments.given_sizes
     sizes = rule.start(counts) if given is None else Sizes.of(given)
@@ -60,25 +67,41 @@ def fit_counts(arguments: Arguments, counts: AnyCounts, rng: np.random.Generator
     k = arguments.n_components
     parts = n_parts(k, counts.shape[0]) if arguments.init == "kmeans" else k
     starter = Starter(counts, sizes.values, parts, arguments.init, rng)
-    n_starts = 1 if arguments.responsibilities is not None else arguments.n_init
+    n_starts = 1
+    if arguments.responsibilities is None:
+        n_starts = arguments.n_init
+        starter.prepare()
     runs: list[Restart] = []
     total = arguments.max_iter * n_starts
     with reports(total, description="counts", enabled=arguments.verbose > 0) as report:
         for _ in range(n_starts):
+            if runs and journal.asked:
+                break
             shares, smoothing = arguments.responsibilities, 0.0
             if shares is None:
-                shares = merged_shares(counts, sizes, starter.labels(), prior, options, k)
+                shares = first_shares(journal, starter, sizes, prior, options, k)
                 smoothing = SMOOTHING
             model = first_model(counts, sizes, shares, prior, options.kind, smoothing)
             if not runs:
                 prior = shrinking(arguments, counts, sizes, shares, prior, model)
             best = max((run.objective for run in runs if not run.starved), default=-np.inf)
-            runs.append(run_restart(counts, sizes, model, prior, options, best, report))
+            runs.append(run_restart(counts, sizes, model, prior, options, best, report, journal))
     kept = max(runs, key=lambda run: (not run.starved, run.objective))
     if options.estimate_sizes:
         kept = rescaled(kept, counts)
     objectives = np.array([run.objective for run in runs])
     return Fit(kept, prior, rule, objectives, information(kept, counts, prior))
+
+
+def first_shares(
+    journal: Journal, starter: Starter, sizes: Sizes, prior: Prior, options: LoopOptions, k: int
+) -> np.ndarray:
+    """Responsibilities of a new start, (N, K), or those that the journal has of it."""
+    return journal.once(
+        lambda _: merged_shares(starter.counts, sizes, starter.labels(), prior, options, k),
+        lambda made: {"shares": made},
+        lambda kept: kept["shares"].copy(),
+    )
 
 
 def shrinking(

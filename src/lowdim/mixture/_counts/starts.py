@@ -69,10 +69,19 @@ class Starter:
     kind: str
     rng: np.random.Generator
 
+    def prepare(self) -> None:
+        """Draw what all restarts share, whichever of them is made first."""
+        if not self._at_random:
+            self.coordinates  # noqa: B018  they are kept
+
+    @property
+    def _at_random(self) -> bool:
+        return self.kind == "random" or self.n_parts == 1
+
     def labels(self) -> np.ndarray:
         """Labels of the parts, from 0 on; k-means draws new seeds at every call."""
         n, k = self.counts.shape[0], self.n_parts
-        if self.kind == "random" or k == 1:
+        if self._at_random:
             return self.rng.permutation(np.arange(n) % k)
         from lowdim.cluster import KMeans
 

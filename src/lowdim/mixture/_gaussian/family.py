@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -88,6 +88,10 @@ class GaussianFamily:
     def shape(self) -> Covariance:
         """What is particular to this shape of covariances."""
         return SHAPES[self.kind]
+
+    def to_send(self) -> Self:
+        """The family without the sample and the sums that starts and M-steps need."""
+        return replace(self, starter=self.starter.without_rows(), total=None)
 
     def log_joint(self, block: Block, parameters: GaussianParameters) -> Tensor:
         whitening, _ = parameters.whitening

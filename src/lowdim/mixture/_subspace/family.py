@@ -76,6 +76,9 @@ class SubspaceFamily:
         """The family with another source of random choices."""
         return replace(self, starter=replace(self.starter, rng=rng))
 
+    def to_send(self) -> Self:
+        return replace(self, starter=self.starter.without_rows(), constraints=None)
+
     def with_held(self, free: SubspaceParameters) -> SubspaceParameters:
         """Starting parameters with the fixed and background components behind them."""
         if self.constraints is None:

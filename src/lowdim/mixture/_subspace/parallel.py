@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
 from lowdim._random import spawn
 from lowdim._threads import threads_for
 from lowdim.data.blocks import Rows
@@ -19,7 +20,7 @@ from lowdim.mixture._subspace.parameters import SubspaceParameters
 BUSY_VALUES = 1_000_000
 
 #: Runs a batch of restarts; a function that can be sent to another process.
-Run = Callable[[SubspaceFamily, Rows, SubspaceParameters], EMResult[SubspaceParameters]]
+Run = Callable[[SubspaceFamily, Rows, SubspaceParameters, Journal], EMResult[SubspaceParameters]]
 
 
 def worth_splitting(n_rows: int, start: SubspaceParameters) -> bool:
@@ -36,11 +37,17 @@ def worth_splitting(n_rows: int, start: SubspaceParameters) -> bool:
 
 
 def in_workers(
-    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters, n_workers: int
+    run: Run,
+    family: SubspaceFamily,
+    data: Rows,
+    start: SubspaceParameters,
+    n_workers: int,
+    journal: Journal,
 ) -> list[EMResult[SubspaceParameters]]:
     """Results of the restarts, in their order, each worker's share as one.
 
-    Workers are threads that share the rows, a core each, or what joblib's configuration names.
+    Workers are threads that share the rows, a core each, or what joblib's configuration names; with
+    a checkpoint, which they write together, always threads.
     """
     from joblib import Parallel, delayed
 
@@ -48,18 +55,20 @@ def in_workers(
     edges = np.linspace(0, start.n_restarts, n_workers + 1).astype(int).tolist()
     shares = [start.select(torch.arange(*edge)) for edge in pairwise(edges)]
     # Components are re-seeded at random: by a stream per worker, lest their order matter.
-    families = [family.drawing_from(rng) for rng in spawn(family.starter.rng, n_workers)]
+    rngs = spawn(family.starter.rng, n_workers)
+    families, journals = [family.drawing_from(rng) for rng in rngs], journal.split(rngs)
+    kind = {"prefer": "threads"} if journal.checkpoint is None else {"require": "sharedmem"}
     next(iter(data))  # blocks that are kept are made once, and not by every thread
     with threads_for(0):
-        results: list[EMResult[SubspaceParameters]] = Parallel(n_jobs=n_workers, prefer="threads")(
-            delayed(_work)(run, own, data, share)
-            for own, share in zip(families, shares, strict=True)
+        results: list[EMResult[SubspaceParameters]] = Parallel(n_jobs=n_workers, **kind)(
+            delayed(_work)(run, own, data, share, part)
+            for own, share, part in zip(families, shares, journals, strict=True)
         )
     return results
 
 
 def _work(
-    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters
+    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters, journal: Journal
 ) -> EMResult[SubspaceParameters]:
     with threads_for(0):  # in another process too
-        return run(family, data, start)
+        return run(family, data, start, journal)
