@@ -9,7 +9,8 @@ run along contiguous memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
@@ -85,6 +86,18 @@ class Rows(Protocol):
     def __iter__(self) -> Iterator[Block]:
         """Blocks in the order of the rows."""
         ...
+
+
+@dataclass(frozen=True)
+class BlockList:
+    """Blocks as all the rows there are."""
+
+    blocks: Sequence[Block]
+    total_weight: float
+    device: torch.device
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
 
 
 class DenseBlock:

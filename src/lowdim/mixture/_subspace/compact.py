@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lowdim._results import StopReason
-from lowdim.data.blocks import Block, DenseBlock
+from lowdim.data.blocks import Block, BlockList, DenseBlock
 from lowdim.data.standardized import CACHE_BYTES, StandardizedRows
 from lowdim.math.linalg import orthonormal_rows
 from lowdim.mixture._em import PATIENCE, EMOptions, EMResult
@@ -41,25 +42,49 @@ class CompactRows:
 
     Attributes
     ----------
+    data : StandardizedRows
+        The rows in all columns.
     directions : Tensor of shape (r, D)
         P, orthonormal rows.
-    blocks : list of DenseBlock
     sample : DenseBlock
         The rows that starts are made from.
-    scale, total_weight : float
-        As of the rows.
-    device : torch.device
     """
 
+    data: StandardizedRows
     directions: Tensor
-    blocks: list[DenseBlock]
     sample: DenseBlock
-    scale: float
-    total_weight: float
-    device: torch.device
+
+    @property
+    def total_weight(self) -> float:
+        return self.data.total_weight
+
+    @property
+    def device(self) -> torch.device:
+        return self.data.device
+
+    @cached_property
+    def rows(self) -> BlockList:
+        """All of them along the directions, made when they are first asked for."""
+        data, width = self.data, len(self.directions)
+        values = torch.empty((data.n_rows, width), dtype=data.dtype, device=data.device)
+        outside = torch.empty(data.n_rows, dtype=torch.float64, device=data.device)
+        for block in data:
+            part = slice(block.start, block.start + block.n_rows)
+            values[part], outside[part] = _along(block, self.directions)
+        weight = data.sample_weight
+        weights = None if weight is None else torch.from_numpy(weight).to(data.device)
+        edges = range(0, data.n_rows, BLOCK_ROWS)
+        parts = [slice(i, min(i + BLOCK_ROWS, data.n_rows)) for i in edges]
+        blocks = [
+            DenseBlock(
+                values[part], part.start, None if weights is None else weights[part], outside[part]
+            )
+            for part in parts
+        ]
+        return BlockList(blocks, data.total_weight, data.device)
 
     def __iter__(self) -> Iterator[Block]:
-        return iter(self.blocks)
+        return iter(self.rows)
 
     def family(self, whole: SubspaceFamily) -> SubspaceFamily:
         """The family with starts along the directions."""
@@ -78,9 +103,17 @@ class CompactRows:
 
 
 def compact_rows(
-    data: StandardizedRows, starter: Starter, dims: list[int], n_starts: int
+    data: StandardizedRows,
+    starter: Starter,
+    dims: list[int],
+    n_starts: int,
+    *,
+    of_sample: bool = False,
 ) -> CompactRows | None:
-    """The rows along their leading directions; None where that would be of no use."""
+    """The rows along their leading directions; None where that would be of no use.
+
+    With `of_sample` the directions are those of the rows that starts are made from.
+    """
     width = min(PER_DIRECTION * (len(dims) + sum(dims)) + SPARE, EXACT_COLUMNS)
     itemsize = torch.empty((), dtype=data.dtype).element_size()
     too_large = data.n_rows * width * itemsize > CACHE_BYTES
@@ -91,32 +124,13 @@ def compact_rows(
     directions = leading_directions(starter.sample, np.random.default_rng(0), width)
     weight = data.sample_weight
     n_used = data.n_rows if weight is None else np.count_nonzero(weight)
-    if starter.sample.n_rows < n_used:  # one more round, with all rows
+    if starter.sample.n_rows < n_used and not of_sample:  # one more round, with all rows
         images = directions.new_zeros(directions.shape)
         for block in data:
             images += block.accumulate(_weighted(block, block.project(directions).double()))
         directions = orthonormal_rows(images)
-    values = torch.empty((data.n_rows, width), dtype=data.dtype, device=data.device)
-    outside = torch.empty(data.n_rows, dtype=torch.float64, device=data.device)
-    for block in data:
-        part = slice(block.start, block.start + block.n_rows)
-        values[part], outside[part] = _along(block, directions)
-    weights = None if weight is None else torch.from_numpy(weight).to(data.device)
-    parts = [slice(i, min(i + BLOCK_ROWS, data.n_rows)) for i in range(0, data.n_rows, BLOCK_ROWS)]
-    sampled = _along(starter.sample, directions)
-    return CompactRows(
-        directions=directions,
-        blocks=[
-            DenseBlock(
-                values[part], part.start, None if weights is None else weights[part], outside[part]
-            )
-            for part in parts
-        ],
-        sample=DenseBlock(sampled[0], outside=sampled[1]),
-        scale=data.scale,
-        total_weight=data.total_weight,
-        device=data.device,
-    )
+    values, outside = _along(starter.sample, directions)
+    return CompactRows(data, directions, DenseBlock(values, outside=outside))
 
 
 def _weighted(block: Block, rows: Tensor) -> Tensor:
@@ -147,7 +161,7 @@ def refine(
     sifted : Sifted
     """
     options = replace(options, tol=COARSE * options.tol)
-    result = run_restarts(family, rows, [start], options, report, n_workers)
+    result = run_restarts(family, rows.rows, [start], options, report, n_workers)
     place = np.full(len(result.objective), -1)
     kept: list[int] = []
     behind = _behind(result, options)
