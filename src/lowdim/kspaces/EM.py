@@ -198,9 +198,9 @@ def run_EM_parallelized(
 ) -> Any:
     """Do what `run_EM` does, with the starts split over joblib's workers.
 
-    Of 8,000 points or more, workers fit every start to a few thousand first, drawn at random. The
-    starts that end apart, and not surely behind the best, go on with all points. `run_EM` fits
-    every start to all points.
+    Of 20,000 points (8,000 in many columns) or more, workers fit every start to a few thousand
+    first, drawn at random. The starts that end apart, and not surely behind the best, go on with
+    all points. `run_EM` fits every start to all points.
 
     The workers are threads, one core each, that share the points. Within
     ``joblib.parallel_config(backend="loky")``, or another backend such as Dask's, they are what

@@ -100,9 +100,10 @@ class SubspaceMixture(
         restart. For many rows. By default, or if there are no more rows, each step takes all.
     n_jobs : int, optional
         Split the restarts over so many joblib workers, one core each: threads, or what
-        ``joblib.parallel_config`` names. -1 is one per core. Of 8,000 rows or more, they fit a
-        sample, and restarts that end apart and not surely behind go on with all rows. By default
-        all restarts share each pass over the data. A search (``dims="auto"``) runs as by default.
+        ``joblib.parallel_config`` names. -1 is one per core. Of 20,000 rows (8,000 in many
+        columns) or more, they fit a sample, and restarts that end apart and not surely behind go
+        on with all rows. By default all restarts share each pass over the data. A search
+        (``dims="auto"``) runs as by default.
     device : str, default="auto"
         "cpu", "cuda", or "auto" for a GPU where there is one.
     dtype : {"float32", "float64"}, optional

@@ -24,8 +24,8 @@ DIMS = [2, 1, 0]
 
 @pytest.fixture(scope="module")
 def few() -> np.ndarray:
-    """9,000 rows in four columns."""
-    return data.subspaces(9_000, dims=DIMS, n_columns=4, separation=3.0, random_state=0).X
+    """20,000 rows in four columns."""
+    return data.subspaces(20_000, dims=DIMS, n_columns=4, separation=3.0, random_state=0).X
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +209,8 @@ def test_when_starts_are_not_sifted(
     settings = {"n_jobs": 2, "n_init": 2, "max_iter": 2, **options}
     with pytest.warns(UserWarning, match="did not converge"):
         model(**settings).fit(few)
-        model(n_jobs=2, max_iter=2).fit(few[:7999])
-        model(n_jobs=2, max_iter=2).fit(few, sample_weight=np.linspace(1, 2, 9000))
+        model(n_jobs=2, max_iter=2).fit(few[:19_999])
+        model(n_jobs=2, max_iter=2).fit(few, sample_weight=np.linspace(1, 2, len(few)))
 
 
 def test_a_given_start_goes_on_in_any_case(few: np.ndarray) -> None:

@@ -20,21 +20,22 @@ from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fit import Sifted, run_restarts
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
-#: There are at least so many times the rows of the sample, which has so many per component.
-FEWER, ROWS_PER_COMPONENT = 2, 100
+#: All rows are at least so many times those of the sample, more where they have so few values that
+#: EM with all takes little, and the sample has so many per component.
+FEWER, FEWER_OF_FEW_VALUES, ROWS_PER_COMPONENT = 2, 5, 100
 #: Standard errors by which a start that is dropped is behind the best.
 ERRORS = 5
 #: Root mean square difference of rows' log-likelihoods under mixtures that are the same.
 ALIKE = 0.06
 
 
-def worth_sifting(arguments: Arguments, sample: Block) -> bool:
-    """Whether workers have several starts, and many rows beside a sample that is large enough."""
+def worth_sifting(arguments: Arguments, sample: Block, fewer: int = FEWER) -> bool:
+    """Whether workers have several starts, and `fewer` rows would do, of a sample large enough."""
     several = min(arguments.n_workers, len(arguments.strategies)) > 1
     plain = arguments.minibatches is None and arguments.options.annealing is None
     n_components = len(arguments.dims) + len(arguments.given)
     enough = sample.n_rows >= ROWS_PER_COMPONENT * n_components
-    many = arguments.source.n_rows >= FEWER * sample.n_rows
+    many = arguments.source.n_rows >= fewer * sample.n_rows
     return several and plain and enough and many and sample.weights is None
 
 

@@ -26,12 +26,13 @@ from lowdim.mixture._subspace.fit import (
 from lowdim.mixture._subspace.given import build_constraints
 from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.minibatch import run_minibatches
+from lowdim.mixture._subspace.parallel import BUSY_VALUES
 from lowdim.mixture._subspace.parameters import SubspaceParameters
-from lowdim.mixture._subspace.sift import sift, worth_sifting
+from lowdim.mixture._subspace.sift import FEWER_OF_FEW_VALUES, sift, worth_sifting
 from lowdim.mixture._subspace.starts import first_parameters, start_at
 
 #: Share of the tolerance to which EM goes on from where the sample led it.
-FINE = 0.3
+FINE = 0.1
 
 
 def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) -> SubspaceFamily:
@@ -112,6 +113,8 @@ def _begin(
     if family.constraints is None and not (starts and options.annealing):
         n_starts = len(starts) + len(arguments.strategies)
         compact = compact_rows(data, starter, list(arguments.dims), n_starts, of_sample=sifting)
+    if compact is None and data.n_rows * data.n_columns <= BUSY_VALUES:
+        sifting = worth_sifting(arguments, starter.sample, FEWER_OF_FEW_VALUES)
     own = family if compact is None else compact.family(family)
     first = first_parameters(arguments, compact or data, own, index)
     if sifting:
