@@ -81,6 +81,7 @@ $(VENV)/.compiled: $(VENV)/.installed-demo $(wildcard src/lowdim/*.py src/lowdim
 	  model = ld.SubspaceMixture(dims=[2, 1], tol=1e-3, random_state=0); \
 	  [model.fit(rows[:, :d].astype(t)) for d in (10, 100) for t in ("float32", "float64")]; \
 	  ld.GaussianMixture(2, random_state=0).fit(rows[:, :10]); \
+	  ld.TSNE(max_iter=9, random_state=0).fit(rows[:, :10]); \
 	  ld.NegativeBinomialMixture(2, n_init=1, random_state=0).fit(np.abs(rows).round())'
 	@touch $@
 

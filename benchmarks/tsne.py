@@ -1,6 +1,7 @@
 """t-SNE against openTSNE and scikit-learn: the same affinities, start and iterations.
 
-python benchmarks/tsne.py [small] [mnist] [duplicates] [whole] [million] [--quick] [--write]
+python benchmarks/tsne.py [small] [mnist] [duplicates] [divergence] [space] [steps] [whole] \
+    [million] [--quick] [--write]
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from _data import clouds
 from _machine import peak_bytes, resident_bytes
 from _parts import Part, arguments, run
 from _tables import Table, seconds
+from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 import lowdim as ld
 from lowdim.affinities import EntropicAffinity
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._tsne.course import Phase, Watch
-from lowdim.embedding._tsne.descent import Descent, repulsion
+from lowdim.embedding._tsne.course import Phase
+from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
 from lowdim.neighbors import NeighborIndex, nearest_neighbors
 
 DATASETS = Path(
@@ -54,19 +57,21 @@ def mnist(n: int) -> tuple[np.ndarray, np.ndarray]:
     return rows.astype(np.float32), labels[drawn]
 
 
-def start(X: np.ndarray) -> np.ndarray:
+def start(X: np.ndarray, c: int = 2) -> np.ndarray:
     """The leading principal components, with a standard deviation of 1e-4 along the first."""
-    layout = PCA(2, random_state=0).fit_transform(X)
+    layout = PCA(c, random_state=0).fit_transform(X)
     return np.asarray(layout / layout[:, 0].std() * 1e-4, dtype=np.float64)
 
 
-def ours(P: sp.csr_matrix, first: np.ndarray, *, on_mesh: bool) -> np.ndarray:
+def ours(
+    P: sp.csr_matrix, first: np.ndarray, method: str, watch: Watch | None = None
+) -> np.ndarray:
     """The layout by our descent."""
     n = len(first)
     with Crew(THREADS) as crew:
-        descent = Descent(P, first, repulsion(on_mesh, 1.0, crew), dof=1.0, crew=crew, max_step=5.0)
+        descent = Descent(P, first, repulsion(method, 1.0, crew), dof=1.0, crew=crew, max_step=5.0)
         phases = [Phase(EARLY, 12.0, n / 12, MOMENTUM), Phase(LATE, 1.0, float(n), MOMENTUM)]
-        descent.run(phases, Watch())
+        descent.run(phases, watch or Watch())
         return descent.layout
 
 
@@ -90,7 +95,8 @@ def scikit_learn(X: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The layout by scikit-learn, with its search for neighbours."""
     from sklearn.manifold import TSNE
 
-    model = TSNE(n_jobs=THREADS, init=first.astype(np.float32), max_iter=EARLY + LATE)
+    c, init = first.shape[1], first.astype(np.float32)
+    model = TSNE(c, n_jobs=THREADS, init=init, max_iter=EARLY + LATE)
     return np.asarray(model.fit_transform(X))
 
 
@@ -99,8 +105,7 @@ def kl_divergence(P: sp.csr_matrix, Y: np.ndarray) -> float:
     Y = np.asarray(Y, np.float64)
     total = -float(len(Y))
     for i in range(0, len(Y), 256):
-        squares = (Y[i : i + 256, :1] - Y[:, 0]) ** 2 + (Y[i : i + 256, 1:] - Y[:, 1]) ** 2
-        total += float((1 / (1 + squares)).sum())
+        total += float((1 / (1 + cdist(Y[i : i + 256], Y, "sqeuclidean"))).sum())
     pairs = P.tocoo()
     square = ((Y[pairs.row] - Y[pairs.col]) ** 2).sum(1)
     p = pairs.data.astype(np.float64)
@@ -175,8 +180,8 @@ def small(options: argparse.Namespace) -> Table:
     for name, rows in problems:
         P, first = joint(rows[0]), start(rows[0])
         contenders: dict[str, Callable[[], np.ndarray]] = {
-            "lowdim, all pairs": lambda P=P, first=first: ours(P, first, on_mesh=False),
-            "lowdim, mesh": lambda P=P, first=first: ours(P, first, on_mesh=True),
+            "lowdim, all pairs": lambda P=P, first=first: ours(P, first, "exact"),
+            "lowdim, mesh": lambda P=P, first=first: ours(P, first, "mesh"),
             "openTSNE, Barnes-Hut": lambda P=P, first=first: open_tsne(P, first, "bh"),
             "scikit-learn, whole": lambda X=rows[0], first=first: scikit_learn(X, first),
         }
@@ -191,7 +196,7 @@ def large(name: str, title: str, problem: str, rows: tuple[np.ndarray, np.ndarra
     warmed(rows[0])
     P, first = joint(rows[0]), start(rows[0])
     contenders: dict[str, Callable[[], np.ndarray]] = {
-        "lowdim, mesh": lambda: ours(P, first, on_mesh=True),
+        "lowdim, mesh": lambda: ours(P, first, "mesh"),
         "openTSNE, FFT": lambda: open_tsne(P, first, "fft"),
     }
     compared(table, problem, rows, P, contenders)
@@ -204,6 +209,27 @@ def images(options: argparse.Namespace) -> Table:
     return large("tsne-mnist", "t-SNE of MNIST", f"MNIST {n}", mnist(n))
 
 
+def divergence(options: argparse.Namespace) -> Table:
+    """Divergences alone, which a busy machine does not change."""
+    note = f"The same affinities, start and {EARLY} + {LATE} iterations; by their definition."
+    names = ["problem", "lowdim", "openTSNE", "openTSNE's method", "ours above theirs"]
+    table = Table("tsne-divergence", "KL divergence from the same affinities", names, note)
+    table.begin([12, 8, 8, 17, 17])
+    X, _ = load_digits(return_X_y=True)
+    problems = [
+        ("digits 1797", X.astype(np.float32), "bh"),
+        ("MNIST 10000", mnist(10_000)[0], "fft"),
+    ]
+    if not options.quick:
+        problems.append(("MNIST 63000", mnist(63_000)[0], "fft"))
+    for name, rows, method in problems:
+        P, first = joint(rows), start(rows)
+        own = kl_divergence(P, ours(P, first, on_mesh=method == "fft"))
+        other = kl_divergence(P, open_tsne(P, first, method))
+        table.add(name, f"{own:.4f}", f"{other:.4f}", method, f"{own / other - 1:+.2%}")
+    return table
+
+
 def duplicates(options: argparse.Namespace) -> Table:
     """Noisy copies of digits, which lie almost on each other."""
     X, labels = load_digits(return_X_y=True)
@@ -213,6 +239,58 @@ def duplicates(options: argparse.Namespace) -> Table:
     rows = (rows + rng.normal(size=rows.shape)).astype(np.float32)
     title = "t-SNE of near-duplicates"
     return large("tsne-duplicates", title, f"digits x {times}", (rows, np.repeat(labels, times)))
+
+
+def space(options: argparse.Namespace) -> Table:
+    """In three dimensions: a tree against scikit-learn's; openTSNE has none."""
+    table = Table("tsne-space", "t-SNE in three dimensions", COLUMNS, _note())
+    table.begin(WIDTHS)
+    for n in (5_000,) if options.quick else (5_000, 10_000):
+        rows = mnist(n)
+        P, first = joint(rows[0]), start(rows[0], 3)
+        for method in ("tree", "exact"):
+            ld.TSNE(3, max_iter=40, method=method, random_state=0).fit(rows[0][:500])
+        contenders: dict[str, Callable[[], np.ndarray]] = {
+            "lowdim, tree": lambda P=P, first=first: ours(P, first, "tree"),
+            "lowdim, all pairs": lambda P=P, first=first: ours(P, first, "exact"),
+            "scikit-learn, whole": lambda X=rows[0], first=first: scikit_learn(X, first),
+        }
+        compared(table, f"MNIST {n}", rows, P, contenders)
+    return table
+
+
+def steps(options: argparse.Namespace) -> Table:
+    """The repulsion of one iteration in three dimensions, by a tree and of all pairs."""
+    table = Table(
+        "tsne-steps",
+        "t-SNE's repulsion in three dimensions",
+        ["rows", "iteration", "range", "tree", "all pairs", "ratio"],
+        f"CPU seconds of the repulsion of one iteration, one thread, least of {REPEATS} runs, in "
+        "layouts of MNIST on their way.",
+    )
+    table.begin([8, 9, 7, 9, 9, 7])
+    for n in (2_000, 10_000) if options.quick else (2_000, 5_000, 20_000, 63_000):
+        X, seen = mnist(n)[0], {}
+        P, first = joint(X), start(X, 3)
+
+        def look(iteration: int, Y: np.ndarray, _: float, seen: dict[int, Any] = seen) -> None:
+            seen[iteration] = Y
+
+        ours(P, first, "tree", Watch([look], EARLY))
+        with Crew(1) as crew:
+            sums = [repulsion(method, 1.0, crew) for method in ("tree", "exact")]
+            for iteration, layout in seen.items():
+                Y = np.ascontiguousarray(layout[by_place(layout)])
+                force = np.empty_like(Y)
+                tree, pairs = (
+                    timed(lambda own=own, Y=Y, force=force: own(Y, np.empty(0), force), REPEATS)[0]
+                    for own in sums
+                )
+                table.add(
+                    *(f"{n}", f"{iteration}", f"{np.ptp(Y, axis=0).max():.0f}"),
+                    *(f"{tree:.5f}", f"{pairs:.5f}", f"{pairs / tree:.1f}"),
+                )
+    return table
 
 
 def whole(options: argparse.Namespace) -> Table:
@@ -252,7 +330,7 @@ def million(options: argparse.Namespace) -> Table:
     found = staged(table, "neighbours", lambda: nearest_neighbors(X, 90, random_state=0))
     P = staged(table, "affinities", lambda: EntropicAffinity(30).from_neighbors(found).matrix)
     recall = found.recall
-    Y = staged(table, "descent", lambda: ours(P, start(X), on_mesh=True))
+    Y = staged(table, "descent", lambda: ours(P, start(X), "mesh"))
     drawn = np.random.default_rng(1).permutation(n)[:2000]
     near = [
         NeighborIndex(Z, method="approximate", random_state=0).query(Z[drawn], 16).indices[:, 1:]
@@ -287,6 +365,9 @@ def main() -> None:
         "small": small,
         "mnist": images,
         "duplicates": duplicates,
+        "space": space,
+        "steps": steps,
+        "divergence": divergence,
         "whole": whole,
         "million": million,
     }

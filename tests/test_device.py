@@ -1,10 +1,19 @@
 """Devices and dtypes resolve to torch's, or say why not."""
 
+import inspect
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from accelerator import pretended
+from sklearn.base import BaseEstimator
 
-from lowdim._device import resolve_device, resolve_dtype
+import lowdim as ld
+from lowdim._device import free_bytes, resolve_device, resolve_dtype, to_host
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "devices.md"
 
 
 def test_auto_is_the_best_device_there_is() -> None:
@@ -85,3 +94,40 @@ def test_other_dtypes_are_errors(dtype: object) -> None:
 def test_what_is_no_dtype_is_an_error(dtype: object) -> None:
     with pytest.raises(TypeError, match="dtype must be None"):
         resolve_dtype(dtype, np.float64)
+
+
+def test_numbers_come_to_the_host_together_and_as_they_are() -> None:
+    values = [torch.arange(3), torch.tensor(0.1), torch.ones(2, 3).double() / 3, torch.zeros(0, 2)]
+    with pretended() as log:
+        found = to_host(*(value.to("cuda") for value in values))
+    assert len(log.reads) == 1
+    for array, value in zip(found, values, strict=True):
+        assert (array.dtype, array.shape) == (value.numpy().dtype, tuple(value.shape))
+        np.testing.assert_array_equal(array, value.numpy())
+    own = np.ones(3)
+    assert np.shares_memory(to_host(torch.from_numpy(own))[0], own)
+
+
+def test_what_torch_holds_in_reserve_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pretended(free_bytes=100):
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 70)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 30)
+        assert free_bytes(torch.device("cuda")) == 140
+
+
+def test_the_page_on_devices_says_which_models_have_one() -> None:
+    table = PAGE.read_text(encoding="utf-8").split("## Precision")[0]
+    rows = re.findall(r"^\| (`[A-Z].*?) \| (\S+) \|", table, re.M)
+    told = {
+        name: default.strip("`")
+        for names, default in rows
+        for name in re.findall(r"`(\w+)`", names)
+        if not name.islower()
+    }
+    found = {}
+    for name in ld.__all__:
+        public = getattr(ld, name)
+        if inspect.isclass(public) and issubclass(public, BaseEstimator):
+            device = inspect.signature(public).parameters.get("device")
+            found[name] = "-" if device is None else f'"{device.default}"'
+    assert told == found

@@ -98,3 +98,13 @@ def test_layouts_agree() -> None:
     of_device.fit(X)
     assert of_device.kl_divergence_ == pytest.approx(of_host.kl_divergence_, rel=0.02)
     assert np.array_equal(of_device.embedding_, of_device.fit(X).embedding_)
+
+
+def test_streamed_rows_are_resident_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    for form in (np.asarray, sp.csr_matrix):
+        X = form(SIMULATED.X)
+        monkeypatch.setattr("lowdim.data.standardized.RESIDENT", 0.4)
+        expected, _ = fitted("subspaces", X, "cuda", "float64")
+        monkeypatch.setattr("lowdim.data.standardized.RESIDENT", 0.0)
+        got, _ = fitted("subspaces", X, "cuda", "float64")
+        assert got == pytest.approx(expected, rel=1e-12)

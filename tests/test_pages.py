@@ -12,7 +12,9 @@ import pytest
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
-@pytest.mark.parametrize("page", ["spatial.md", "spatial_anndata.md", "embeddings.md"])
+@pytest.mark.parametrize(
+    "page", ["spatial.md", "spatial_anndata.md", "embeddings.md", "out_of_core.md"]
+)
 def test_what_a_page_tells_to_type_runs(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from lowdim._typing import DeviceLike, DTypeLike
 
@@ -91,6 +92,44 @@ def resolve_dtype(dtype: DTypeLike | None, input_dtype: DTypeLike) -> torch.dtyp
     if name not in supported:
         raise ValueError(f"dtype={name!r} is not supported; use 'float32', 'float64' or None.")
     return supported[name]
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory of an accelerator that tensors may still take."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    # What torch holds in reserve is free for tensors, though the device counts it as used.
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def to_host(*tensors: Tensor) -> list[np.ndarray]:
+    """Numbers of tensors on the host, as contiguous arrays, whichever device they are on.
+
+    All come in one transfer, for which the host waits once; those that are on the host already
+    are shared.
+    """
+    import torch
+
+    if all(value.device.type == "cpu" for value in tensors):
+        return [np.ascontiguousarray(value.numpy()) for value in tensors]
+    # Whole numbers and single precision are exact in double.
+    together = torch.cat([value.reshape(-1).double() for value in tensors]).cpu()
+    parts = together.split([value.numel() for value in tensors])
+    return [
+        part.to(value.dtype).view(value.shape).numpy()
+        for part, value in zip(parts, tensors, strict=True)
+    ]
+
+
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array as a tensor on a device, shared on the host.
+
+    Sent behind what the device is at without a wait for it: torch's plain `to` would wait.
+    """
+    import torch
+
+    return torch.from_numpy(array).to(device, non_blocking=True)
 
 
 def _check_cuda(device: torch.device) -> None:

@@ -25,13 +25,27 @@ def replacing(path: PathLike) -> Iterator[Path]:
     Yields
     ------
     Where to write, with the same ending. If anything is raised, what was written there goes and
-    the destination stays as it was.
+    the destination stays as it was. What has got its name is on the disk, whatever happens then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.{get_ident()}{path.suffix}")
     try:
         yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names of a folder to the disk, where a folder can be opened."""
+    if os.name != "posix":
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

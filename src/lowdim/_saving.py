@@ -22,7 +22,7 @@ class Saved:
         """Write the fitted model to one HDF5 file; `lowdim.load` reads it. Never a pickle."""
         check_is_fitted(self)
         state = {
-            name: value
+            name: np.asarray(value) if hasattr(value, "__dask_graph__") else value
             for name, value in vars(self).items()
             if (name.endswith("_") and not name.startswith("_")) or name in self._also
         }

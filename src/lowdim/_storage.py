@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.n
         "lowdim_version": __version__,
         **header,
     }
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    whole = BytesIO()  # HDF5 does not get over a disk that is full in the midst of a file
+    with h5py.File(whole, "w") as file:
         file.attrs["header"] = json.dumps(facts)
         for name, array in arrays.items():
             if array.dtype.kind in "OU":
@@ -74,6 +76,8 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.n
                 file.create_dataset(name, data=text, dtype=h5py.string_dtype())
             else:
                 file.create_dataset(name, data=array)
+    with replacing(path) as temporary:
+        temporary.write_bytes(whole.getbuffer())
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -35,6 +35,8 @@ def test_files_and_numbers(
     assert facts["dims"] == adata.uns["subspaces"]["dims"].tolist()
     assert facts["others"]["Gaussians"]["family"] == "gaussian"
     assert 0 < facts["others"]["counts"]["ari"] < 1
+    assert adata.obsm["X_tsne"].shape == (700, 2) and adata.uns["tsne"]["params"]["use_rep"]
+    assert "t-SNE of obsm" in (out / "report.html").read_text("utf-8")
     assert "Other clusterings" in (out / "report.html").read_text("utf-8")
     assert "shuffled among cells" in (out / "report.html").read_text("utf-8")
 

@@ -48,7 +48,18 @@ def test_settings_reach_the_method(
     out = tmp_path / "fit.h5ad"
     words = ["embed", str(cells), "--use-rep", "other", "-d", "1", "--init", "random", "--quiet"]
     words += ["--set", "dof=0.5", "--set", "method=exact", "--set", "max_iter=20"]
-    words += ["--perplexity", "8.5", "--random-state", "7", "--key", "X_mine", "--n-jobs", "1"]
+    words += [
+        "--landmarks",
+        "0.8",
+        "--perplexity",
+        "8.5",
+        "--random-state",
+        "7",
+        "--key",
+        "X_mine",
+        "--n-jobs",
+        "1",
+    ]
     assert main([*words, "-o", str(out)]) == 0
     streams = capsys.readouterr()
     assert streams.err == ""
@@ -56,7 +67,14 @@ def test_settings_reach_the_method(
     result = ad.read_h5ad(out)
     assert result.obsm["X_mine"].shape == (150, 1)
     params = result.uns["mine"]["params"]
-    given = {"dof": 0.5, "method": "exact", "max_iter": 20, "perplexity": 8.5, "init": "random"}
+    given = {
+        "n_landmarks": 120,
+        "dof": 0.5,
+        "method": "exact",
+        "max_iter": 20,
+        "perplexity": 8.5,
+        "init": "random",
+    }
     assert {name: params[name] for name in given} == given
     assert params["random_state"] == 7 and params["n_jobs"] == 1
     assert sorted(tmp_path.iterdir()) == [cells, out]
@@ -87,6 +105,8 @@ def test_the_methods_are_those_of_the_library() -> None:
         (["--method", "tsn"], 2, "invalid choice"),
         (["--set", "perplexity"], 2, "not a parameter"),
         (["--neighbors", "n", "--use-rep", "other"], 2, "leave out"),
+        (["--neighbors", "n", "--landmarks", "90"], 2, "have no place"),
+        (["--landmarks", "1.5"], 2, "neither a whole number above 1 nor a share"),
         (["--set", "perplexty=3"], 1, "perplexty"),
         (["--perplexity", "0"], 2, "above 0"),
         (["--labels", "none"], 1, "--labels none"),

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowdim.data import as_rows
-from lowdim.data.blocks import Block, active_rows
+from lowdim.data.blocks import Block
 from lowdim.data.standardized import StandardizedRows
 
 CPU = torch.device("cpu")
@@ -187,15 +187,6 @@ def test_sparse_products_equal_dense_ones(
         (one.second_moments(coefficients), two.second_moments(coefficients)),
     ]:
         torch.testing.assert_close(b, a, rtol=1e-7, atol=1e-7)
-
-
-def test_rows_without_weight_are_skipped_when_that_pays() -> None:
-    c = torch.zeros(10).double()
-    c[[2, 7]] = torch.tensor([1.0, 1e-9]).double()
-    c[3] = 1e-13  # cannot move a sum
-    assert active_rows(c).tolist() == [2, 7]
-    assert active_rows(torch.ones(10)) is None
-    assert active_rows(torch.zeros(10)).tolist() == []
 
 
 # Passes -------------------------------------------------------------------------------------------

@@ -287,9 +287,3 @@ def test_errors_use_the_name_of_the_argument() -> None:
         as_rows(None, name="queries")
     with pytest.raises(ValueError, match="queries"):
         as_rows(torch.zeros(3), name="queries")
-
-
-def test_dask_arrays_are_sent_back_with_a_remedy() -> None:
-    dask = pytest.importorskip("dask.array")
-    with pytest.raises(TypeError, match=r"compute\(\)"):
-        as_rows(dask.from_array(DENSE))

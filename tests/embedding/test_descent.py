@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew
 from lowdim.embedding._tsne.attraction import arrange, attract, cross_entropy
-from lowdim.embedding._tsne.course import Phase, Watch
+from lowdim.embedding._tsne.course import Phase
 from lowdim.embedding._tsne.descent import Descent, by_place, repulsion
 from lowdim.embedding._tsne.step import move
 
@@ -19,8 +20,8 @@ def crew():
         yield crew
 
 
-def descent(P, start, crew, *, on_mesh: bool = False, dof: float = 1.0, max_step: float = 5.0):
-    return Descent(P, start, repulsion(on_mesh, dof, crew), dof=dof, crew=crew, max_step=max_step)
+def descent(P, start, crew, method: str = "exact", *, dof: float = 1.0, max_step: float = 5.0):
+    return Descent(P, start, repulsion(method, dof, crew), dof=dof, crew=crew, max_step=max_step)
 
 
 @pytest.mark.parametrize("d", [2, 3])
@@ -44,22 +45,35 @@ def test_attraction_is_the_sum_over_pairs_in_any_order(affinities, crew, d, dof,
 def test_pairs_are_those_of_the_matrix_in_the_order(affinities, crew) -> None:
     order = np.random.default_rng(0).permutation(120)
     pairs = arrange(affinities, order, crew)
-    arranged = sp.csr_matrix((pairs.data, pairs.indices.astype(np.int32), pairs.indptr))
-    np.testing.assert_array_equal(arranged.toarray(), affinities.toarray()[np.ix_(order, order)])
+    rows = np.repeat(pairs.unit, np.diff(pairs.indptr)) * pairs.steps
+    arranged = sp.csr_matrix((rows, pairs.indices.astype(np.int32), pairs.indptr)).toarray()
+    expected = affinities.toarray()[np.ix_(order, order)]
+    np.testing.assert_array_equal(arranged > 0, expected > 0)
+    half_a_step = 0.51 * expected.max(1, keepdims=True) / (2**16 - 1)
+    assert (np.abs(arranged - expected) <= half_a_step).all()
     assert pairs.longest == np.diff(affinities.indptr).max()
 
 
-@pytest.mark.parametrize("c", [1, 2, 3])
+def test_rows_of_stored_zeros_attract_nothing(crew) -> None:
+    P = sp.csr_matrix(np.array([[0, 0.5, 0.5], [0.5, 0, 0], [0.5, 0, 0]], np.float32))
+    P.data[1] = P.data[3] = 0.0
+    force = np.empty((3, 2), np.float32)
+    attract(np.eye(3, 2, dtype=np.float32), arrange(P, np.arange(3), crew), 1.0, force, crew)
+    expected = 0.5 * np.array([1.0, -1.0]) / 3.0
+    np.testing.assert_allclose(force, [expected, -expected, [0.0, 0.0]], atol=1e-6)
+
+
 @pytest.mark.parametrize("dof", [1.0, 0.6])
-@pytest.mark.parametrize("on_mesh", [False, True])
+@pytest.mark.parametrize(
+    ("c", "method"),
+    [(1, "exact"), (2, "exact"), (3, "exact"), (1, "mesh"), (2, "mesh"), (3, "tree")],
+)
 def test_a_step_follows_the_gradient_by_finite_differences(
-    affinities, crew, c: int, dof: float, on_mesh: bool, kl_divergence
+    affinities, crew, c: int, dof: float, method: str, kl_divergence
 ) -> None:
-    if on_mesh and c == 3:
-        pytest.skip("the mesh is for one or two dimensions")
     start = np.random.default_rng(0).normal(scale=3, size=(120, c))
     start = (start - start.mean(0)).astype(np.float32).astype(np.float64)
-    one = descent(affinities, start, crew, on_mesh=on_mesh, dof=dof)
+    one = descent(affinities, start, crew, method, dof=dof)
     before = one.layout.astype(np.float64)
     one.run([Phase(1, 1.0, 1.0, 0.0)], Watch())
     # Gains begin at one and at once lose or gain; of a first step, with no velocity, it is known.
@@ -71,14 +85,14 @@ def test_a_step_follows_the_gradient_by_finite_differences(
             gradient[i, a] += sign * kl_divergence(affinities, moved, dof) / 2e-4
     gain = np.where(gradient > 0, 1.2, 0.81)  # a velocity of zero counts as negative
     expected = (before - gain * gradient / 4)[:8]
-    tolerance = (0.01 if on_mesh else 1e-4) * np.abs(gradient).max()
+    tolerance = (1e-4 if method == "exact" else 0.01) * np.abs(gradient).max()
     assert np.abs(one.layout[:8] - expected).max() < tolerance + 1e-6
 
 
 def test_kl_is_that_of_the_layout(affinities, crew, kl_divergence) -> None:
-    start = np.random.default_rng(0).normal(scale=4, size=(120, 2))
-    for on_mesh, rel in ((False, 1e-5), (True, 1e-3)):
-        one = descent(affinities, start, crew, on_mesh=on_mesh)
+    starts = np.random.default_rng(0).normal(scale=4, size=(120, 3))
+    for c, method, rel in ((2, "exact", 1e-5), (2, "mesh", 1e-3), (3, "tree", 1e-3)):
+        one = descent(affinities, starts[:, :c], crew, method)
         assert one.kl_divergence() == pytest.approx(kl_divergence(affinities, one.layout), rel=rel)
 
 
@@ -94,12 +108,12 @@ def test_renumbering_changes_rounding_only(affinities, crew, monkeypatch) -> Non
 
 
 def test_the_number_of_threads_changes_no_bit(affinities) -> None:
-    start = 1e-4 * np.random.default_rng(0).normal(size=(120, 2))
-    for on_mesh in (False, True):
+    starts = 1e-4 * np.random.default_rng(0).normal(size=(120, 3))
+    for c, method in ((2, "exact"), (2, "mesh"), (3, "exact"), (3, "tree")):
         layouts = []
         for n_jobs in (1, 2, 3, 16):
             with Crew(n_jobs) as crew:
-                one = descent(affinities, start, crew, on_mesh=on_mesh)
+                one = descent(affinities, starts[:, :c], crew, method)
                 one.run([Phase(40, 12.0, 10.0, 0.8), Phase(40, 1.0, 120.0, 0.8)], Watch())
                 layouts.append(one.layout)
         assert all(np.array_equal(layouts[0], other) for other in layouts[1:])
@@ -137,7 +151,7 @@ def test_phases_have_their_own_momentum_and_rate(affinities, crew) -> None:
 def test_it_stops_when_the_gradient_is_a_small_share_of_the_attraction(affinities, crew) -> None:
     start = np.random.default_rng(0).normal(size=(120, 2))
     one = descent(affinities, start, crew)
-    course = one.run([Phase(5000, 1.0, 120.0, 0.8)], Watch(every=10, tol=1e-2))
+    course = one.run([Phase(5000, 1.0, 120.0, 0.8)], Watch(every=10), tol=1e-2)
     assert course.reason == "gradient"
     assert course.n_iter < 5000
     assert course.history["iteration"][-1] == course.n_iter

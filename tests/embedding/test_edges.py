@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._edges.density import DensityForce
 from lowdim.embedding._edges.descent import EdgeDescent, Schedule, edges_of, empty_pool
@@ -142,7 +143,7 @@ def test_threads_change_no_bit(graph, n_threads: int) -> None:
                 crew=crew,
                 rng=np.random.default_rng(0),
             )
-            descent.run()
+            descent.run(Watch())
             layouts.append(descent.layout.copy())
     assert np.array_equal(*layouts)
 

@@ -390,6 +390,41 @@ def test_an_encoder_makes_places_of_rows(digits, output) -> None:
     )
 
 
+def test_an_encoder_learns_from_pieces(digits, tmp_path) -> None:
+    X, labels = digits
+    X = X / 16
+    train = np.arange(len(X)) % 5 != 0
+    pieces = np.array_split(np.flatnonzero(train), 3)
+
+    def score(model: ld.NeighborEmbedding) -> float:
+        """How well the places of all rows of training tell the labels of others."""
+        near = KNeighborsClassifier(10).fit(model.transform(X[train]), labels[train])
+        return near.score(model.transform(X[~train]), labels[~train])
+
+    options = {"encoder": network(64), "optimizer": "auto", "lr": 3.0, "max_iter": 50}
+    model = embedding("student", **options, early_exaggeration_coeff=4.0).partial_fit(X[pieces[0]])
+    first = embedding("student", **options, early_exaggeration_coeff=4.0).fit(X[pieces[0]])
+    assert np.array_equal(model.embedding_, first.embedding_)
+    before = score(model)
+    for piece in pieces[1:]:
+        model.partial_fit(X[piece])
+    assert score(model) > before + 0.05
+    assert np.array_equal(model.transform(X[pieces[2]]), model.embedding_)
+    first.save(tmp_path / "layout.h5")
+    again = ld.load(tmp_path / "layout.h5").set_params(encoder=network(64))
+    for piece in pieces[1:]:
+        again.partial_fit(X[piece])
+    assert np.array_equal(again.embedding_, model.embedding_)
+
+    places = model.transform(X[:9])
+    with pytest.raises(ValueError, match="63 features"):
+        model.partial_fit(X[:, 1:])
+    with pytest.raises(ValueError, match="lr is too large"):
+        model.set_params(lr=1e30).partial_fit(X)
+    assert np.array_equal(model.transform(X[:9]), places)
+    assert not hasattr(embedding("student"), "partial_fit")
+
+
 def test_encoders_that_do_not_fit_are_refused(blobs) -> None:
     X, _ = blobs
     for encoder, settings, message in (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lowdim.embedding._pairs.float32 import exponential, logarithm
+from lowdim.embedding._float32 import exponential, logarithm
 from lowdim.embedding._pairs.optimizers import EDGE, Gains, PoincareAdam, half_room, inside, moved
 
 

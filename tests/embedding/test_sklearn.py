@@ -17,6 +17,7 @@ from lowdim import (
     IncrementalPCA,
     InfoTSNE,
     KernelPCA,
+    LandmarkEmbedding,
     LaplacianEigenmaps,
     LargeVis,
     NeighborEmbedding,
@@ -53,6 +54,7 @@ EXACT = (PCA, IncrementalPCA, KernelPCA)
         SNE(perplexity=2, max_iter=30),
         TSNEkhorn(perplexity=2, symmetric_affinity=False, max_iter=30),
         COSNE(perplexity=2, max_iter=30),
+        LandmarkEmbedding(TSNE(perplexity=2, max_iter=60), n_landmarks=12),
     ],
     expected_failed_checks=lambda estimator: {} if isinstance(estimator, EXACT) else FAILURES,
 )

@@ -8,8 +8,9 @@ import torch
 
 import lowdim as ld
 from lowdim.affinities import EntropicAffinity
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._tsne.course import Phase, Watch
+from lowdim.embedding._tsne.course import Phase
 from lowdim.embedding._tsne.descent import Descent
 from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 from lowdim.embedding._tsne.torch_descent import TorchDescent

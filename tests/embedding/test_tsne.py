@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 
 import lowdim as ld
 from lowdim.affinities import EntropicAffinity
+from lowdim.embedding._tsne.settings import Settings
 from lowdim.neighbors import nearest_neighbors
 
 
@@ -55,6 +56,27 @@ def test_the_mesh_is_as_good_as_all_pairs(digits, fitted, kl_divergence) -> None
     kl = kl_divergence(mesh.affinities_.matrix, mesh.embedding_)
     assert kl < 1.01 * fitted.kl_divergence_
     assert mesh.kl_divergence_ == pytest.approx(kl, abs=0.005)
+
+
+def test_in_space_the_tree_is_as_good_as_all_pairs(digits, kl_divergence) -> None:
+    rng = np.random.default_rng(0)
+    near_duplicates = np.repeat(digits[0][:60], 12, axis=0) + rng.normal(size=(720, 64))
+    for X in (digits[0][:700], near_duplicates):
+        fits = [ld.TSNE(3, method=m, random_state=0).fit(X) for m in ("exact", "tree")]
+        kls = [kl_divergence(fit.affinities_.matrix, fit.embedding_) for fit in fits]
+        assert kls[1] < 1.02 * kls[0]
+        assert fits[1].kl_divergence_ == pytest.approx(kls[1], abs=0.005)
+        assert trustworthiness(X, fits[1].embedding_, n_neighbors=15) > 0.97
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+@pytest.mark.parametrize("dof", [1.0, 0.5])
+def test_auto_sums_over_all_pairs_of_few_points(n_components: int, dof: float) -> None:
+    settings = Settings.of(ld.TSNE(n_components, dof=dof))
+    ways = [settings.method_for(n) for n in (50, 1_000, 100_000)]
+    assert ways == ["exact", "exact", "tree" if n_components == 3 else "mesh"]
+    changes = [n for n in range(50, 10_000) if settings.method_for(n) == ways[-1]]
+    assert changes == list(range(changes[0], 10_000))
 
 
 def test_near_duplicates_do_not_break_the_mesh(digits, kl_divergence) -> None:
@@ -232,9 +254,14 @@ def test_a_new_row_does_not_depend_on_others(blobs, n_components: int, monkeypat
         model.set_params(n_jobs=n_jobs)
         parts = np.concatenate([model.transform(new[::-1][:60]), model.transform(new[::-1][60:])])
         assert np.array_equal(parts[::-1], exact)
-    monkeypatch.setattr("lowdim.embedding._tsne.new_points.MESH_POINTS", 0)
-    by_mesh = model.transform(new)
-    assert np.median(np.linalg.norm(by_mesh - exact, axis=1)) < 0.02
+    monkeypatch.setattr("lowdim.embedding._tsne.new_points.TREE_POINTS", 0)
+    for n_jobs in (1, 3):
+        model.set_params(n_jobs=n_jobs)
+        parts = [model.transform(new[:40]), model.transform(new[40:])]
+        if n_jobs == 1:
+            near = np.concatenate(parts)
+        assert np.array_equal(near, np.concatenate(parts))
+    assert np.median(np.linalg.norm(near - exact, axis=1)) < 0.02
 
 
 @pytest.mark.parametrize(
@@ -250,6 +277,7 @@ def test_a_new_row_does_not_depend_on_others(blobs, n_components: int, monkeypat
         ({"dof": 0}, ValueError, "dof=0"),
         ({"method": "fft"}, ValueError, "method='fft'"),
         ({"method": "mesh", "n_components": 3}, ValueError, "one or two dimensions"),
+        ({"method": "tree"}, ValueError, "for three dimensions"),
         ({"init": "best"}, ValueError, "init='best'"),
         ({"init": np.zeros((3, 2))}, ValueError, r"init has shape \(3, 2\)"),
         ({"init": np.full((60, 2), np.nan)}, ValueError, "init contains NaN"),

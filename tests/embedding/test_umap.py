@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
 
 import lowdim as ld
 from lowdim.affinities import EntropicAffinity, UMAPAffinity
@@ -139,6 +139,59 @@ def test_labels_draw_their_rows_together(digits, fitted) -> None:
     assert np.array_equal(passed_over.embedding_, fitted.embedding_)
 
 
+def test_numbers_draw_their_rows_together() -> None:
+    """Rows on a plane, and one of its coordinates, or both, as numbers."""
+    rng = np.random.default_rng(0)
+    plane = rng.uniform(size=(500, 2))
+    X = np.concatenate([plane, rng.normal(scale=0.1, size=(500, 8))], axis=1)
+
+    def told(target: np.ndarray, **options) -> float:
+        """How well five neighbours in the layout tell the numbers."""
+        Y = ld.UMAP(random_state=0, **options).fit_transform(X, target)
+        model = KNeighborsRegressor(5).fit(Y[::2], plane[::2])
+        return float(np.mean((model.predict(Y[1::2]) - plane[1::2])[:, 0] ** 2))
+
+    without = told(None)
+    assert told(plane[:, 0], target_metric="l2") < 0.7 * without
+    assert told(plane[:, 0], target_metric="l2", target_weight=0.9) < 0.1 * without
+    assert told(plane, target_metric="l1", target_weight=0.9) < 0.5 * without
+    assert told(plane[:, 0], target_metric="l2", target_weight=0.0) == without
+    by_other_name = told(plane[:, :1], target_metric="manhattan", target_weight=0.9)
+    assert by_other_name == told(plane[:, 0], target_metric="euclidean", target_weight=0.9)
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.5, 0.8, 1.0])
+def test_memberships_by_numbers_are_those_of_the_formula(weight: float) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 4)), rng.normal(size=80)
+    rows = UMAPAffinity(12).graph(X).matrix.toarray().astype(float)
+    near = nearest_neighbors(y[:, None], 11)
+    values = UMAPAffinity(12).conditional(near).toarray().astype(float)
+    low = max(rows[rows > 0].min() / 2, 1e-8), np.clip(values[values > 0].min() / 2, 1e-8, 1e-4)
+    v = np.where(rows > 0, rows, low[0]) ** min(1, (1 - weight) / weight)
+    u = np.where(values > 0, values, low[1]) ** (min(1, weight / (1 - weight)) if weight < 1 else 1)
+    seen = (rows > 0) | (values > 0) if weight < 1 else values > 0
+    made = np.where(seen, v * u, 0)
+    made /= made.max(1, keepdims=True)
+    expected = made + made.T - made * made.T
+    model = ld.UMAP(
+        n_neighbors=12, target_metric="l2", target_weight=weight, n_epochs=5, random_state=0
+    ).fit(X, y)
+    np.testing.assert_allclose(model.affinities_.matrix.toarray(), expected, atol=2e-6)
+
+
+@pytest.mark.slow
+def test_memberships_by_numbers_are_umap_learns() -> None:
+    umap = pytest.importorskip("umap")
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(150, 4)).astype(np.float32), rng.normal(size=150)
+    for weight in (0.2, 0.5, 0.8):
+        options = {"n_neighbors": 12, "target_metric": "l2", "target_weight": weight}
+        theirs = umap.UMAP(**options, transform_mode="graph").fit(X, y).graph_.toarray()
+        ours = ld.UMAP(**options, n_epochs=2, random_state=0).fit(X, y).affinities_.matrix.toarray()
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
 def test_given_neighbours_and_graphs_are_used_as_they_are(blobs, monkeypatch) -> None:
     X, _ = blobs
     found = nearest_neighbors(X, 14)
@@ -251,7 +304,7 @@ def test_files_keep_the_layout_and_places_of_new_rows(blobs, densmap: bool, tmp_
         ({"a": 1.0, "b": 0.0}, ValueError, "b=0.0"),
         ({"dens_frac": 1.5}, ValueError, "dens_frac=1.5"),
         ({"dens_lambda": -1}, ValueError, "dens_lambda=-1"),
-        ({"target_metric": "l2"}, ValueError, "target_metric='l2'"),
+        ({"target_metric": "l3"}, ValueError, "target_metric='l3'"),
         ({"target_weight": 2}, ValueError, "target_weight=2"),
         ({"set_op_mix_ratio": 2}, ValueError, "set_op_mix_ratio=2"),
         ({"init": "best"}, ValueError, "init='best'"),
@@ -271,3 +324,17 @@ def test_bad_labels_are_named() -> None:
     X = np.random.default_rng(0).normal(size=(60, 5))
     with pytest.raises(ValueError, match="y has 59 labels"):
         ld.UMAP().fit(X, np.zeros(59))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.arange(59.0), "y has shape \\(59,\\)"),
+        (np.array(["a"] * 60), "of which there are no distances"),
+        (np.r_[np.arange(59.0), np.nan], "first row 59"),
+    ],
+)
+def test_bad_numbers_are_named(y: np.ndarray, message: str) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 5))
+    with pytest.raises(ValueError, match=message):
+        ld.UMAP(target_metric="l2").fit(X, y)

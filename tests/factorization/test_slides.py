@@ -13,8 +13,8 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
-from lowdim import HybridSpatialFactorization, PoissonNMF, SpatialFactorization
-from lowdim.factorization import _checkpoint, _engine
+from lowdim import HybridSpatialFactorization, PoissonNMF, SpatialFactorization, _journal
+from lowdim.factorization import _engine
 from lowdim.factorization._convergence import by_cubic, by_gain
 
 SIDE = 10
@@ -177,7 +177,7 @@ def test_a_fit_that_was_cut_off_goes_on(
         warnings.simplefilter("ignore", ConvergenceWarning)
         whole = clone(model).fit(counts, places, names)
         model.set_params(checkpoint=tmp_path / "fit.h5")
-        monkeypatch.setattr(_checkpoint, "EVERY", 4)
+        monkeypatch.setattr(_journal, "EVERY", 4)
         rounds, do = [], _engine.round_of
 
         def dies(*args: Any) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
-from lowdim.mixture._family import Parameters, add_statistics, concatenate
+from lowdim.data.passes import add
+from lowdim.mixture._family import Parameters, concatenate
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,7 @@ def test_concatenation_undoes_selection() -> None:
 
 def test_statistics_add_up() -> None:
     parts = [{"a": torch.tensor([float(i)]), "b": torch.full((2,), i * 2.0)} for i in range(4)]
-    total = None
-    for part in parts:
-        total = add_statistics(total, {name: value.clone() for name, value in part.items()})
-    assert total is not None
+    total = reduce(add, parts)
     assert total["a"].tolist() == [6]
     assert total["b"].tolist() == [12, 12]
     assert total["b"].tolist() == [12, 12]

@@ -55,6 +55,24 @@ def test_the_layout_is_that_of_the_estimator(tmp_path: Path) -> None:
     assert again.uns["tsne"]["params"]["perplexity"] == 8
 
 
+def test_landmarks_are_laid_out_and_others_placed(tmp_path: Path) -> None:
+    adata = cells()
+    ld.tl.embed(adata, use_rep="X_pca", init="X_pca", n_landmarks=0.4, params=QUICK)
+    init = adata.obsm["X_pca"][:, :2] - adata.obsm["X_pca"][:, :2].mean(0)
+    model = ld.LandmarkEmbedding(
+        ld.TSNE(**QUICK, init=init * 1e-4 / init[:, 0].std(), random_state=0),
+        n_landmarks=60,
+        random_state=0,
+    ).fit(adata.obsm["X_pca"])
+    np.testing.assert_array_equal(adata.obsm["X_tsne"], model.embedding_)
+    record = adata.uns["tsne"]
+    assert (record["method"], record["params"]["n_landmarks"]) == ("tsne", 60)
+    assert record["params"]["perplexity"] == 8
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    ld.tl.embed(adata, "pca", n_landmarks=100, n_components=3)
+    assert adata.obsm["X_pca"].shape == (150, 3) and adata.varm["PCs"].shape == (8, 3)
+
+
 @pytest.mark.parametrize("graph", ["connectivities", "distances"])
 @pytest.mark.parametrize("key", ["neighbors", "direct"])
 def test_a_graph_that_is_there_is_laid_out(
@@ -181,6 +199,8 @@ def test_counts_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
         ({"neighbors_key": "nn"}, ValueError, "leads to no graph"),
         ({"neighbors_key": "neighbors", "graph": "edges"}, ValueError, "graph="),
         ({"neighbors_key": "neighbors", "use_rep": "X_pca"}, ValueError, "pass one of them"),
+        ({"neighbors_key": "neighbors", "n_landmarks": 50}, ValueError, "n_landmarks=50 places"),
+        ({"n_landmarks": 1}, ValueError, "n_landmarks=1 "),
         ({"neighbors_key": "neighbors", "init": "pca"}, ValueError, "needs rows"),
         ({"init": "X_pca", "n_components": 6}, ValueError, "needs 6 columns"),
         ({"init": "X_none"}, ValueError, "X_none"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,6 +30,15 @@ class _RowBlocks(Protocol):
     def rows(self, start: int, stop: int) -> Rows: ...
 
 
+@runtime_checkable
+class _RowParts(Protocol):
+    """Rows in parts that are gone through where they are, from the rows `edges` on."""
+
+    edges: np.ndarray
+
+    def each(self, function: Callable[..., Any]) -> list[Any]: ...
+
+
 @dataclass
 class _Finding:
     """How many values broke a rule, and which was the first."""
@@ -45,6 +55,12 @@ class _Finding:
             self.first_row = start + _row_of_stored(block, position)
             self.first_value = float(_stored(block)[position])
         self.count += count
+
+    def join(self, other: _Finding, start: int) -> None:
+        """Count what was found further on, in rows from `start` on."""
+        if other.count and not self.count:
+            self.first_row, self.first_value = start + other.first_row, other.first_value
+        self.count += other.count
 
     def __str__(self) -> str:
         values = "value" if self.count == 1 else "values"
@@ -92,6 +108,31 @@ def check_source(
             "lowdim.data.as_rows first."
         )
     check_shape((source.n_rows, source.n_cols), name=name, min_rows=min_rows)
+    missing, infinite, negative, fractional = _findings(source, nonnegative, integer)
+    if missing.count and not allow_nan:
+        raise ValueError(f"Input {name} contains NaN.\n{missing}. Drop those rows or impute them.")
+    if infinite.count:
+        raise ValueError(
+            f"Input {name} contains infinity or a value too large for {source.dtype!r}.\n"
+            f"{infinite}. Drop those rows or replace the values."
+        )
+    _raise_on_range(name, negative, fractional, counts=nonnegative and integer)
+
+
+def _findings(source: _RowBlocks, nonnegative: bool, integer: bool) -> list[_Finding]:
+    """What is missing, infinite, negative and fractional, the last two if that is asked for."""
+    if not isinstance(source, _RowParts):
+        return _scan(nonnegative, integer, source)
+    total = [_Finding() for _ in range(4)]
+    parts = source.each(partial(_scan, nonnegative, integer))
+    for start, found in zip(source.edges.tolist(), parts, strict=False):
+        for finding, own in zip(total, found, strict=True):
+            finding.join(own, start)
+    return total
+
+
+def _scan(nonnegative: bool, integer: bool, source: _RowBlocks) -> list[_Finding]:
+    """The same of a source that is read here."""
     missing, infinite, negative, fractional = (_Finding() for _ in range(4))
     for start, block in _blocks(source):
         values = _stored(block)
@@ -105,14 +146,7 @@ def check_source(
             negative.add(values < 0, block, start)
         if integer:
             fractional.add((values != np.rint(values)) & ~np.isnan(values), block, start)
-    if missing.count and not allow_nan:
-        raise ValueError(f"Input {name} contains NaN.\n{missing}. Drop those rows or impute them.")
-    if infinite.count:
-        raise ValueError(
-            f"Input {name} contains infinity or a value too large for {source.dtype!r}.\n"
-            f"{infinite}. Drop those rows or replace the values."
-        )
-    _raise_on_range(name, negative, fractional, counts=nonnegative and integer)
+    return [missing, infinite, negative, fractional]
 
 
 def _raise_on_range(name: str, negative: _Finding, fractional: _Finding, *, counts: bool) -> None:

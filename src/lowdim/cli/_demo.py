@@ -60,6 +60,9 @@ def run(arguments: Namespace) -> None:
     for key, (family, matrix) in OTHERS.items():
         tl.mixture(adata, family, key_added=key, random_state=arguments.random_state, **matrix)
 
+    print_step("a layout of the cells by their neighbours", quiet=arguments.quiet)
+    tl.embed(adata, "tsne", use_rep="X_pca", random_state=arguments.random_state)
+
     from lowdim import report as reports
     from lowdim.cli._facts import fit_facts, fit_lines
 

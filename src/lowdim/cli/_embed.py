@@ -22,6 +22,8 @@ def run(arguments: Namespace) -> None:
     """Fit, judge, and write what was found."""
     if arguments.neighbors is not None and (arguments.layer or arguments.use_rep):
         raise UsageError("--neighbors names a graph; leave out --layer and --use-rep.")
+    if arguments.neighbors is not None and arguments.landmarks is not None:
+        raise UsageError("--neighbors names a graph, in which --landmarks have no place; use one.")
     if arguments.key is None:
         arguments.key = f"X_{arguments.method.replace('-', '_')}"
     quality: dict[str, pd.DataFrame] = {}
@@ -47,6 +49,7 @@ def _fit(adata: AnnData, *, arguments: Namespace) -> None:
         use_rep=arguments.use_rep,
         layer=arguments.layer,
         neighbors_key=arguments.neighbors,
+        n_landmarks=arguments.landmarks,
         init=arguments.init,
         params={
             **{name: value for name, value in given.items() if value is not None},

@@ -30,6 +30,7 @@ def fit_file(
     describe: Callable[[AnnData], tuple[Facts, Lines]] | None = None,
     tables: Callable[[AnnData], dict[str, pd.DataFrame]] | None = None,
     pictures: Callable[[AnnData], dict[str, Figure]] | None = None,
+    by_blocks: bool = False,
 ) -> None:
     """Read, fit, write and say what was found.
 
@@ -47,9 +48,19 @@ def fit_file(
         What else goes to a folder, as NAME.csv.
     pictures
         What else goes to a folder, as NAME.png.
+    by_blocks
+        Whether the fit reads its matrix block by block: a large one then stays in the file.
     """
     result, report, in_folder = _targets(arguments)
-    adata = _h5ad.read(arguments.file)
+    on_disk = by_blocks and _h5ad.is_large(arguments.file)
+    if on_disk:
+        size = _h5ad.matrix_bytes(arguments.file) / 1e9
+        print_step(
+            f"reading {arguments.file} in blocks: its matrices ({size:.1f} GB) take more than "
+            f"{_h5ad.IN_MEMORY_SHARE:.0%} of the free memory",
+            quiet=arguments.quiet,
+        )
+    adata = _h5ad.open_on_disk(arguments.file) if on_disk else _h5ad.read(arguments.file)
     if arguments.labels is not None and arguments.labels not in adata.obs:
         raise ValueError(
             f"--labels {arguments.labels} is not a column of obs, which has "
@@ -61,7 +72,10 @@ def fit_file(
     seconds = time.perf_counter() - start
     facts, lines = (describe or _of_mixture(arguments))(adata)
     print_step(f"writing {result}", quiet=arguments.quiet)
-    _h5ad.write(adata, result)
+    if on_disk:
+        _h5ad.write_beside(adata, result, arguments.file)
+    else:
+        _h5ad.write(adata, result)
     lines += [("seconds", f"{seconds:.1f}"), ("result", str(result))]
     if tables is not None and in_folder:
         files = _write_tables(tables(adata), result.parent)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lowdim._files import replacing
+from lowdim._memory import free_memory
 from lowdim.cli._usage import UsageError
 
 if TYPE_CHECKING:
+    import h5py
     from anndata import AnnData
+
+IN_MEMORY_SHARE = 0.4
+"""Matrices are read into memory if they take no more than this share of what is free: a fit takes
+about as much again."""
+
+_TABLES = ("obs", "var", "obsm", "varm", "uns")
+"""What fits write to; all else in a file stays as it is."""
 
 _NO_FOLDERS = {".csv", ".h5", ".hdf5", ".html", ".loom", ".zarr"}
 
@@ -51,10 +60,82 @@ def read(path: str) -> AnnData:
         raise ValueError(f"{path!r} cannot be read as a .h5ad file: {error}") from error
 
 
+def matrix_bytes(path: str) -> int:
+    """What `X` and the layers of a .h5ad file take in memory.
+
+    Raises
+    ------
+    ValueError
+        It is no such file.
+    """
+    import h5py
+
+    try:
+        with h5py.File(check_input(path)) as file:
+            return sum(_bytes(item) for item in _matrices(file).values())
+    except OSError as error:
+        raise ValueError(f"{path!r} cannot be read as a .h5ad file: {error}") from error
+
+
+def is_large(path: str) -> bool:
+    """Whether the matrices of a file had better stay there."""
+    free = free_memory()
+    return free is not None and matrix_bytes(path) > IN_MEMORY_SHARE * free
+
+
+def open_on_disk(path: str) -> AnnData:
+    """An AnnData whose `X` and layers stay in the file; tables are read."""
+    import h5py
+    from anndata import AnnData
+    from anndata.io import read_elem
+
+    file = h5py.File(check_input(path))
+    tables = {name: read_elem(file[name]) for name in _TABLES if name in file}
+    matrices = {name: _on_disk(item) for name, item in _matrices(file).items()}
+    X = matrices.pop("X", None)
+    layers = {name.removeprefix("layers/"): item for name, item in matrices.items()}
+    return AnnData(X, layers=layers, **tables)
+
+
+def _matrices(file: h5py.File) -> dict[str, Any]:
+    """`X` and the layers, by their place."""
+    names = [*(["X"] if "X" in file else []), *(f"layers/{k}" for k in file.get("layers", ()))]
+    return {name: file[name] for name in names}
+
+
+def _on_disk(item: Any) -> Any:
+    from anndata.io import sparse_dataset
+
+    return sparse_dataset(item) if hasattr(item, "keys") else item
+
+
+def _bytes(item: Any) -> int:
+    parts = item.values() if hasattr(item, "keys") else [item]
+    return sum(int(part.size) * part.dtype.itemsize for part in parts)
+
+
 def write(adata: AnnData, path: Path) -> None:
     """Write a .h5ad file, which appears under its name when it is complete."""
     with replacing(path) as temporary:
         adata.write_h5ad(temporary)
+
+
+def write_beside(adata: AnnData, path: Path, source: str) -> None:
+    """Write the tables of an AnnData, and all else as it is in the file that it came from.
+
+    HDF5 copies that piece by piece, so that it is never in memory.
+    """
+    import h5py
+    from anndata.io import write_elem
+
+    with replacing(path) as temporary, h5py.File(source) as old, h5py.File(temporary, "w") as new:
+        new.attrs.update(old.attrs)
+        for name in old:
+            if name not in _TABLES:
+                old.copy(name, new)
+        for name in _TABLES:
+            table = getattr(adata, name)
+            write_elem(new, name, table if name in ("obs", "var") else dict(table))
 
 
 def result_path(output: str) -> tuple[Path, bool]:

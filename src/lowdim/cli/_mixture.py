@@ -16,7 +16,8 @@ def run(arguments: Namespace) -> None:
     """Fit one size or choose among several, and write what was found."""
     _check(arguments)
     clusters = arguments.family in ("kmeans", "soft-kmeans")
-    fit_file(arguments, lambda adata: _fit(adata, arguments), "Clusters" if clusters else "Mixture")
+    what = "Clusters" if clusters else "Mixture"
+    fit_file(arguments, lambda adata: _fit(adata, arguments), what, by_blocks=True)
 
 
 def _check(arguments: Namespace) -> None:
@@ -45,6 +46,7 @@ def _fit(adata: AnnData, arguments: Namespace) -> None:
         use_rep=arguments.use_rep,
         key_added=arguments.key,
         random_state=arguments.random_state,
+        checkpoint=arguments.checkpoint,
         n_jobs=arguments.n_jobs,
         verbose=int(not arguments.quiet),
     )

@@ -47,6 +47,15 @@ def add_results(command: ArgumentParser, key: str | None, *, labels: bool = True
     )
 
 
+def add_checkpoint(command: ArgumentParser) -> None:
+    """Where a long fit is kept."""
+    command.add_argument(
+        "--checkpoint",
+        metavar="PATH",
+        help="keep the fit in this file; the same command goes on from there",
+    )
+
+
 def runs(command: ArgumentParser, name: str) -> ArgumentParser:
     """Let a command run `lowdim.cli._NAME.run`, which is not loaded before."""
 

@@ -6,10 +6,11 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any
 
 from lowdim._version import __version__
-from lowdim.cli._options import add_data, add_files, add_matrix, add_results, runs
+from lowdim.cli._options import add_checkpoint, add_data, add_files, add_matrix, add_results, runs
 from lowdim.cli._values import (
     dims_list,
     natural_number,
+    number_or_share,
     parameter,
     positive_int,
     positive_number,
@@ -100,6 +101,7 @@ def _add_subspaces(commands: Any) -> ArgumentParser:
     choice.add_argument("--auto", action="store_true", help="search for both")
     add_data(command, "subspaces")
     command.add_argument("--n-init", type=positive_int, default=10, metavar="N", help="restarts")
+    add_checkpoint(command)
     return runs(command, "subspaces")
 
 
@@ -145,6 +147,7 @@ def _add_mixture(commands: Any) -> ArgumentParser:
     command.add_argument(
         "--n-jobs", type=positive_int, metavar="N", help="numbers of components fitted at a time"
     )
+    add_checkpoint(command)
     return runs(command, "mixture")
 
 
@@ -171,6 +174,12 @@ def _add_embed(commands: Any) -> ArgumentParser:
         "--neighbors",
         metavar="KEY",
         help="lay out this graph of neighbours, as scanpy leaves it, instead of seeking some",
+    )
+    command.add_argument(
+        "--landmarks",
+        type=number_or_share,
+        metavar="N",
+        help="lay out so many rows, or such a share of them, and place the others in their layout",
     )
     command.add_argument("--init", metavar="NAME", help="where to begin: a name or a key of obsm")
     command.add_argument("--perplexity", type=positive_number, metavar="X", help="of t-SNE's kind")
@@ -320,6 +329,7 @@ def _add_spatial(commands: Any) -> ArgumentParser:
         "--gene-sets", metavar="GMT", help="test the sets in this file for each factor"
     )
     add_results(command, "spatial_factors")
+    add_checkpoint(command)
     return runs(command, "spatial")
 
 

@@ -68,6 +68,7 @@ def _fit(adata: AnnData, *, arguments: Namespace) -> AnnData:
         size_factors=None if sizes == "none" else sizes,
         key_added=arguments.key,
         random_state=arguments.random_state,
+        checkpoint=arguments.checkpoint,
         verbose=int(not arguments.quiet),
     )
     return adata

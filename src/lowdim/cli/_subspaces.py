@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 def run(arguments: Namespace) -> None:
     """Fit or search, and write what was found."""
     dims, n_components = _model(arguments)
-    fit_file(arguments, lambda adata: _fit(adata, arguments, dims, n_components), "Subspaces")
+    fit_file(
+        arguments,
+        lambda adata: _fit(adata, arguments, dims, n_components),
+        "Subspaces",
+        by_blocks=True,
+    )
 
 
 def _model(arguments: Namespace) -> tuple[Any, int | None]:
@@ -49,6 +54,7 @@ def _fit(adata: AnnData, arguments: Namespace, dims: Any, n_components: int | No
             key_added=arguments.key,
             n_init=arguments.n_init,
             random_state=arguments.random_state,
+            checkpoint=arguments.checkpoint,
             verbose=verbose,
         )
         return
@@ -61,6 +67,7 @@ def _fit(adata: AnnData, arguments: Namespace, dims: Any, n_components: int | No
         key_added=arguments.key,
         n_init=arguments.n_init,
         random_state=arguments.random_state,
+        checkpoint=arguments.checkpoint,
         verbose=verbose,
     )
     # The table of an earlier search would be taken for that of this fit.

@@ -34,6 +34,21 @@ def positive_number(text: str) -> float:
     return value
 
 
+def number_or_share(text: str) -> int | float:
+    """A whole number above 1, or a share: a number between 0 and 1."""
+    if text.isdecimal() and int(text) > 1:
+        return int(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise ArgumentTypeError(
+            f"{text!r} is neither a whole number above 1 nor a share such as 0.2"
+        )
+    return value
+
+
 def parameter(text: str) -> tuple[str, bool | int | float | str | None]:
     """The name and the value in "exaggeration=4": a number, true, false, none, or text."""
     name, found, value = text.partition("=")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._checkpoint import Arrays
 from lowdim._threads import in_threads, row_parts
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
 
@@ -53,9 +54,16 @@ class Assignment:
     centroids do, and a row is looked at again only where they no longer tell its centroid. Sums
     change by the rows that change hands, and are made anew after as many changes as there are
     rows, so that rounding stays that of a few plain sums.
+
+    Parameters
+    ----------
+    block : Block
+    means : ndarray of shape (R, K, D)
+    earlier : dict of arrays, optional
+        The `state` of another one for the same rows, to go on from.
     """
 
-    def __init__(self, block: Block, means: np.ndarray) -> None:
+    def __init__(self, block: Block, means: np.ndarray, earlier: Arrays | None = None) -> None:
         assert isinstance(block, (DenseBlock, SparseBlock))
         (r, k, d), n = means.shape, block.n_rows
         norms = block.squared_norms.numpy()
@@ -79,7 +87,22 @@ class Assignment:
             for part in parts
         ]
         self._means = means
+        if earlier is not None and len(earlier) == 1 + len(parts) * len(State._fields):
+            self._means = earlier["means"].copy()
+            self._states = [
+                State(*(earlier[f"{part}.{name}"].copy() for name in State._fields))
+                for part in range(len(parts))
+            ]
         self.move(means)
+
+    def state(self) -> Arrays:
+        """What is known of the rows; a copy."""
+        known = {
+            f"{part}.{name}": value.copy()
+            for part, own in enumerate(self._states)
+            for name, value in own._asdict().items()
+        }
+        return {"means": self._means.copy(), **known}
 
     def move(self, means: np.ndarray) -> None:
         """Follow the centroids, (R, K, D); there may be fewer sets of them than there were."""

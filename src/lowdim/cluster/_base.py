@@ -24,6 +24,7 @@ from lowdim._validation import check_in, check_positive_int, check_sample_weight
 from lowdim.cluster._family import squared_distances
 from lowdim.cluster._fit import ClusterFit, labels_of, starts
 from lowdim.data.estimator_rows import read_new_rows
+from lowdim.data.lazy_answers import lazy
 from lowdim.data.sources import RowSource
 from lowdim.data.standardized import StandardizedRows
 
@@ -65,16 +66,18 @@ class Centroid(
     labels_: np.ndarray
     n_features_in_: int
 
+    @lazy
     def predict(self, X: Any) -> np.ndarray:
         """The nearest centroid of every row, (N,), int32."""
         data, means = self._new_rows(X)
         return labels_of(data, means)[0]
 
+    @lazy
     def transform(self, X: Any) -> np.ndarray:
         """Distances of the rows to the centroids, (N, K), in the data's units."""
         data, means = self._new_rows(X)
         centroids = torch.from_numpy(means[None]).to(data.device)
-        blocks = [squared_distances(block, centroids)[0].T.cpu().numpy() for block in data]
+        blocks = data.each(lambda block: squared_distances(block, centroids)[0].T.cpu().numpy())
         return np.sqrt(np.concatenate(blocks)) * data.scale
 
     def _new_rows(self, X: Any) -> tuple[StandardizedRows, np.ndarray]:
@@ -138,7 +141,7 @@ class Centroid(
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        elif not self.converged_:
+        elif not self.converged_ and result.reasons[best] is not StopReason.INTERRUPTED:
             warnings.warn(
                 f"{type(self).__name__} did not converge: {result.reasons[best].sentence}",
                 ConvergenceWarning,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device
 from lowdim.data.blocks import Block, Rows
+from lowdim.data.passes import BlockList
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 
 #: Share of a cluster's spread by which the halves of a split cluster lie apart.
@@ -57,7 +61,11 @@ class CentroidFamily:
         counts = np.ones(means.shape[:2]) if weights is None else weights
         places = np.ascontiguousarray(means, dtype=np.float64)
         device = self.rows.device
-        return Centroids(torch.from_numpy(counts).to(device), torch.from_numpy(places).to(device))
+        return Centroids(to_device(counts, device), to_device(places, device))
+
+    def to_send(self) -> Self:
+        """The family without the rows where empty clusters look for a place."""
+        return replace(self, rows=cast(Rows, BlockList([])))
 
     def log_joint(self, block: Block, parameters: Centroids) -> Tensor:
         """``-beta ||x - mu_k||^2``, (R, K, n)."""
@@ -90,8 +98,7 @@ class CentroidFamily:
         """Mu = sum r x / sum r; a cluster without rows stays where it is."""
         counts = statistics["counts"]
         means = statistics["sums"] / counts[..., None]
-        if not bool(counts.all()):
-            means = torch.where(counts[..., None] > 0, means, parameters.means)
+        means = torch.where(counts[..., None] > 0, means, parameters.means)
         return Centroids(weights=counts, means=means)
 
     def starved(self, statistics: Statistics, parameters: Centroids) -> Tensor:
@@ -116,24 +123,16 @@ class CentroidFamily:
         return parameters.means.flatten(1).cpu().numpy().copy()
 
     def unpack(self, vectors: np.ndarray, like: Centroids) -> Centroids:
-        means = torch.from_numpy(vectors).to(like.means.device).view(like.means.shape)
+        means = to_device(vectors, like.means.device).view(like.means.shape)
         return replace(like, means=means)
 
     # Places for empty clusters ----------------------------------------------------------------
 
     def _farthest(self, parameters: Centroids, r: int, n: int) -> Tensor:
         """The n rows that lie farthest from their nearest centroid."""
-        best: list[tuple[float, int, Tensor]] = []
-        own = parameters.means[r][None]
-        for block in self.rows:
-            distances = squared_distances(block, own)[0].amin(0)
-            if block.weights is not None:
-                distances = torch.where(block.weights > 0, distances, -1.0)
-            values, index = distances.topk(min(n, len(distances)))
-            rows = block.dense(index.cpu().numpy())
-            best += zip(values.tolist(), (index + block.start).tolist(), rows, strict=True)
-            best = sorted(best, key=lambda found: (-found[0], found[1]))[:n]
-        return torch.stack([row for _, _, row in best])
+        found = self.rows.each(partial(_farthest_rows, parameters.means[r][None], n))
+        best = sorted((one for own in found for one in own), key=lambda one: (-one[0], one[1]))
+        return torch.stack([row for _, _, row in best[:n]])
 
     def _random(self, parameters: Centroids, r: int, n: int) -> Tensor:
         """N different rows drawn at random, in proportion to their weights."""
@@ -157,6 +156,16 @@ class CentroidFamily:
         centroids = parameters.means[r][largest]
         step = torch.from_numpy(self.rng.normal(size=tuple(centroids.shape)))
         return centroids + SPLIT * step.to(centroids)
+
+
+def _farthest_rows(means: Tensor, n: int, block: Block) -> list[tuple[float, int, Tensor]]:
+    """The n rows of a block farthest from the nearest of (1, K, D): how far, which, and the row."""
+    distances = squared_distances(block, means)[0].amin(0)
+    if block.weights is not None:
+        distances = torch.where(block.weights > 0, distances, -1.0)
+    values, index = distances.topk(min(n, len(distances)))
+    rows = block.dense(index.cpu().numpy())
+    return list(zip(values.tolist(), (index + block.start).tolist(), rows, strict=True))
 
 
 def squared_distances(block: Block, means: Tensor) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim.cluster._assignment import nearest_labels
 from lowdim.cluster._family import CentroidFamily, Centroids
@@ -52,18 +54,28 @@ def run_hard(
     max_iter: int,
     tol: float,
     verbose: int = 0,
+    journal: Journal | None = None,
 ) -> ClusterFit:
     """Lloyd's algorithm from all starts, (R, K, D), until centroids move by no more than tol."""
     with reports(max_iter, description="k-means", enabled=verbose > 0) as report:
-        return _best(lloyd(family, data, means, max_iter=max_iter, tol=tol, report=report))
+        result = lloyd(
+            family, data, means, max_iter=max_iter, tol=tol, report=report, journal=journal
+        )
+        return _best(result)
 
 
 def run_soft(
-    family: CentroidFamily, data: Rows, means: np.ndarray, options: EMOptions, *, verbose: int = 0
+    family: CentroidFamily,
+    data: Rows,
+    means: np.ndarray,
+    options: EMOptions,
+    *,
+    verbose: int = 0,
+    journal: Journal | None = None,
 ) -> ClusterFit:
     """EM from all starts, (R, K, D)."""
     with reports(options.max_iter, description="soft k-means", enabled=verbose > 0) as report:
-        return _best(run_em(family, data, family.parameters(means), options, report))
+        return _best(run_em(family, data, family.parameters(means), options, report, journal))
 
 
 def _best(result: EMResult[Centroids]) -> ClusterFit:
@@ -74,9 +86,5 @@ def _best(result: EMResult[Centroids]) -> ClusterFit:
 def labels_of(data: StandardizedRows, means: np.ndarray) -> tuple[np.ndarray, float]:
     """The nearest centroid of every row, (N,), int32, and the summed squared distances."""
     centroids = torch.from_numpy(means[None]).to(data.device)
-    labels, total = np.empty(data.n_rows, np.int32), 0.0
-    for block in data:
-        own, squares = nearest_labels(block, centroids)
-        labels[block.start : block.start + block.n_rows] = own[0]
-        total += float(squares[0])
-    return labels, total
+    labels, squares = zip(*data.each(partial(nearest_labels, means=centroids)), strict=True)
+    return np.concatenate([own[0] for own in labels]), float(sum(own[0] for own in squares))

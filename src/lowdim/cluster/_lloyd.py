@@ -6,21 +6,36 @@ loop costs per step would count, and rows that need no second look are passed ov
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
+from lowdim._checkpoint import Arrays
+from lowdim._device import to_host
+from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.cluster._assignment import Assignment
 from lowdim.cluster._family import CentroidFamily, Centroids
 from lowdim.data.blocks import Block, Rows
-from lowdim.mixture._em import MAX_RESEEDS, PATIENCE, WARM_UP, EMResult
-from lowdim.mixture._family import block_expectation
+from lowdim.mixture._checkpoint import (
+    reasons_as_array,
+    reasons_of,
+    traces_as_arrays,
+    traces_of,
+)
+from lowdim.mixture._em import MAX_RESEEDS, PATIENCE, WARM_UP, EMResult, expectation
 
 Report = Callable[[int, float], None]
+
+
+#: What is known of every restart.
+OF_RESTARTS = (
+    "active", "means", "weights", "final_means", "final_weights", "objective", "n_iter",
+    "reseeds", "starved",
+)  # fmt: skip
 
 
 class NearestSums:
@@ -32,26 +47,48 @@ class NearestSums:
     def __init__(self, family: CentroidFamily, data: Rows) -> None:
         self.family, self.data = family, data
         self.known: WeakKeyDictionary[Block, Assignment] = WeakKeyDictionary()
+        self.earlier: dict[int, Arrays] = {}  # what was known of the block that begins there
 
-    def __call__(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def state(self) -> Arrays:
+        """What is known of all blocks."""
+        return {
+            f"block{block.start}.{name}": array
+            for block, found in self.known.items()
+            for name, array in found.state().items()
+        }
+
+    def restore(self, state: Arrays) -> None:
+        """Know of blocks that are kept what was known of them before."""
+        for key, array in state.items():
+            place, _, name = key.partition(".")
+            if place.startswith("block"):
+                self.earlier.setdefault(int(place.removeprefix("block")), {})[name] = array
+
+    def __call__(self, means: np.ndarray) -> Sequence[np.ndarray]:
         """Counts (R, K), sums (R, K, D) and minus the mean squared distances, (R,)."""
+        if not self.data.local:
+            counts, sums, objective = self.data.total(partial(_nearest_sums, means))
+            return counts, sums, objective / self.data.total_weight
+        if self.data.device.type != "cpu":
+            found = expectation(self.family, self.data, self.family.parameters(means), "closest")
+            return to_host(found[0]["counts"], found[0]["sums"], found[1])
         parts = [self._of_block(block, means) for block in self.data]
         counts, sums, objective = (reduce(np.add, values) for values in zip(*parts, strict=True))
         return counts, sums, objective / self.data.total_weight
 
     def _of_block(self, block: Block, means: np.ndarray) -> tuple[np.ndarray, ...]:
-        if self.data.device.type == "cpu":
-            found = self.known.get(block)
-            if found is None:
-                found = self.known[block] = Assignment(block, means)
-            else:
-                found.move(means)
-            return found.sums()
-        parameters = self.family.parameters(means)
-        statistics, objective = block_expectation(self.family, block, parameters, "closest", 1.0)
-        return tuple(
-            value.cpu().numpy() for value in (statistics["counts"], statistics["sums"], objective)
-        )
+        found = self.known.get(block)
+        if found is None:
+            earlier = self.earlier.pop(block.start, None)
+            found = self.known[block] = Assignment(block, means, earlier)
+        else:
+            found.move(means)
+        return found.sums()
+
+
+def _nearest_sums(means: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:
+    """The same of a block of which nothing is known."""
+    return Assignment(block, means).sums()
 
 
 def lloyd(
@@ -62,20 +99,25 @@ def lloyd(
     max_iter: int,
     tol: float,
     report: Report | None = None,
+    journal: Journal | None = None,
 ) -> EMResult[Centroids]:
     """Iterate all restarts, (R, K, D), until each has stopped for a reason of its own.
 
     One that has converged moves by no more than `tol`, summed over squared distances; one that a
-    converged one has left far behind is given up. They share each pass over the rows.
+    converged one has left far behind is given up. They share each pass over the rows. They go on
+    from where the journal has them, and stop where it is asked to end.
     """
-    runs = _Runs(family, data, means)
-    for iteration in range(1, max_iter + 1):
-        runs.step(tol, prune=iteration > WARM_UP)
+    journal = journal or Journal()
+    runs, stage = _Runs(family, data, means), journal.stage()
+    if stage.kept is not None:
+        runs.restore(stage.kept)
+    while runs.iteration < max_iter and len(runs.active) and not journal.asked:
+        runs.step(tol)
         if report is not None:
-            report(iteration, float(runs.objective.max()))
-        if not len(runs.active):
-            break
-    return runs.result()
+            report(runs.iteration, float(runs.objective.max()))
+        stage.keep(runs.state)
+    stage.close(runs.state)
+    return runs.result(StopReason.INTERRUPTED if journal.asked else StopReason.ITERATION_LIMIT)
 
 
 class _Runs:
@@ -90,10 +132,11 @@ class _Runs:
         self.traces: list[list[float]] = [[] for _ in range(n)]
         self.reasons = [StopReason.ITERATION_LIMIT] * n
         self.n_iter, self.reseeds = np.zeros(n, np.int64), np.zeros(n, np.int64)
-        self.starved = np.zeros(n, bool)
+        self.starved, self.iteration = np.zeros(n, bool), 0
 
-    def step(self, tol: float, *, prune: bool) -> None:
+    def step(self, tol: float) -> None:
         """One pass: new means, a new place for empty clusters, and an end for some restarts."""
+        self.iteration += 1
         counts, sums, value = self.sums(self.means)
         self.n_iter[self.active] += 1
         gain = value - self.objective[self.active]
@@ -108,7 +151,7 @@ class _Runs:
         going = (np.square(updated - self.means).sum((1, 2)) > tol) | reseeded
         if not going.all():
             self._retire(~going, StopReason.CONVERGED)
-        if prune and self.best > -np.inf:
+        if self.iteration > WARM_UP and self.best > -np.inf:
             behind = value + PATIENCE * np.maximum(gain, 0) < self.best
             self._retire(going & behind & ~reseeded, StopReason.OUTPACED)
             going &= ~behind | reseeded
@@ -116,6 +159,22 @@ class _Runs:
         if not going.all():
             self.active = self.active[going]
             self.means, self.weights = updated[going], counts[going]
+
+    def state(self) -> Arrays:
+        """Where all restarts are."""
+        state = {name: getattr(self, name).copy() for name in OF_RESTARTS}
+        state |= {name: np.array(getattr(self, name)) for name in ("iteration", "best")}
+        state |= {"reasons": reasons_as_array(self.reasons), **traces_as_arrays(self.traces)}
+        return state | self.sums.state()
+
+    def restore(self, state: Arrays) -> None:
+        """Be where others were."""
+        for name in OF_RESTARTS:
+            setattr(self, name, state[name].copy())
+        for name in ("iteration", "best"):
+            setattr(self, name, state[name].item())
+        self.reasons, self.traces = reasons_of(state), traces_of(state)
+        self.sums.restore(state)
 
     def _record(self, value: np.ndarray) -> None:
         self.objective[self.active] = value
@@ -146,10 +205,11 @@ class _Runs:
             if reason is StopReason.CONVERGED and not self.starved[r]:
                 self.best = max(self.best, self.objective[r])
 
-    def result(self) -> EMResult[Centroids]:
+    def result(self, reason: StopReason) -> EMResult[Centroids]:
+        """What all restarts came to; `reason` is why those that are still active stop."""
         if len(self.active):  # what the last step led to has not been looked at
             self._record(self.sums(self.means)[2])
-            self._retire(np.ones(len(self.active), bool), StopReason.ITERATION_LIMIT)
+            self._retire(np.ones(len(self.active), bool), reason)
         return EMResult(
             parameters=self.family.parameters(self.final_means, self.final_weights),
             objective=self.objective,

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+import torch
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_interval, check_sample_weight
 from lowdim.cluster._base import Centroid
-from lowdim.cluster._family import CentroidFamily
+from lowdim.cluster._family import CentroidFamily, squared_distances
 from lowdim.cluster._fit import labels_of, run_hard
 from lowdim.cluster._lloyd import NearestSums
 from lowdim.data.estimator_rows import read_rows, standardized
+from lowdim.data.lazy_answers import like_rows
 
 
 class KMeans(Centroid):
@@ -51,6 +54,9 @@ class KMeans(Centroid):
     dtype : {"float32", "float64"} or None
         Precision of the large products; by default that of the data. Sums are in float64.
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        Keep the fit in this file every few iterations. A fit to the same data with the same
+        settings goes on from there, to the same bits; only `max_iter` may be another one.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -58,7 +64,7 @@ class KMeans(Centroid):
     ----------
     cluster_centers_ : ndarray of shape (K, D)
     labels_ : ndarray of shape (N,), int32
-        The nearest centroid of each row of the fit.
+        The nearest centroid of each row of the fit; a Dask array if the rows were one.
     inertia_ : float
         J, in squared units of the data.
     inertia_trace_ : ndarray
@@ -98,6 +104,7 @@ class KMeans(Centroid):
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
@@ -110,6 +117,7 @@ class KMeans(Centroid):
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -139,15 +147,20 @@ class KMeans(Centroid):
         source = read_rows(self, X)
         start, weight = self._check(source, sample_weight)
         tol = check_interval(self.tol, "tol", low=0.0)
-        rng = generator(self.random_state)
-        with threads_for(source.n_rows * source.n_cols):
+        given = {"sample_weight": weight}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
             data = standardized(self, source, weight)
-            means = start.centroids(data, int(self.n_clusters), rng)
-            family = CentroidFamily(data, self.empty, rng)
+            means = start.centroids(data, int(self.n_clusters), journal.rng)
             fit = run_hard(
-                family, data, means, max_iter=int(self.max_iter), tol=tol, verbose=int(self.verbose)
+                *(CentroidFamily(data, self.empty, journal.rng), data, means),
+                max_iter=int(self.max_iter),
+                tol=tol,
+                verbose=int(self.verbose),
+                journal=journal,
             )
             self.inertia_ = self._set(fit, data)
+        self.labels_ = like_rows(X, self.labels_)
         units = -data.total_weight * data.scale**2
         self.inertia_trace_ = fit.result.traces[fit.best] * units
         self.restart_inertias_ = fit.result.objective * units
@@ -174,7 +187,7 @@ class KMeans(Centroid):
             owned = self._owned + counts
             moved = (self._owned[:, None] * means + sums) / np.maximum(owned, 1e-300)[:, None]
             moved = np.where(owned[:, None] > 0, moved, means)
-            self.labels_ = labels_of(data, moved)[0]
+            self.labels_ = like_rows(X, labels_of(data, moved)[0])
         self._owned = owned
         self.cluster_centers_ = moved * data.scale + data.mean
         self.inertia_ = -float(objective) * data.total_weight * data.scale**2
@@ -182,6 +195,9 @@ class KMeans(Centroid):
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Minus the inertia of the rows."""
-        squares = np.square(self.transform(X)).min(1)
+        data, means = self._new_rows(X)
+        own = torch.from_numpy(means[None]).to(data.device)
+        least = data.each(lambda block: squared_distances(block, own)[0].amin(0).cpu().numpy())
+        squares = np.concatenate(least) * data.scale**2
         weight = check_sample_weight(sample_weight, len(squares))
         return -float(squares.sum() if weight is None else squares @ weight)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -12,13 +13,16 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
+from lowdim._journal import Journal, LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_sample_weight
 from lowdim.cluster._base import Centroid
 from lowdim.cluster._family import CentroidFamily, squared_distances
 from lowdim.cluster._fit import labels_of, run_hard, run_soft
+from lowdim.data.blocks import images
 from lowdim.data.estimator_rows import read_rows, standardized
+from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, expectation
 from lowdim.mixture._family import responsibilities
@@ -50,7 +54,7 @@ class SoftKMeans(Centroid):
     annealing : (float, float) or "auto", optional
         Begin at the first number for beta and multiply it by the second, > 1, whenever the free
         energy has settled, up to beta. "auto" begins a little above the critical stiffness.
-    init, n_init, max_iter, empty, batch_size, device, dtype, random_state, verbose
+    init, n_init, max_iter, empty, batch_size, device, dtype, random_state, checkpoint, verbose
         As in `KMeans`; a cluster is empty where no row has a share in it.
     tol : float, default=1e-6
         Stop when a step lowers ``beta F`` per row by less than this.
@@ -98,6 +102,7 @@ class SoftKMeans(Centroid):
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_clusters = n_clusters
@@ -112,6 +117,7 @@ class SoftKMeans(Centroid):
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -145,17 +151,19 @@ class SoftKMeans(Centroid):
             max_iter=int(self.max_iter), tol=check_interval(self.tol, "tol", low=0.0)
         )
         self._check_stiffness()
-        rng = generator(self.random_state)
-        with threads_for(source.n_rows * source.n_cols):
+        given = {"sample_weight": weight}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
             data = standardized(self, source, weight)
-            means = start.centroids(data, int(self.n_clusters), rng)
+            means = start.centroids(data, int(self.n_clusters), journal.rng)
             critical = _critical(data)
-            hard = CentroidFamily(data, self.empty, rng)
-            beta = self._stiffness(hard, data, means)
+            hard = CentroidFamily(data, self.empty, journal.rng)
+            beta = self._stiffness(hard, data, means, journal)
             options = replace(options, annealing=self._schedule(beta, critical, data.scale))
             family = replace(hard, beta=beta)
-            fit = run_soft(family, data, means, options, verbose=int(self.verbose))
+            fit = run_soft(family, data, means, options, verbose=int(self.verbose), journal=journal)
             self._set(fit, data)
+        self.labels_ = like_rows(X, self.labels_)
         self.beta_, self.critical_beta_ = beta / data.scale**2, critical / data.scale**2
         units = -data.total_weight / self.beta_
         self.free_energy_trace_ = fit.result.traces[fit.best] * units
@@ -197,28 +205,28 @@ class SoftKMeans(Centroid):
             owned = (1 - rho) * self._owned + rho * counts / data.total_weight
             moved = (1 - rho) * self._owned[:, None] * means + rho * sums / data.total_weight
             moved = np.where(owned[:, None] > 0, moved / np.maximum(owned, 1e-300)[:, None], means)
-            self.labels_, _ = labels_of(data, moved)
+            self.labels_ = like_rows(X, labels_of(data, moved)[0])
         self._owned, self._n_pieces = owned, self._n_pieces + 1
         self.cluster_centers_ = moved * data.scale + data.mean
         self.free_energy_ = -float(objective[0]) * data.total_weight / self.beta_
         return self
 
+    @lazy
     def predict_proba(self, X: Any) -> np.ndarray:
         """Responsibilities of the centroids for every row, (N, K)."""
-        shares = [responsibilities(scores, "soft")[1][0].T for scores in self._scores(X)]
+        shares = self._of_scores(X, lambda scores: responsibilities(scores, "soft")[1][0].T)
         return torch.cat(shares).cpu().numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the free energy of the rows."""
-        return sum(float(scores.logsumexp(1).sum()) for scores in self._scores(X)) / self.beta_
+        return sum(self._of_scores(X, lambda own: float(own.logsumexp(1).sum()))) / self.beta_
 
-    def _scores(self, X: Any) -> Iterator[torch.Tensor]:
-        """``-beta ||x - mu_k||^2`` of blocks of rows, (1, K, n)."""
+    def _of_scores(self, X: Any, function: Callable[[torch.Tensor], Any]) -> list[Any]:
+        """What a function says of ``-beta ||x - mu_k||^2`` of blocks of rows, (1, K, n)."""
         data, means = self._new_rows(X)
         beta = self.beta_ * data.scale**2
         centroids = torch.from_numpy(means[None]).to(data.device)
-        for block in data:
-            yield squared_distances(block, centroids).mul_(-beta)
+        return data.each(lambda block: function(squared_distances(block, centroids).mul_(-beta)))
 
     # Stiffness ------------------------------------------------------------------------------
 
@@ -240,12 +248,12 @@ class SoftKMeans(Centroid):
         check_interval(self.annealing[1], "annealing[1]", low=1.0, closed="neither")
 
     def _stiffness(
-        self, family: CentroidFamily, data: StandardizedRows, means: np.ndarray
+        self, family: CentroidFamily, data: StandardizedRows, means: np.ndarray, journal: Journal
     ) -> float:
         """Beta in standardised units."""
         if not isinstance(self.beta, str):
             return float(self.beta) * data.scale**2
-        result = run_hard(family, data, means, max_iter=100, tol=1e-4).result
+        result = run_hard(family, data, means, max_iter=100, tol=1e-4, journal=journal).result
         within = -float(np.nanmax(result.objective)) / data.n_columns
         return 0.5 / max(within, 1e-12)
 
@@ -266,12 +274,8 @@ def _critical(data: StandardizedRows) -> float:
 
     def covariance(vectors: np.ndarray) -> np.ndarray:
         directions = torch.from_numpy(np.ascontiguousarray(vectors.T)).to(data.device)
-        total = np.zeros(vectors.T.shape)
-        for block in data:
-            along = block.project(directions).double()
-            own = along if block.weights is None else along * block.weights
-            total += block.accumulate(own).cpu().numpy()
-        return total.T / data.total_weight
+        total = data.total(partial(images, directions)).cpu().numpy()
+        return np.asarray(total.T / data.total_weight)
 
     if d <= FORMED_COLUMNS:
         largest = np.linalg.eigvalsh(covariance(np.eye(d)))[-1]

@@ -1,4 +1,4 @@
-"""Row sources over HDF5 files (backed `.h5ad`): each call reads the rows asked for, no others."""
+"""Row sources over files (HDF5, zarr): each call reads the rows asked for, no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from lowdim._validation import check_real_dtype, check_shape
 from lowdim.data.memory import canonical_csr, check_row_index, check_span, delivered_dtype
 
 if TYPE_CHECKING:
-    import h5py
     from scipy.sparse import csr_matrix
 
 _GAP_BYTES = 2**18
@@ -22,7 +21,7 @@ _SPAN_BYTES = 2**24
 
 
 class BackedArrayRows:
-    """Rows of a dense HDF5 dataset, read from the file on every call.
+    """Rows of a dense HDF5 dataset or zarr array, read from the file on every call.
 
     Parameters
     ----------
@@ -43,12 +42,12 @@ class BackedArrayRows:
     in_memory: bool = False
 
     def __init__(
-        self, dataset: h5py.Dataset, feature_names: np.ndarray | None = None, *, name: str = "X"
+        self, dataset: Any, feature_names: np.ndarray | None = None, *, name: str = "X"
     ) -> None:
         check_shape(dataset.shape, name=name)
         check_real_dtype(dataset.dtype, name=name)
         self._dataset = dataset
-        self._file = dataset.file  # keeps it open
+        self._file = getattr(dataset, "file", None)  # keeps it open
         self.n_rows, self.n_cols = dataset.shape
         self.dtype = delivered_dtype(dataset.dtype)
         self.feature_names = feature_names
@@ -71,7 +70,7 @@ class BackedArrayRows:
 
 
 class BackedSparseRows:
-    """Rows of a CSR matrix in an HDF5 group, read from the file on every call.
+    """Rows of a CSR matrix in an HDF5 or zarr group, read from the file on every call.
 
     Only the row pointers, N + 1 integers, are held in memory.
 
@@ -95,7 +94,7 @@ class BackedSparseRows:
     in_memory: bool = False
 
     def __init__(
-        self, group: h5py.Group, feature_names: np.ndarray | None = None, *, name: str = "X"
+        self, group: Any, feature_names: np.ndarray | None = None, *, name: str = "X"
     ) -> None:
         kind, shape = _sparse_header(group)
         if kind.startswith("csc"):
@@ -110,10 +109,11 @@ class BackedSparseRows:
         check_real_dtype(group["data"].dtype, name=name)
         self._data, self._indices = group["data"], group["indices"]
         self._indptr = group["indptr"][:].astype(np.int64, copy=False)
-        self._file = group.file  # keeps it open
+        self._file = getattr(group, "file", None)  # keeps it open
         self.n_rows, self.n_cols = shape
         self.dtype = delivered_dtype(self._data.dtype)
         self.feature_names = feature_names
+        self._canonical = 0  # the first so many rows were seen to be sorted, without duplicates
 
     def rows(self, start: int, stop: int) -> csr_matrix:
         """Rows `start` to `stop` (exclusive)."""
@@ -122,11 +122,16 @@ class BackedSparseRows:
         check_span(start, stop, self.n_rows)
         first, last = int(self._indptr[start]), int(self._indptr[stop])
         data = self._data[first:last].astype(self.dtype, copy=False)
-        indptr = self._indptr[start : stop + 1] - first
-        block = csr_matrix(
-            (data, self._indices[first:last], indptr), shape=(stop - start, self.n_cols)
-        )
-        block.sum_duplicates()
+        indices, indptr = self._indices[first:last], self._indptr[start : stop + 1] - first
+        if last - first <= np.iinfo(np.int32).max:  # as SciPy has them
+            indices, indptr = indices.astype(np.int32, copy=False), indptr.astype(np.int32)
+        if stop <= self._canonical:
+            return canonical_csr(data, indices, indptr, self.n_cols)
+        block = csr_matrix((data, indices, indptr), shape=(stop - start, self.n_cols))
+        if not block.has_canonical_format:
+            block.sum_duplicates()
+        elif start <= self._canonical:
+            self._canonical = stop
         return block
 
     def take(self, index: np.ndarray) -> csr_matrix:
@@ -143,7 +148,7 @@ class BackedSparseRows:
         return canonical_csr(taken.data, taken.indices, taken.indptr, self.n_cols)
 
 
-def _sparse_header(group: h5py.Group) -> tuple[str, tuple[int, ...]]:
+def _sparse_header(group: Any) -> tuple[str, tuple[int, ...]]:
     """Format and shape of a sparse matrix; AnnData 0.6 and before had other attributes."""
     attributes = group.attrs
     kind = attributes.get("encoding-type", attributes.get("h5sparse_format", ""))
@@ -160,64 +165,3 @@ def _spans(index: np.ndarray, row_bytes: int) -> Iterator[np.ndarray]:
             n = int(np.searchsorted(run, run[0] + max_extent))
             yield run[:n]
             run = run[n:]
-
-
-def open_h5ad(path: Any, *, layer: str | None, use_rep: str | None) -> tuple[Any, Any]:
-    """Open one matrix of a `.h5ad` file without reading it.
-
-    Unlike AnnData's own backed mode, layers and `obsm` stay on disk as well.
-
-    Parameters
-    ----------
-    path
-        The file.
-    layer, use_rep
-        A key of its `layers` or its `obsm`; neither: `X`.
-
-    Returns
-    -------
-    element
-        The dataset or the group.
-    feature_names
-        Names of the columns, (D,), where the columns are genes; otherwise None.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    ValueError
-        It is not a `.h5ad` file, or has no such key.
-    """
-    import h5py
-
-    try:
-        file = h5py.File(path, mode="r")
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"There is no file {str(path)!r}; check the path.") from error
-    except OSError as error:
-        raise ValueError(f"{str(path)!r} cannot be opened as a .h5ad file: {error}.") from error
-    if use_rep is not None and use_rep != "X":
-        return _element(file, f"obsm/{use_rep}", "use_rep", use_rep), None
-    key, argument = ("X", "X") if layer is None else (f"layers/{layer}", "layer")
-    return _element(file, key, argument, layer or "X"), _var_names(file)
-
-
-def _element(file: h5py.File, key: str, argument: str, value: str) -> Any:
-    """One element of the file; an error that lists the choices if it is not there."""
-    if key in file:
-        return file[key]
-    parent = key.rpartition("/")[0]
-    choices = sorted(file[parent]) if parent in file else []
-    listed = f"its {parent} are {choices}" if parent else "it has no X; pass layer= or use_rep="
-    raise ValueError(f"{argument}={value!r} is not in {file.filename!r}; {listed}.")
-
-
-def _var_names(file: h5py.File) -> np.ndarray | None:
-    """Names of the genes; None for files of an age that kept them another way."""
-    from anndata.io import read_elem
-
-    var = file.get("var")
-    index = None if var is None else var.attrs.get("_index")
-    if index is None:
-        return None
-    return np.asarray(read_elem(var[index]), dtype=object)

@@ -9,11 +9,9 @@ run along contiguous memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import cached_property
-from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,9 +19,12 @@ import torch
 from torch import Tensor
 
 from lowdim._threads import in_threads, row_parts
+from lowdim.data import device_sums
 
 #: Rows whose coefficient is below this are skipped: they cannot move a sum by one part in 1e12.
 NEGLIGIBLE = 1e-12
+#: Products of stored values that are worth a thread.
+THREAD_VALUES = 2**20
 
 
 class Block(Protocol):
@@ -32,6 +33,11 @@ class Block(Protocol):
     start: int
     n_rows: int
     weights: Tensor | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the rows take."""
+        ...
 
     @property
     def squared_norms(self) -> Tensor:
@@ -83,21 +89,22 @@ class Rows(Protocol):
         """Where the blocks are."""
         ...
 
+    @property
+    def local(self) -> bool:
+        """Whether blocks are in this process."""
+        ...
+
     def __iter__(self) -> Iterator[Block]:
         """Blocks in the order of the rows."""
         ...
 
+    def each(self, function: Callable[..., Any], along: np.ndarray | None = None) -> list[Any]:
+        """What a function says of every block; see `passes`."""
+        ...
 
-@dataclass(frozen=True)
-class BlockList:
-    """Blocks as all the rows there are."""
-
-    blocks: Sequence[Block]
-    total_weight: float
-    device: torch.device
-
-    def __iter__(self) -> Iterator[Block]:
-        return iter(self.blocks)
+    def total(self, function: Callable[..., Any], along: np.ndarray | None = None) -> Any:
+        """The sum of what it says; see `passes`."""
+        ...
 
 
 class DenseBlock:
@@ -121,8 +128,12 @@ class DenseBlock:
         self.weights = weights
 
     def __getstate__(self) -> dict[str, object]:
-        own = ("values", "start", "weights", "outside", "n_rows")
-        return {name: vars(self)[name] for name in own}  # copies are made again elsewhere
+        own = ("values", "start", "weights", "outside", "n_rows", "squared_norms")
+        return {name: vars(self)[name] for name in own if name in vars(self)}  # no copies of rows
+
+    @property
+    def n_bytes(self) -> int:
+        return self.values.nbytes
 
     @cached_property
     def squared_norms(self) -> Tensor:
@@ -155,7 +166,12 @@ class DenseBlock:
         return (self.values @ directions.to(self.values.dtype).T.contiguous()).T.contiguous()
 
     def accumulate(self, coefficients: Tensor) -> Tensor:
-        return (coefficients.to(self.values.dtype) @ self.values).double()
+        return self._summed(coefficients, self.values)
+
+    def _summed(self, coefficients: Tensor, values: Tensor) -> Tensor:
+        if values.device.type != "cpu":
+            return device_sums.products(coefficients, values)
+        return (coefficients.to(values.dtype) @ values).double()
 
     @cached_property
     def squares(self) -> Tensor:
@@ -166,7 +182,7 @@ class DenseBlock:
         return (self.squares @ directions.to(self.values.dtype).T.contiguous()).T.contiguous()
 
     def accumulate_squares(self, coefficients: Tensor) -> Tensor:
-        return (coefficients.to(self.values.dtype) @ self.squares).double()
+        return self._summed(coefficients, self.squares)
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         if self.values.device.type == "cpu":
@@ -174,31 +190,12 @@ class DenseBlock:
 
             weights = np.ascontiguousarray(coefficients.double().numpy())
             return torch.from_numpy(moments_of(self.host_rows, weights)[1])
-        x = self.values
-        out = torch.empty(
-            (len(coefficients), x.shape[1], x.shape[1]), dtype=torch.float64, device=x.device
-        )
-        for c, row in enumerate(coefficients):
-            index = active_rows(row)
-            own, weight = (x, row) if index is None else (x.index_select(0, index), row[index])
-            own = own * weight.to(x.dtype).sqrt()[:, None]
-            out[c] = own.T @ own
-        return out
+        return device_sums.second_moments(self.values, coefficients)
 
     def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
         if self.values.device.type == "cpu":
             return self._host_moments(weights, sketches)
-        n_components, width, d = sketches.shape
-        moments = sketches.new_zeros((n_components, 1 + width, d))
-        for r, sketch, out in zip(weights, sketches, moments, strict=True):
-            index = active_rows(r)
-            own, weight = self.values, r
-            if index is not None:
-                own, weight = self.values.index_select(0, index), r[index]
-            if len(own):
-                along = (own @ sketch.to(own.dtype).T.contiguous()).double().mul_(weight[:, None])
-                out.copy_(torch.cat([weight[None], along.T]).to(own.dtype) @ own)
-        return moments
+        return device_sums.sketched_moments(self.values, weights, sketches)
 
     def _host_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
         from lowdim.data.dense import chunk_rows, moments_along
@@ -234,17 +231,27 @@ class SparseBlock:
         self.n_rows = rows.shape[0]
         self.weights = weights
 
+    def stored(self, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(indptr, indices, data) of some of the rows, whose places are among those of all."""
+        indptr = self.rows.indptr
+        if part.stop is not None:
+            indptr = indptr[part.start : part.stop + 1]
+        return indptr, self.rows.indices, self.rows.data
+
     @property
-    def _stored(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.rows.indptr, self.rows.indices, self.rows.data
+    def n_bytes(self) -> int:
+        return int(sum(part.nbytes for part in self.stored()))
 
     @cached_property
     def squared_norms(self) -> Tensor:
         from lowdim.data.csr import squared_norms
 
         norms = np.empty(self.n_rows)
-        squared_norms(*self._stored, self.mean, norms)
-        return torch.from_numpy(norms / self.scale**2)
+        in_threads(
+            lambda part: squared_norms(*self.stored(part), self.mean, norms[part]),
+            row_parts(self.n_rows, self.rows.nnz // THREAD_VALUES),
+        )
+        return torch.from_numpy(norms).div_(self.scale**2)
 
     def project(self, directions: Tensor) -> Tensor:
         from lowdim.data.csr import project
@@ -253,9 +260,9 @@ class SparseBlock:
         shift = (self.mean @ scaled).astype(self.rows.dtype)
         scaled = np.ascontiguousarray(scaled, dtype=self.rows.dtype)
         out = np.empty((self.n_rows, scaled.shape[1]), dtype=self.rows.dtype)
-        edges = np.linspace(0, self.n_rows, torch.get_num_threads() + 1).astype(int)
         in_threads(
-            lambda span: project(*self._stored, span[0], span[1], scaled, out), pairwise(edges)
+            lambda part: project(*self.stored(part), scaled, out[part]),
+            row_parts(self.n_rows, self.rows.nnz * scaled.shape[1] // THREAD_VALUES),
         )
         out -= shift
         return torch.from_numpy(out).T.contiguous()
@@ -265,7 +272,7 @@ class SparseBlock:
 
         c = coefficients.double().numpy()
         out = np.zeros((self.rows.shape[1], len(c)))
-        accumulate(*self._stored, np.ascontiguousarray(c.T), out)
+        accumulate(*self.stored(), np.ascontiguousarray(c.T), out)
         return torch.from_numpy((out.T - c.sum(1)[:, None] * self.mean) / self.scale)
 
     @cached_property
@@ -295,21 +302,35 @@ class SparseBlock:
         from lowdim.data.csr import moments_along
 
         n_components, width, d = sketches.shape
-        moments = np.empty((n_components, 1 + width, d))
+        sums, out = np.zeros((n_components, d)), np.zeros((n_components, d, width))
+        totals = np.zeros((n_components, 1 + width))
 
         def of_component(c: int) -> None:
-            directions = np.ascontiguousarray(sketches[c].numpy().T / self.scale)
             weight = weights[c].numpy()
-            weight = np.where(weight > NEGLIGIBLE, weight, 0.0)
-            shift, z, total = self.mean @ directions, np.empty(1 + width), np.zeros(1 + width)
-            sums = np.zeros((d, 1 + width))
-            directions = directions.astype(self.rows.dtype)
-            moments_along(*self._stored, weight, directions, shift, z, sums, total)
-            sums -= self.mean[:, None] * total
-            np.divide(sums.T, self.scale, out=moments[c])
+            which = np.flatnonzero(~(weight <= NEGLIGIBLE))  # nan counts
+            directions = sketches[c].numpy().T / self.scale
+            shift = (self.mean @ directions).astype(self.rows.dtype)
+            directions = np.ascontiguousarray(directions, dtype=self.rows.dtype)
+            given = which, weight[which], directions, shift
+            moments_along(*self.stored(), *given, sums[c], out[c], totals[c])
 
         in_threads(of_component, range(n_components))
+        return self.centred(sums, out, totals)
+
+    def centred(self, sums: np.ndarray, out: np.ndarray, totals: np.ndarray) -> Tensor:
+        """What `moments_along` sums up of the stored rows, (C, ...), of the standardised ones.
+
+        (C, 1 + w, D).
+        """
+        moments = np.concatenate([sums[:, None], out.swapaxes(1, 2)], 1)
+        moments -= totals[..., None] * self.mean
+        moments /= self.scale
         return torch.from_numpy(moments)
+
+    @cached_property
+    def host_weights(self) -> np.ndarray:
+        """The rows' weights, (n,); ones where none are given."""
+        return np.ones(self.n_rows) if self.weights is None else self.weights.numpy()
 
     def second_moments(self, coefficients: Tensor) -> Tensor:
         out = np.empty((len(coefficients), self.rows.shape[1], self.rows.shape[1]))
@@ -325,7 +346,7 @@ class SparseBlock:
         return torch.from_numpy((self.rows[index].toarray() - self.mean) / self.scale)
 
 
-def active_rows(coefficients: Tensor) -> Tensor | None:
-    """Indices of the rows that count, or None when most do and skipping would not pay."""
-    index = torch.nonzero(coefficients > NEGLIGIBLE).squeeze(1)
-    return None if len(index) > 0.6 * len(coefficients) else index
+def images(directions: Tensor, block: Block) -> Tensor:
+    """The directions (w, D) times the block's weighted second moments, (w, D), float64."""
+    rows = block.project(directions).double()
+    return block.accumulate(rows if block.weights is None else rows * block.weights)

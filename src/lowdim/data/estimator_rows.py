@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
+import torch
 
 from lowdim._device import resolve_device, resolve_dtype
 from lowdim._validation import check_source
+from lowdim.data.dask_rows import DaskRows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.standardized import StandardizedRows
+
+_logger = logging.getLogger("lowdim")
 
 
 def read_rows(
@@ -29,7 +34,7 @@ def read_rows(
             del model.feature_names_in_
     check_source(source, nonnegative=counts, integer=counts, allow_nan=allow_nan)
     if not reset:
-        _check_columns(model, source)
+        check_columns(model, source)
     return source
 
 
@@ -39,7 +44,7 @@ def read_new_rows(
     """New rows in a fitted model's units, checked; see `standardized`."""
     source = as_rows(X)
     check_source(source)
-    _check_columns(model, source)
+    check_columns(model, source)
     return standardized(model, source, moments=moments, dtype=dtype)
 
 
@@ -52,7 +57,7 @@ def standardized(
     dtype: Any = None,
 ) -> StandardizedRows:
     """Rows where and as a model computes with them; in `dtype` where it names no precision."""
-    return StandardizedRows(
+    return standardized_rows(
         source,
         device=resolve_device(model.device),
         dtype=resolve_dtype(dtype if model.dtype is None else model.dtype, source.dtype),
@@ -62,7 +67,36 @@ def standardized(
     )
 
 
-def _check_columns(model: Any, source: RowSource) -> None:
+def standardized_rows(
+    source: RowSource,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    sample_weight: np.ndarray | None = None,
+    block_rows: int | None = None,
+    moments: tuple[np.ndarray, float] | None = None,
+) -> StandardizedRows:
+    """`StandardizedRows`; those of a Dask array stay on the workers where a client is active."""
+    if not isinstance(source, DaskRows) or source.client is None:
+        return StandardizedRows(
+            source,
+            device=device,
+            dtype=dtype,
+            sample_weight=sample_weight,
+            block_rows=block_rows,
+            moments=moments,
+        )
+    from lowdim.data.worker_rows import WorkerRows
+
+    if device.type != "cpu":
+        _logger.warning("Dask workers compute on processors; device %s is not used.", device)
+    return WorkerRows(
+        source, dtype=dtype, sample_weight=sample_weight, block_rows=block_rows, moments=moments
+    )
+
+
+def check_columns(model: Any, source: RowSource) -> None:
+    """Raise ValueError unless the rows have the columns of the fit."""
     names = getattr(model, "feature_names_in_", None)
     if source.n_cols != model.n_features_in_:
         raise ValueError(

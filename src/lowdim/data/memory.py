@@ -40,6 +40,9 @@ class ArrayRows:
         self.dtype = delivered_dtype(X.dtype)
         self.feature_names = feature_names
 
+    def __sizeof__(self) -> int:
+        return int(self._X.nbytes)
+
     def rows(self, start: int, stop: int) -> np.ndarray:
         """Rows `start` to `stop` (exclusive), C-contiguous."""
         check_span(start, stop, self.n_rows)
@@ -76,6 +79,9 @@ class SparseRows:
         self.n_rows, self.n_cols = matrix.shape
         self.dtype = delivered_dtype(matrix.dtype)
         self.feature_names = feature_names
+
+    def __sizeof__(self) -> int:
+        return int(self._X.data.nbytes + self._X.indices.nbytes + self._X.indptr.nbytes)
 
     def rows(self, start: int, stop: int) -> csr_matrix:
         """Rows `start` to `stop` (exclusive)."""

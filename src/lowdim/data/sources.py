@@ -65,9 +65,10 @@ def as_rows(
     ----------
     X
         Observations as rows, (N, D): a NumPy array or list of lists, a scipy.sparse matrix or
-        array, a dense torch tensor, a pandas DataFrame of numbers, an AnnData (in memory or
-        backed), the path of a `.h5ad` file, which is then read block by block, or a row source,
-        which is passed through.
+        array, a dense torch tensor, a pandas DataFrame of numbers, a Dask array, an AnnData (in
+        memory, backed or of Dask arrays), an array of an HDF5 file or a zarr store, the path of a
+        `.h5ad` file or a `.zarr` store, or a row source, which is passed through. What is in a file
+        is read block by block.
     layer
         For an AnnData or a path: read this layer instead of `X`.
     use_rep
@@ -84,12 +85,14 @@ def as_rows(
     ------
     FileNotFoundError
         There is no such file.
+    ImportError
+        A `.zarr` store without the package zarr.
     TypeError
         `X` is of no type above or not numeric; `layer` or `use_rep` with something other than an
         AnnData or a path.
     ValueError
         Both `layer` and `use_rep`; a key that does not exist; not 2-D; no rows or no columns;
-        complex numbers; a backed matrix stored by columns.
+        complex numbers; a backed matrix stored by columns; Dask chunks of unknown sizes.
     """
     if layer is not None and use_rep is not None:
         raise ValueError(
@@ -102,8 +105,8 @@ def as_rows(
     if layer is not None or use_rep is not None:
         argument = f"layer={layer!r}" if use_rep is None else f"use_rep={use_rep!r}"
         raise TypeError(
-            f"{argument} needs an AnnData or the path of a .h5ad file, but {name} is a "
-            f"{type(X).__name__}; leave it out."
+            f"{argument} needs an AnnData or the path of a .h5ad file or a .zarr store, but {name} "
+            f"is a {type(X).__name__}; leave it out."
         )
     return _matrix_rows(X, None, name)
 
@@ -117,14 +120,16 @@ def _matrix_rows(X: Any, feature_names: np.ndarray | None, name: str) -> RowSour
     if _is_a(X, "torch", "Tensor"):
         return _tensor_rows(X, name)
     if _is_a(X, "dask.array", "Array"):
-        raise TypeError(f"{name} is a Dask array; pass {name}.compute() if it fits in memory.")
-    if _is_a(X, "h5py", "Dataset"):
+        from lowdim.data.dask_rows import DaskRows
+
+        return DaskRows(X, feature_names, name=name)
+    if _is_a(X, "h5py", "Dataset") or _is_a(X, "zarr", "Array"):
         from lowdim.data.backed import BackedArrayRows
 
         return BackedArrayRows(X, feature_names, name=name)
     # AnnData's backed sparse matrices wrap the group that holds them.
-    group = X if _is_a(X, "h5py", "Group") else getattr(X, "group", None)
-    if _is_a(group, "h5py", "Group"):
+    group = X if _is_group(X) else getattr(X, "group", None)
+    if _is_group(group):
         from lowdim.data.backed import BackedSparseRows
 
         return BackedSparseRows(group, feature_names, name=name)
@@ -156,16 +161,16 @@ def _anndata_rows(adata: Any, layer: str | None, use_rep: str | None, name: str)
 
 
 def _path_rows(path: Any, layer: str | None, use_rep: str | None, name: str) -> RowSource:
-    """The row source of one matrix of a `.h5ad` file, left on disk."""
-    path = Path(path)
-    if path.suffix.lower() != ".h5ad":
-        raise ValueError(
-            f"{name}={str(path)!r} is not the path of a .h5ad file; read other formats yourself "
-            "(for example with pandas or anndata) and pass the matrix."
-        )
-    from lowdim.data.backed import open_h5ad
+    """The row source of one matrix of a `.h5ad` file or a `.zarr` store, left on disk."""
+    from lowdim.data.stores import SUFFIXES, open_matrix
 
-    element, feature_names = open_h5ad(path, layer=layer, use_rep=use_rep)
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"{name}={str(path)!r} is not the path of a .h5ad file or a .zarr store; read other "
+            "formats yourself (for example with pandas or anndata) and pass the matrix."
+        )
+    element, feature_names = open_matrix(path, layer=layer, use_rep=use_rep)
     if element.attrs.get("encoding-type") == "dataframe":
         from anndata.io import read_elem
 
@@ -206,6 +211,11 @@ def _check_key(key: str, argument: str, mapping: Any, where: str) -> None:
         raise ValueError(
             f"{argument}={key!r} is not in adata.{where}, which has {sorted(mapping.keys())}."
         )
+
+
+def _is_group(X: Any) -> bool:
+    """Whether `X` is a group of an HDF5 file or of a zarr store."""
+    return _is_a(X, "h5py", "Group") or _is_a(X, "zarr", "Group")
 
 
 def _is_a(X: Any, module: str, class_name: str) -> bool:

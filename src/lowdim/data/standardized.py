@@ -6,14 +6,19 @@ variance per column), so models work in units of the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
+from lowdim._device import free_bytes
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
+from lowdim.data.device_rows import RESIDENT, DeviceRows, HostRows
+from lowdim.data.passes import Passes, add
+from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import RowSource
 
 #: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
@@ -25,7 +30,7 @@ PILOT_ROWS = 256
 FARTHEST = {torch.float32: 1e15, torch.float64: 1e100}
 
 
-class StandardizedRows:
+class StandardizedRows(Passes):
     """A row source seen as standardised blocks; iterate it once per pass.
 
     Parameters
@@ -69,13 +74,19 @@ class StandardizedRows:
         self.sample_weight = sample_weight
         self.total_weight = float(self.n_rows if sample_weight is None else sample_weight.sum())
         self.mean, self.scale = moments if moments is not None else self._moments()
-        itemsize = torch.empty((), dtype=dtype).element_size()
-        small = self.n_rows * self.n_columns * itemsize <= CACHE_BYTES
-        self._keep = source.in_memory and (source.is_sparse or small)
+        self._keep = self._fits()
         self._blocks: list[Block] | None = None
+        self._norms: dict[int, torch.Tensor] = {}
+
+    def _fits(self) -> bool:
+        """Whether all blocks may be kept from pass to pass."""
+        n_bytes = self.n_rows * self.n_columns * self.dtype.itemsize
+        if self.device.type != "cpu":  # on an accelerator from wherever the rows are
+            return n_bytes <= RESIDENT * free_bytes(self.device)
+        return self.source.in_memory and (self.source.is_sparse or n_bytes <= CACHE_BYTES)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_blocks": None}  # made again where they are sent to
+        return {**vars(self), "_blocks": None, "_norms": {}}  # made again where they are sent to
 
     def __iter__(self) -> Iterator[Block]:
         if not self._keep:
@@ -89,40 +100,56 @@ class StandardizedRows:
         """The rows at ``index`` (sorted, unique) as one block."""
         if self._keep and len(index) == self.n_rows <= self.block_rows:
             return next(iter(self))
-        return self._block(self.source.take(index), 0, index)
+        weights = None if self.sample_weight is None else self.sample_weight[index]
+        return next(self._standardized([HostRows(0, self.source.take(index), weights)]))
 
     def _make(self) -> Iterator[Block]:
-        for start in range(0, self.n_rows, self.block_rows):
-            stop = min(start + self.block_rows, self.n_rows)
-            yield self._block(self.source.rows(start, stop), start, slice(start, stop))
+        for block in self._standardized(self._pieces()):
+            if not isinstance(block, SparseBlock):
+                yield block
+                continue
+            # Of rows that are read again in every pass, at least this is kept: a number each.
+            if block.start in self._norms:
+                block.squared_norms = self._norms[block.start]
+            yield block
+            if "squared_norms" in vars(block):
+                self._norms[block.start] = block.squared_norms
 
-    def _block(
-        self, rows: np.ndarray | sp.csr_matrix, start: int, where: slice | np.ndarray
+    def _pieces(self) -> Iterator[HostRows]:
+        for start, rows in row_blocks(self.source, self.block_rows):
+            stop = start + rows.shape[0]
+            weights = None if self.sample_weight is None else self.sample_weight[start:stop]
+            yield HostRows(start, rows, weights)
+
+    def _standardized(self, pieces: Iterable[HostRows]) -> Iterator[Block]:
+        """Blocks of rows as they are stored."""
+        if self.device.type == "cpu":
+            yield from (self._host_block(*piece) for piece in pieces)
+            return
+        farthest = FARTHEST[self.dtype]
+        maker = DeviceRows(self.device, self.dtype, self.mean, self.scale, farthest)
+        yield from maker.blocks(pieces)
+
+    def _host_block(
+        self, start: int, rows: np.ndarray | sp.csr_matrix, weight: np.ndarray | None
     ) -> Block:
         from lowdim.data.dense import standardize
 
-        weights = None
-        if self.sample_weight is not None:
-            weights = torch.from_numpy(self.sample_weight[where]).to(self.device)
+        weights = None if weight is None else torch.from_numpy(weight)
         limit = FARTHEST[self.dtype]
         if sp.issparse(rows):
             dtype = np.float32 if self.dtype == torch.float32 else np.float64
-            rows = sp.csr_matrix(_shortened(rows, limit * self.scale)).astype(dtype, copy=False)
-            if self.device.type == "cpu":
-                return SparseBlock(rows, self.mean, self.scale, start, weights)
-            # On an accelerator a dense block of bounded size beats a sparse product.
-            rows = sp.csr_matrix(rows).toarray()
+            rows = _shortened(rows, limit * self.scale).astype(dtype, copy=False)
+            return SparseBlock(rows, self.mean, self.scale, start, weights)
         values, norms = np.empty(rows.shape), np.empty(len(rows))
         rows = np.ascontiguousarray(rows)
         within = standardize(rows, self.mean, self.scale, values, norms) <= limit
         if not within:
             largest = np.abs(values).max(1, keepdims=True)
             values *= np.minimum(1.0, limit / np.maximum(largest, limit))
-        block = DenseBlock(
-            torch.from_numpy(values).to(device=self.device, dtype=self.dtype), start, weights
-        )
+        block = DenseBlock(torch.from_numpy(values).to(self.dtype), start, weights)
         if within and self.dtype == torch.float64:  # those of the rows as they are stored
-            block.squared_norms = torch.from_numpy(norms).to(self.device)
+            block.squared_norms = torch.from_numpy(norms)
         return block
 
     def _moments(self) -> tuple[np.ndarray, float]:
@@ -133,45 +160,75 @@ class StandardizedRows:
 
     def _dense_moments(self) -> tuple[np.ndarray, float]:
         """Mean and summed variance in one pass, about the mean of some rows."""
-        from lowdim.data.dense import moments
-
         pilot = self.source.rows(0, min(self.n_rows, PILOT_ROWS)).mean(0, dtype=np.float64)
-        total, energy = np.zeros(self.n_columns), 0.0
-        for rows, weight in self._raw():
-            energy += moments(rows, weight, pilot, total)
+        total, energy = self._raw_total(partial(_dense_sums, pilot))
         shift = total / self.total_weight
         return pilot + shift, energy / self.total_weight - float(shift @ shift)
 
     def _sparse_moments(self) -> tuple[np.ndarray, float]:
         """The same in two passes: deviations of what is stored, and of the zeros between."""
-        from lowdim.data.csr import accumulate, squared_deviations
-
-        total, stored = np.zeros((self.n_columns, 1)), np.zeros(self.n_columns)
-        for rows, weight in self._raw():
-            accumulate(rows.indptr, rows.indices, rows.data, weight[:, None], total)
-        mean, variance = total[:, 0] / self.total_weight, 0.0
-        for rows, weight in self._raw():
-            variance += squared_deviations(
-                rows.indptr, rows.indices, rows.data, weight, mean, stored
-            )
+        mean = self._raw_total(_sparse_sums) / self.total_weight
+        variance, stored = self._raw_total(partial(_sparse_deviations, mean))
         variance += float(np.maximum(self.total_weight - stored, 0.0) @ np.square(mean))
         return mean, variance / self.total_weight
 
-    def _raw(self) -> Iterator[tuple[Any, Any]]:
-        """Blocks of rows, dense ones in float64, and their weights."""
-        for start in range(0, self.n_rows, self.block_rows):
-            stop = min(start + self.block_rows, self.n_rows)
-            weight = np.ones(stop - start)
-            if self.sample_weight is not None:
-                weight = self.sample_weight[start:stop]
-            rows = self.source.rows(start, stop)
-            yield rows if self.source.is_sparse else rows.astype(np.float64, copy=False), weight
+    def _raw_total(self, function: Callable[..., Any]) -> Any:
+        """The sum of what a function says of rows as they are stored and of their weights."""
+        return raw_total(function, self.block_rows, self.source, self.sample_weight)
+
+
+def raw_total(
+    function: Callable[..., Any],
+    block_rows: int | None,
+    source: RowSource,
+    sample_weight: np.ndarray | None = None,
+) -> Any:
+    """The sum over blocks of what a function says of rows, as stored, and of their weights."""
+    step, total = block_rows or default_block_rows(source, torch.device("cpu")), None
+    for start, rows in row_blocks(source, step):
+        weight = np.ones(rows.shape[0])
+        if sample_weight is not None:
+            weight = sample_weight[start : start + len(weight)]
+        part = function(rows, weight)
+        total = part if total is None else add(total, part)
+    return total
+
+
+def _dense_sums(
+    pilot: np.ndarray, rows: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Weighted sum of the rows less the pilot, and their weighted squared length."""
+    from lowdim.data.dense import moments
+
+    total = np.zeros(len(pilot))
+    energy = moments(rows.astype(np.float64, copy=False), weight, pilot, total)
+    return total, energy
+
+
+def _sparse_sums(rows: sp.csr_matrix, weight: np.ndarray) -> np.ndarray:
+    """Weighted sum of the rows, (D,)."""
+    from lowdim.data.csr import accumulate
+
+    total = np.zeros((rows.shape[1], 1))
+    accumulate(rows.indptr, rows.indices, rows.data, weight[:, None], total)
+    return total[:, 0]
+
+
+def _sparse_deviations(
+    mean: np.ndarray, rows: sp.csr_matrix, weight: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Weighted squared deviations of what is stored, and its weights by column."""
+    from lowdim.data.csr import squared_deviations
+
+    stored = np.zeros(len(mean))
+    found = squared_deviations(rows.indptr, rows.indices, rows.data, weight, mean, stored)
+    return found, stored
 
 
 def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
     """Rows that reach beyond the limit scaled down to it; the same object if there is none."""
     data: np.ndarray = rows.data
-    if not data.size or float(np.abs(data).max()) <= limit:
+    if not data.size or max(float(data.max()), -float(data.min())) <= limit:
         return rows
     largest = abs(rows).max(1).toarray().ravel().astype(np.float64)
     factor = np.minimum(1.0, limit / np.maximum(largest, limit))
@@ -182,10 +239,11 @@ def _shortened(rows: sp.csr_matrix, limit: float) -> sp.csr_matrix:
 
 def default_block_rows(source: RowSource, device: torch.device) -> int:
     """Rows per block: so many that a block's cost per call is small, in bounded memory."""
-    if not source.is_sparse and device.type == "cpu":
-        return min(max(2**22 // source.n_cols, 512), 2**16)
+    if device.type != "cpu":  # each call has its price there, and all rows become dense
+        return min(max(2**25 // source.n_cols, 1024), 2**15)
     if not source.is_sparse:
-        return min(max(2**20 // source.n_cols, 512), 8192)
-    if source.in_memory and device.type == "cpu":
+        return min(max(2**22 // source.n_cols, 512), 2**16)
+    if source.in_memory:
         return 16384  # such blocks are views, and nothing of their size is made dense
-    return min(max(2**25 // source.n_cols, 1024), 16384)
+    # Two of them: one is read while the other is worked on.
+    return min(max(2**26 // source.n_cols, 1024), 2**16)

@@ -4,6 +4,7 @@ from lowdim.embedding.cosne import COSNE
 from lowdim.embedding.incremental_pca import IncrementalPCA
 from lowdim.embedding.infotsne import InfoTSNE
 from lowdim.embedding.kernel_pca import KernelPCA
+from lowdim.embedding.landmarks import LandmarkEmbedding
 from lowdim.embedding.largevis import LargeVis
 from lowdim.embedding.neighbor_embedding import NeighborEmbedding
 from lowdim.embedding.output_affinities import (
@@ -33,6 +34,7 @@ __all__ = [
     "IncrementalPCA",
     "InfoTSNE",
     "KernelPCA",
+    "LandmarkEmbedding",
     "LaplacianEigenmaps",
     "LargeVis",
     "NeighborEmbedding",

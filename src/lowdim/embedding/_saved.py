@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 import lowdim.affinities as affinities
-from lowdim import _storage
+from lowdim import _storage, embedding
 from lowdim.embedding import output_affinities
+from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding.cosne import CentreTerm
 from lowdim.neighbors import NeighborIndex, Neighbors
 from lowdim.neighbors._space import Space
@@ -39,6 +40,11 @@ _AFFINITIES: dict[str, Any] = {
     for kind in [*vars(affinities).values(), *vars(output_affinities).values()]
     if isinstance(kind, type) and issubclass(kind, BaseEstimator)
 }
+_LAYOUTS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in vars(embedding).values()
+    if isinstance(kind, type) and issubclass(kind, NeighborLayout)
+}
 _PLAIN = (type(None), bool, int, float, str, np.generic)
 
 
@@ -59,26 +65,43 @@ def save(model: Any, path: str | Path, also: tuple[str, ...] = ()) -> None:
     """
     check_is_fitted(model)
     arrays: dict[str, np.ndarray] = {}
-    params = {
-        name: None if name in OUTSIDE else _packed(value, f"params.{name}", arrays)
-        for name, value in model.get_params(deep=False).items()
+    state = _state(model, also)
+    header = {
+        "class": type(model).__name__,
+        "params": {n: _packed(own, f"params.{n}", arrays) for n, own in state["params"].items()},
+        "fitted": {n: _packed(own, n, arrays) for n, own in state["fitted"].items()},
     }
-    fitted = {
-        name: _packed(value, name, arrays)
-        for name, value in vars(model).items()
-        if (name.endswith("_") and not name.startswith("_")) or name in also
-    }
-    header = {"class": type(model).__name__, "params": params, "fitted": fitted}
     _storage.write(path, header, arrays)
 
 
 def load(kind: Any, path: str | Path) -> Any:
     """A layout of a class that `save` wrote."""
     header, arrays = _storage.read(path, expected=kind.__name__)
-    params = {name: _unpacked(value, arrays) for name, value in header["params"].items()}
+    parts = ("params", "fitted")
+    return _model(
+        kind, *({n: _unpacked(own, arrays) for n, own in header[part].items()} for part in parts)
+    )
+
+
+def _state(model: Any, also: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Parameters of a model, and what its fit left, if it is fitted."""
+    params = model.get_params(deep=False)
+    fitted = {
+        name: value
+        for name, value in vars(model).items()
+        if (name.endswith("_") and not name.startswith("_")) or name in also
+    }
+    return {
+        "params": {n: None if n in OUTSIDE else value for n, value in params.items()},
+        "fitted": fitted,
+    }
+
+
+def _model(kind: Any, params: dict[str, Any], fitted: dict[str, Any]) -> Any:
+    """A model in the state that `_state` told."""
     model = kind(**_storage.params_of({"params": params}))
-    for name, value in header["fitted"].items():
-        setattr(model, name, _unpacked(value, arrays))
+    for name, value in fitted.items():
+        setattr(model, name, value)
     return model
 
 
@@ -115,6 +138,8 @@ def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         return {"kind": "dict", "items": inner(state)}
     if kind in _AFFINITIES and type(value) is _AFFINITIES[kind]:
         return {"kind": kind, "items": inner(value.get_params(deep=False))}
+    if kind in _LAYOUTS and type(value) is _LAYOUTS[kind]:
+        return {"kind": "layout", "class": kind, "items": inner(_state(value, value._also))}
     raise TypeError(
         f"{name} is a {kind}, which a file cannot hold; give it a plain value by set_params before "
         "saving."
@@ -136,6 +161,8 @@ def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if kind == "csr":
         own = parts["data"], parts["indices"], parts["indptr"]
         return sp.csr_matrix(own, shape=tuple(value["shape"]))
+    if kind == "layout" and value["class"] in _LAYOUTS:
+        return _model(_LAYOUTS[value["class"]], **parts)
     if kind == "index":
         return NeighborIndex.of_state(parts["state"])
     if kind in _RECORDS:

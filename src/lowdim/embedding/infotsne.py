@@ -13,6 +13,7 @@ from lowdim._validation import check_interval, check_positive, check_positive_in
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
 from lowdim.embedding._tsne.settings import check_callbacks
@@ -236,7 +237,7 @@ class InfoTSNE(NeighborLayout):
         rng: np.random.Generator,
     ) -> None:
         from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
-        from lowdim.embedding._tsne.course import Phase, Watch
+        from lowdim.embedding._tsne.course import Phase
         from lowdim.embedding._tsne.descent import Descent
 
         n, every = len(start), self.callbacks_every
@@ -253,9 +254,8 @@ class InfoTSNE(NeighborLayout):
                     Phase(n_iter, weight, share * (rate or n / weight), MOMENTUM)
                     for n_iter, weight, share in phases
                 ],
-                Watch(check_callbacks(self.callbacks), every, 0.0, report),
+                Watch(check_callbacks(self.callbacks), every, report),
             )
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()
-        self.n_iter_, self.stop_reason_ = course.n_iter, course.reason
-        self.history_ = course.history
+        course.tell(self)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
 
 from lowdim._validation import check_in
 from lowdim.affinities import EntropicAffinity
@@ -75,7 +76,7 @@ class NeighborEmbedding(NeighborLayout):
         What makes places of rows, (N, D) to (N, c). A copy of it, ``encoder_``, is trained on
         minibatches of pairs, in `max_iter` steps; `transform` is then its output. A file that
         `save` writes has its numbers only: after `lowdim.load`, ``set_params(encoder=...)`` takes a
-        network like it.
+        network like it. With an encoder there is also `partial_fit`.
     batch_size : int, default=512
         Pairs in a minibatch, for an encoder.
     metric, neighbors, callbacks, callbacks_every, n_jobs
@@ -211,6 +212,40 @@ class NeighborEmbedding(NeighborLayout):
             remember(self, start, output)
         else:
             lay_out(self, start, output)
+        return self
+
+    @available_if(lambda self: self.encoder is not None)
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Train the encoder on more rows, by another `max_iter` minibatches.
+
+        Pairs are those of these rows, among which neighbours are sought, so a piece must be as
+        varied as the data and large enough for the perplexity. Attraction is not exaggerated again,
+        and the optimiser begins anew. ``encoder_`` is that of all rows so far; ``embedding_``, the
+        graph and the loss are those of these rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse, DataFrame, tensor, AnnData, row source or path, shape (n, D)
+        y : ignored
+
+        Returns
+        -------
+        The estimator; the first call is `fit`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument or the data cannot be used. The encoder is then as it was.
+        """
+        if getattr(self, "encoder_", None) is None:
+            return self.fit(X)
+        from lowdim.embedding._pairs.encoder import train
+
+        output = self._output_affinity()
+        affinity = check_affinity(self.affinity_in, "affinity_in")
+        check_backend(self.backend)
+        start = begin(self, X, affinity, in_ball=output.in_ball, reset=False)
+        train(self, start, output, goes_on=True)
         return self
 
     def transform(

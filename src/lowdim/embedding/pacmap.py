@@ -25,6 +25,7 @@ from lowdim.affinities.pairs import PairNumbers, local_scales, nearest_scaled, p
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.embedding._base import SEARCHES, NeighborLayout
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import SPREAD, check_init, first_layout, needs_rows
 from lowdim.embedding._spectral.centred_rows import coordinates
@@ -260,12 +261,10 @@ class PaCMAP(NeighborLayout):
             reports(looks, description="PaCMAP", enabled=bool(self.verbose)) as report,
         ):
             descent = Descent(pairs, start, rate=settings.rate, crew=crew)
-            course = descent.run(
-                settings.lengths, callbacks=settings.callbacks, every=settings.every, report=report
-            )
+            watch = Watch(settings.callbacks, settings.every, report)
+            course = descent.run(settings.lengths, watch)
         self.embedding_ = descent.layout
-        self.n_iter_, self.stop_reason_ = course.n_iter, course.reason
-        self.history_ = course.history
+        course.tell(self)
 
 
 @dataclass(frozen=True)

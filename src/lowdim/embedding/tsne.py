@@ -14,6 +14,7 @@ from lowdim._validation import check_interval, check_positive, check_positive_in
 from lowdim.affinities import EntropicAffinity, Graph
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
 from lowdim.embedding._tsne.settings import Settings
@@ -32,12 +33,12 @@ class TSNE(NeighborLayout):
     sum w`` with ``w_ij = (1 + r_ij^2 / a)^-a``, and the layout minimises ``KL(P || Q)`` by gradient
     descent with momentum and gains, for a while with affinities that are exaggerated. Forces are
     summed over all pairs of few points; of more they are summed by a particle mesh, in a time that
-    grows with their number. The same seed gives the same layout, whatever the number of threads.
+    grows with their number, or in three dimensions by a tree. The same seed gives the same layout,
+    whatever the number of threads.
 
     Parameters
     ----------
     n_components : {1, 2, 3}, default=2
-        In three dimensions all pairs are summed over, which takes long from 20,000 rows on.
     perplexity : float, default=30.0
         Effective number of neighbours of each row; less than N.
     early_exaggeration : float, default=12.0
@@ -72,9 +73,10 @@ class TSNE(NeighborLayout):
         What makes affinities of neighbours: None is `EntropicAffinity` with the perplexity. With
         "precomputed" X is a graph, (N, N), such as ``adata.obsp["connectivities"]``: its weights
         are made symmetric and divided by their sum.
-    method : {"auto", "exact", "mesh"}, default="auto"
-        How repulsion is summed: over all pairs, or by a mesh, in one or two dimensions. "auto"
-        takes a mesh above 7,000 points.
+    method : {"auto", "exact", "mesh", "tree"}, default="auto"
+        How repulsion is summed: over all pairs; by a mesh, in one or two dimensions; by a tree, in
+        three. "auto" takes a mesh above 7,000 points and a tree above 4,000; for other `dof` than
+        one above 3,000 and 1,500.
     dof : float, default=1.0
         a. Smaller ones have heavier tails and show finer structure (Kobak and others 2019).
     callbacks : callable or sequence of these, optional
@@ -112,6 +114,7 @@ class TSNE(NeighborLayout):
     van der Maaten and Hinton (2008), Visualizing data using t-SNE. Kobak and Berens (2019), The art
     of using t-SNE for single-cell transcriptomics. Linderman and others (2019), Fast
     interpolation-based t-SNE. Hockney and Eastwood (1988), Computer simulation using particles.
+    Barnes and Hut (1986), A hierarchical O(N log N) force-calculation algorithm.
 
     Examples
     --------
@@ -258,7 +261,7 @@ class TSNE(NeighborLayout):
         return EntropicAffinity(self.perplexity)
 
     def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
-        from lowdim.embedding._tsne.course import Phase, Watch
+        from lowdim.embedding._tsne.course import Phase
 
         n = len(start)
         looks = (settings.n_early + settings.n_late) // settings.every
@@ -268,21 +271,19 @@ class TSNE(NeighborLayout):
         ):
             descent = self._descent(P, start, settings, crew)
             phases = [Phase(*numbers) for numbers in settings.phases(n)]
-            watch = Watch(settings.callbacks, settings.every, settings.tol, report)
-            course = descent.run(phases, watch)
+            watch = Watch(settings.callbacks, settings.every, report)
+            course = descent.run(phases, watch, settings.tol)
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()
-        self.n_iter_ = course.n_iter
-        self.stop_reason_ = course.reason
-        self.history_ = course.history
+        course.tell(self)
 
     def _descent(
         self, P: sp.csr_matrix, start: np.ndarray, settings: Settings, crew: Crew
     ) -> Steps:
         """By compiled loops, or by torch where a mesh is laid out on another device."""
-        on_mesh = settings.uses_mesh(len(start))
+        method = settings.method_for(len(start))
         device = resolve_device(self.device)
-        if on_mesh and device.type != "cpu":
+        if method == "mesh" and device.type != "cpu":
             from lowdim.embedding._tsne.torch_descent import TorchDescent
 
             return TorchDescent(
@@ -290,7 +291,7 @@ class TSNE(NeighborLayout):
             )
         from lowdim.embedding._tsne.descent import Descent, repulsion
 
-        own = repulsion(on_mesh, settings.dof, crew)
+        own = repulsion(method, settings.dof, crew)
         return Descent(P, start, own, dof=settings.dof, crew=crew, max_step=settings.max_step)
 
 

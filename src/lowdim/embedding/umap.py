@@ -11,14 +11,21 @@ import scipy.sparse as sp
 
 from lowdim._random import generator
 from lowdim._validation import check_in, check_interval, check_positive
-from lowdim.affinities import PrecomputedAffinity, UMAPAffinity
+from lowdim.affinities import Graph, PrecomputedAffinity, UMAPAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import Found, NeighborLayout
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._edges.fit import REACH, EdgeSettings, descend, settle
 from lowdim.embedding._edges.radii import local_radii
 from lowdim.embedding._edges.similarity import Similarity, curve_of
-from lowdim.embedding._edges.targets import by_category, categories
+from lowdim.embedding._edges.targets import (
+    METRICS,
+    by_category,
+    by_numbers,
+    categories,
+    memberships_of_numbers,
+    numbers,
+)
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
 
 
@@ -70,11 +77,13 @@ default="spectral"
         Share of the epochs, the last ones, in which it acts.
     dens_var_shift : float, default=0.1
         Added to the variance of the logarithms of radii in the layout.
-    target_metric : {"categorical", None}, default="categorical"
-        What is made of the labels y, if `fit` is given any: edges between rows of different labels
-        are weakened. None passes over them.
+    target_metric : {"categorical", "l2", "l1", "euclidean", "manhattan", None}, \
+default="categorical"
+        What is made of y, if `fit` is given any. Of labels: edges between rows of different labels
+        are weakened. Of numbers, by a distance of them: edges are kept as far as rows are
+        neighbours by their numbers too. None passes over y.
     target_weight : float, default=0.5
-        0 heeds the rows alone, 1 the labels alone.
+        0 heeds the rows alone, 1 the labels or numbers alone.
     metric : str, default="euclidean"
         As of `lowdim.neighbors.NeighborIndex`. With "precomputed" X holds distances, (N, N): all of
         them, or a sparse matrix of those to neighbours, such as ``adata.obsp["distances"]``.
@@ -194,8 +203,9 @@ default="spectral"
         ----------
         X : array-like, sparse, DataFrame, tensor, AnnData, row source or path, shape (N, D)
             Rows; or distances or a graph, (N, N), as `metric` and `affinity` say.
-        y : array-like of shape (N,), optional
-            Labels, -1 or missing where they are unknown; see `target_metric`.
+        y : array-like of shape (N,) or (N, q), optional
+            Labels, -1 or missing where they are unknown; or numbers, one or more of each row; see
+            `target_metric`.
 
         Returns
         -------
@@ -215,9 +225,9 @@ default="spectral"
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
-        labels = self._labels(y, source.n_rows)
+        known = self._known(y, source.n_rows)
         found = self._found(source, rng)
-        graph = found.graph if labels is None else by_category(found.graph, labels, weight)
+        graph = found.graph if known is None else self._heeding(found.graph, known, weight, rng)
         radii = self._local_radii(found) if self.densmap else None
         rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, settings.n_components, rows, graph.matrix, rng, reach=REACH)
@@ -310,10 +320,23 @@ default="spectral"
 
         return force
 
-    def _labels(self, y: Any, n_rows: int) -> np.ndarray | None:
-        if self.target_metric is not None:
-            check_in(self.target_metric, "target_metric", ("categorical",))
-        return None if y is None or self.target_metric is None else categories(y, n_rows)
+    def _known(self, y: Any, n_rows: int) -> np.ndarray | None:
+        """Labels, (N,), or numbers, (N, q), that the layout is to heed."""
+        if self.target_metric is None:
+            return None
+        check_in(self.target_metric, "target_metric", ("categorical", *METRICS))
+        if y is None:
+            return None
+        return categories(y, n_rows) if self.target_metric == "categorical" else numbers(y, n_rows)
+
+    def _heeding(
+        self, graph: Graph, known: np.ndarray, weight: float, rng: np.random.Generator
+    ) -> Graph:
+        """The graph as labels or numbers leave it."""
+        if self.target_metric == "categorical":
+            return by_category(graph, known, weight)
+        given = str(self.target_metric), int(self.n_neighbors), rng, self.n_jobs
+        return by_numbers(graph, memberships_of_numbers(known, *given), weight)
 
     def _local_radii(self, found: Found) -> np.ndarray:
         if found.neighbors is None:

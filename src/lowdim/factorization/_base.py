@@ -16,14 +16,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from lowdim import _storage
 from lowdim._device import resolve_device, resolve_dtype
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim.data.estimator_rows import read_rows
-from lowdim.data.sources import RowSource
-from lowdim.factorization._checkpoint import Checkpoint, arrays_of, fitted_of
+from lowdim.data.sources import RowSource, as_rows
+from lowdim.factorization._checkpoint import arrays_of, fitted_of
 from lowdim.factorization._convergence import CHECKS
 from lowdim.factorization._data import Data, Fitted
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._fit import Settings, factors_of_new_rows, fit_factors
 from lowdim.factorization._jensen import monte_carlo_bound
 from lowdim.factorization._places import check_coordinates
@@ -64,25 +66,22 @@ class Factors(BaseEstimator):
     # Fitting --------------------------------------------------------------------------------
 
     def _fit_rows(self, X: Any, coordinates: Any, samples: Any, n_spatial: int) -> None:
-        counted = self._counted
-        source = read_rows(self, X, counts=counted, allow_nan=True)
+        source = self._read(X)
         settings = self._settings(n_spatial)
-        values = _values(source, counted)
+        values = self._values(source)
         _check_known(values)
         n = source.n_rows
         codes, names = check_samples(samples, n)
         places = check_coordinates(coordinates, n) if n_spatial else None
         rule = rule_of(self._sizes, values)
         data = Data(values, size_factors_of(self._sizes, rule, values), places, codes)
-        path = getattr(self, "checkpoint", None)
-        # A fit that ran out of rounds may go on with more.
-        params = {**self.get_params(), "checkpoint": None, "verbose": 0, "max_iter": None}
-        checkpoint = None if path is None else Checkpoint.of(path, data, params)
-        with threads_for(source.n_rows * source.n_cols):
-            fit = fit_factors(data, settings, generator(self.random_state), checkpoint)
-        self._size_rule, self.samples_ = rule, names
-        self._set(fit, data.sizes)
-        if not fit.course.converged:
+        given = {"coordinates": places, "samples": codes}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
+            fit = fit_factors(data, settings, journal)
+            self._size_rule, self.samples_ = rule, names
+            self._set(fit, data.sizes)
+        if not fit.course.converged and not journal.asked:
             warnings.warn(
                 f"{type(self).__name__} did not converge within max_iter={settings.max_iter} "
                 "rounds; raise max_iter, or tol.",
@@ -91,6 +90,21 @@ class Factors(BaseEstimator):
             )
         for message in trouble(fit):
             warnings.warn(message, RuntimeWarning, stacklevel=3)
+
+    def _read(self, X: Any, *, reset: bool = True) -> RowSource:
+        """The rows, checked; counts that stay in a file must all be known."""
+        source = as_rows(X)
+        known = self._stays_on_disk(source)
+        return read_rows(self, source, reset=reset, counts=self._counted, allow_nan=not known)
+
+    def _stays_on_disk(self, source: RowSource) -> bool:
+        return self._counted and self._positive and not source.in_memory
+
+    def _values(self, source: RowSource) -> np.ndarray | sp.csr_array | FileCounts:
+        """All values, (N, J), in memory, but for counts of positive factors in a file."""
+        if self._stays_on_disk(source):
+            return FileCounts(source, torch.empty(0, dtype=torch.float64))
+        return _values(source, self._counted)
 
     @property
     def _counted(self) -> bool:
@@ -218,12 +232,12 @@ class Factors(BaseEstimator):
         random_state : int, Generator or RandomState, optional
         """
         check_is_fitted(self)
-        source = read_rows(self, X, reset=False, counts=self._counted, allow_nan=True)
+        source = self._read(X, reset=False)
         if source.n_rows != len(self.factors_):
             raise ValueError(f"X has {source.n_rows} rows, and {len(self.factors_)} were fitted.")
         rng = generator(random_state)
         draws = check_positive_int(n_draws, "n_draws")
-        data = Data(_values(source, self._counted), self.size_factors_, None, np.zeros(0))
+        data = Data(self._values(source), self.size_factors_, None, np.zeros(0))
         return monte_carlo_bound(data, self._fit, self._settings(0), draws, rng)
 
     def _expected(self, mean: np.ndarray, variance: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -241,8 +255,8 @@ class Factors(BaseEstimator):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Posterior means and variances of other rows' factors or logarithms, (n, L) each."""
         check_is_fitted(self)
-        source = read_rows(self, X, reset=False, counts=self._counted, allow_nan=True)
-        values = _values(source, self._counted)
+        source = self._read(X, reset=False)
+        values = self._values(source)
         n = source.n_rows
         if self._size_rule is None and size_factors is None and self._sizes is not None:
             raise ValueError(

@@ -1,31 +1,20 @@
-"""Fits in files: whole models, and long fits as far as they have come."""
+"""Fits as arrays, for files: whole models, and long fits as far as they have come."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim import _storage
 from lowdim.factorization._choice import Basis
-from lowdim.factorization._data import Data, Fitted
+from lowdim.factorization._data import Fitted
 from lowdim.factorization._engine import Course
 from lowdim.factorization._processes import Process
 from lowdim.factorization._space import Space, described
 from lowdim.factorization._state import State
 
-#: Rounds between checkpoints.
-EVERY = 5
-#: Rows that are read at once.
-ROWS = 1000
-#: What a checkpoint file calls itself.
-CLASS = "FactorsCheckpoint"
 #: Tensors of a state; the processes are told by their length scales and nuggets.
 TENSORS = (
     "loadings", "mean", "variance", "l1", "l2", "trend", "prior_mean", "prior_variance",
@@ -100,56 +89,3 @@ def fitted_of(arrays: dict[str, np.ndarray], like: Tensor) -> Fitted:
     ended = [bool(value) for value in arrays["course_ended"]]
     course = Course(arrays["course_bounds"].tolist(), arrays["course_refused"].tolist(), *ended)
     return Fitted(state, course, space)
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A file that a long fit is kept in.
-
-    Attributes
-    ----------
-    path : Path
-    fingerprint : str
-        Of the data and the settings: a file of another fit is refused.
-    """
-
-    path: Path
-    fingerprint: str
-
-    @classmethod
-    def of(cls, path: Any, data: Data, params: dict[str, Any]) -> Checkpoint:
-        digest = hashlib.sha256()
-        for start in range(0, data.values.shape[0], ROWS):  # dense or not, the same fit
-            rows = data.values[start : start + ROWS]
-            dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
-            digest.update(dense.tobytes())
-        for array in (data.sizes, data.coordinates, data.codes):
-            if array is not None:
-                digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update(json.dumps(_storage.plain(params), sort_keys=True).encode())
-        return cls(Path(path), digest.hexdigest())
-
-    def keep(self, fitted: Fitted) -> None:
-        """Write the fit, now and then."""
-        rounds = len(fitted.course.bounds)
-        if rounds % EVERY == 0 or fitted.course.converged:
-            header = {"class": CLASS, "fingerprint": self.fingerprint}
-            _storage.write(self.path, header, arrays_of(fitted))
-
-    def read(self, like: Tensor) -> Fitted | None:
-        """What was kept; None where there is no file yet.
-
-        Raises
-        ------
-        ValueError
-            The file is of another fit, or no checkpoint.
-        """
-        if not self.path.exists():
-            return None
-        header, arrays = _storage.read(self.path, expected=CLASS)
-        if header.get("fingerprint") != self.fingerprint:
-            raise ValueError(
-                f"checkpoint={str(self.path)!r} is of other data or settings; name another file, "
-                "or delete this one."
-            )
-        return fitted_of(arrays, like)

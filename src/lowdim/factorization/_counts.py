@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from lowdim._device import to_host
 from lowdim._threads import in_threads, row_parts
 
 #: Values of counts that are worked on at once.
 CHUNK_VALUES = 2**18
+#: The same on an accelerator; more rows would lose digits in sums of single precision.
+DEVICE_VALUES, DEVICE_ROWS = 2**24, 2**14
 #: Rates are not smaller.
 TINY = 1e-30
 #: Where less than this share of so many counts is not zero, sums over these alone cost least.
@@ -36,10 +40,12 @@ class Counts:
     ----------
     shape : (int, int)
     dtype : torch.dtype
+    device : torch.device
     """
 
     shape: tuple[int, int]
     dtype: torch.dtype
+    device: torch.device
 
     def dense(self, rows: slice | Tensor) -> Tensor:
         """Some rows, by a slice or by their numbers."""
@@ -49,6 +55,8 @@ class Counts:
         """Rows, and their counts."""
         n, columns = self.shape
         step = max(1, CHUNK_VALUES // columns)
+        if self.device.type != "cpu":  # where every call has its price
+            step = max(step, min(DEVICE_VALUES // columns, DEVICE_ROWS))
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
             yield rows, self.dense(rows)
@@ -115,6 +123,10 @@ class DenseCounts(Counts):
     def dtype(self) -> torch.dtype:  # type: ignore[override]
         return self.values.dtype
 
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return self.values.device
+
     def dense(self, rows: slice | Tensor) -> Tensor:
         return self.values[rows]
 
@@ -158,15 +170,29 @@ class StoredCounts(Counts):
     def dtype(self) -> torch.dtype:  # type: ignore[override]
         return self.data.dtype
 
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return self.data.device
+
     def dense(self, rows: slice | Tensor) -> Tensor:
         first, last = self.indptr[:-1][rows].long(), self.indptr[1:][rows].long()
         n = last - first
         out = self.data.new_zeros((len(n), self.n_columns))
         before = n.cumsum(0) - n
-        row = torch.repeat_interleave(n)
+        row = torch.repeat_interleave(n, output_size=self._n_stored(rows))
         position = torch.arange(len(row), device=row.device) + (first - before)[row]
         out[row, self.indices[position].long()] = self.data[position]
         return out
+
+    def _n_stored(self, rows: slice | Tensor) -> int:
+        """How many counts of some rows are stored, known to the host without a wait."""
+        return int(self._lengths[rows if isinstance(rows, slice) else rows.cpu().numpy()].sum())
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        (indptr,) = to_host(self.indptr)
+        lengths: np.ndarray = np.diff(indptr)
+        return lengths
 
     @property
     def mostly_zero(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim.factorization._engine import Course
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._space import Space
 from lowdim.factorization._state import State
 
@@ -19,14 +20,14 @@ class Data:
     Attributes
     ----------
     values : (N, J)
-        An array, NaN where not known, or CSR.
+        An array, NaN where not known, CSR, or counts that stay in a file.
     sizes : (N,)
     coordinates : (N, D) or None
     codes : (N,)
         Numbers of the slides.
     """
 
-    values: np.ndarray | sp.csr_array
+    values: np.ndarray | sp.csr_array | FileCounts
     sizes: np.ndarray
     coordinates: np.ndarray | None
     codes: np.ndarray

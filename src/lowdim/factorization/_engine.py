@@ -92,7 +92,7 @@ def run(
     max_iter: int,
     settled: Callable[[list[float]], bool],
     report: Callable[[int, float], None] | None = None,
-    keep: Callable[[State, Course], None] | None = None,
+    keep: Callable[[State, Course], bool] | None = None,
 ) -> State:
     """Rounds until the bound settles; the course tells of them.
 
@@ -105,7 +105,7 @@ def run(
     report
         Called after every round with its number and bound.
     keep
-        Called after every round.
+        Called after every round; the rounds end where it says so.
     """
     for i in range(len(course.bounds), 0 if course.converged else max_iter):
         state, taken = round_of(model, state, i)
@@ -119,9 +119,8 @@ def run(
             chosen = with_length_scales(model, model.candidates, state)
             course.converged &= chosen is state
             state = chosen
-        if keep is not None:
-            keep(state, course)
-        if course.converged:
+        ends = keep is not None and keep(state, course)
+        if course.converged or ends:
             break
     return state
 

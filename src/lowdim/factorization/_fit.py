@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +12,15 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim._random import spawn
-from lowdim.factorization._checkpoint import Checkpoint
+from lowdim.factorization._checkpoint import arrays_of, fitted_of
 from lowdim.factorization._convergence import CHECKS
 from lowdim.factorization._counts import Counts, DenseCounts, StoredCounts
 from lowdim.factorization._data import Data, Fitted
 from lowdim.factorization._engine import Course, Model, run, swept
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._positive_counts import PositiveCounts
 from lowdim.factorization._processes import Process
 from lowdim.factorization._rates import Rates
@@ -85,12 +86,11 @@ class Settings:
         return torch.empty(0, device=self.device, dtype=torch.float64)
 
 
-def fit_factors(
-    data: Data, settings: Settings, rng: np.random.Generator, checkpoint: Checkpoint | None
-) -> Fitted:
-    """Fit factors to data, or go on where a checkpoint ended."""
+def fit_factors(data: Data, settings: Settings, journal: Journal) -> Fitted:
+    """Fit factors to data, or go on from where the journal has them."""
+    rng, stage = journal.rng, journal.stage()
     polish_rng, *_ = spawn(rng, 1)  # its own: a fit that goes on from a file draws no starts
-    kept = None if checkpoint is None else checkpoint.read(settings.like)
+    kept = None if stage.kept is None else fitted_of(stage.kept, settings.like)
     space = _space(data, settings, rng) if kept is None else kept.space
     observation = observation_of(data, settings)
     model = _model(observation, space, settings, data.values.shape[0])
@@ -98,8 +98,24 @@ def fit_factors(
         state, course = _first(model, space, settings, rng), Course()
     else:
         state, course = kept.state, kept.course
-    state = _rounds(model, state, course, space, settings, checkpoint)
-    if settings.polish and isinstance(observation, PositiveCounts):
+
+    def keep(state: State, course: Course) -> bool:
+        stage.keep(lambda: arrays_of(Fitted(state, course, space)))
+        return journal.asked
+
+    limit = settings.max_iter
+    with reports(limit, description="factors", enabled=settings.verbose > 0) as report:
+        state = run(
+            model,
+            state,
+            course,
+            max_iter=limit,
+            settled=CHECKS[settings.stopping](settings.tol),
+            report=report,
+            keep=keep,
+        )
+    stage.close(lambda: arrays_of(Fitted(state, course, space)))
+    if settings.polish and isinstance(observation, PositiveCounts) and not journal.asked:
         state = polished(model, observation, state, settings, polish_rng)
     return Fitted(state, course, space)
 
@@ -164,37 +180,12 @@ def observation_of(data: Data, settings: Settings) -> Observation:
         simple = settings.positive and settings.likelihood == "poisson" and observed is None
         if simple and counts.mostly_zero:
             counts = StoredCounts.of(sp.csr_array(data.values), like)
+    elif isinstance(data.values, FileCounts):
+        counts = data.values.on(like, only_stored=settings.likelihood == "poisson")
     else:
         counts = StoredCounts.of(data.values, like)
     rates = Rates(counts, sizes, observed)
     return PositiveCounts(rates) if settings.positive else RealCounts(rates)
-
-
-def _rounds(
-    model: Model,
-    state: State,
-    course: Course,
-    space: Space | None,
-    settings: Settings,
-    checkpoint: Checkpoint | None,
-) -> State:
-    keep: Callable[[State, Course], None] | None = None
-    if checkpoint is not None:
-
-        def keep(state: State, course: Course) -> None:
-            checkpoint.keep(Fitted(state, course, space))
-
-    limit = settings.max_iter
-    with reports(limit, description="factors", enabled=settings.verbose > 0) as report:
-        return run(
-            model,
-            state,
-            course,
-            max_iter=limit,
-            settled=CHECKS[settings.stopping](settings.tol),
-            report=report,
-            keep=keep,
-        )
 
 
 def polished(

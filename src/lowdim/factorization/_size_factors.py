@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._validation import check_in
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.mixture._counts.size_factors import check_size_factors
 
 RULES = ("mean", "median", "median_ratio")
@@ -56,6 +57,8 @@ def size_factors_of(wanted: Any, rule: SizeRule | None, counts: Any) -> np.ndarr
 
 def row_totals(counts: Any) -> np.ndarray:
     """Sums of rows, (N,); where counts are not known, over the share of the columns that is."""
+    if isinstance(counts, FileCounts):
+        return counts.by_row(row_totals)
     if sp.issparse(counts) or not np.isnan(counts).any():
         return np.asarray(counts.sum(1), dtype=np.float64).ravel()
     missing = np.isnan(counts)
@@ -102,32 +105,43 @@ class MedianRatios:
     @classmethod
     def of(cls, counts: Any) -> MedianRatios:
         """The reference of these rows, one for each column."""
-        stored = _stored(counts)
-        logs = np.log(stored.data)
-        present = np.bincount(stored.indices, minlength=stored.shape[1]) > 0
-        sums = np.bincount(stored.indices, weights=logs, minlength=stored.shape[1])
-        known = stored.shape[0] if sp.issparse(counts) else (~np.isnan(counts)).sum(0)
-        reference = np.where(present, sums / np.maximum(known, 1), -np.inf)
-        ratios = cls(reference, 0.0)._log_medians(stored)
+        blocks = counts.blocks() if isinstance(counts, FileCounts) else [(0, counts)]
+        n, sums, known = np.sum([_logs(block) for _, block in blocks], 0)
+        reference = np.where(n > 0, sums / np.maximum(known, 1), -np.inf)
+        ratios = cls(reference, 0.0)._log_medians(counts)
         found = ratios[np.isfinite(ratios)]
         return cls(reference, float(found.mean()) if len(found) else 0.0)
 
     def sizes(self, counts: Any) -> np.ndarray:
         """Size factors; a row without a count gets the smallest of the others."""
-        ratios = self._log_medians(_stored(counts)) - self.unit
+        ratios = self._log_medians(counts) - self.unit
         known = ratios[np.isfinite(ratios)]
         lowest = known.min() if len(known) else 0.0
         return np.exp(np.where(np.isfinite(ratios), ratios, lowest))
 
-    def _log_medians(self, counts: sp.csr_array) -> np.ndarray:
+    def _log_medians(self, counts: Any) -> np.ndarray:
         """Median over a row's counts of the logarithms of their ratios; nan where there is none."""
         import pandas as pd
 
-        stored = counts.tocoo()
+        if isinstance(counts, FileCounts):
+            return counts.by_row(self._log_medians)
+        stored = _stored(counts).tocoo()
         used = np.isfinite(self.reference[stored.col])
         values = np.log(stored.data[used]) - self.reference[stored.col[used]]
         medians = pd.Series(values).groupby(stored.row[used]).median()
         return medians.reindex(range(counts.shape[0])).to_numpy(dtype=np.float64)
+
+
+def _logs(counts: Any) -> np.ndarray:
+    """Of every column how many counts are not zero, their logarithms' sum, and how many are known.
+
+    (3, J)
+    """
+    stored = _stored(counts)
+    j = stored.shape[1]
+    known = stored.shape[0] if sp.issparse(counts) else (~np.isnan(counts)).sum(0)
+    sums = np.bincount(stored.indices, weights=np.log(stored.data), minlength=j)
+    return np.stack([np.bincount(stored.indices, minlength=j), sums, np.broadcast_to(known, j)])
 
 
 def _stored(counts: Any) -> sp.csr_array:

@@ -17,6 +17,7 @@ from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import ParameterGrid
 
 from lowdim._files import replacing
+from lowdim._interrupts import undivided
 from lowdim._progress import progress
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_source
@@ -34,6 +35,7 @@ from lowdim.factorization._places import check_coordinates
 from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization.models import MODELS, estimator_of
 from lowdim.metrics import nsf_paper_deviance, poisson_deviance, sparsity
+from lowdim.mixture._jobs import check_no_checkpoint
 
 if TYPE_CHECKING:
     from lowdim._typing import PathLike
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 _FAILURES = (ArithmeticError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
+@undivided()
 def compare_factorizations(
     X: Any,
     coordinates: Any,
@@ -118,6 +121,8 @@ def compare_factorizations(
     else:
         split = _given_split(train, source.n_rows)
     models = [(name, seeded(model, rng)) for name, model in _estimators(configurations)]
+    for _, model in models:
+        check_no_checkpoint(model)
     labels = _labels(source, (coordinates, codes), split, held_out_size_factors)
     done = _read(output)
     keys = []

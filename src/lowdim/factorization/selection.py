@@ -26,7 +26,7 @@ from lowdim.factorization._held_out import (
 from lowdim.factorization._places import check_coordinates
 from lowdim.factorization._slide_names import check_samples
 from lowdim.metrics import gaussian_deviance, poisson_deviance
-from lowdim.mixture._jobs import in_jobs
+from lowdim.mixture._jobs import check_no_checkpoint, in_jobs
 from lowdim.mixture.sizes import elbow_of
 
 CRITERIA = ("poisson", "squared_error")
@@ -141,6 +141,7 @@ def select_factors(
     ValueError, TypeError
         An argument or the data cannot be used.
     """
+    check_no_checkpoint(estimator)
     sizes = _pairs(estimator, n_factors, n_spatial)
     criterion = _check_criterion(criterion, estimator)
     rule = _check_rule(rule, sizes)

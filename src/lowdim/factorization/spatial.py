@@ -68,7 +68,8 @@ class SpatialFactorization(SpatialFactors):
         For counts of nonnegative factors: so many draws of the factors take the place of Jensen's
         inequality in further rounds. See `monte_carlo_bound`.
     checkpoint : path, optional
-        A file where the fit is kept every few rounds, and from which it goes on.
+        Keep the fit in this file every few rounds. A fit to the same data with the same settings
+        goes on from there, to the same bits; only `max_iter` may be another one.
     device : str or torch.device, default="auto"
     dtype : {"float32", "float64"}, optional
         Of products with the data; by default float64. Sums, factors and processes are in float64.

@@ -115,14 +115,19 @@ def orthonormal_rows(rows: Tensor) -> Tensor:
         return torch.linalg.qr(rows.mT).Q.mT
     flat = rows.reshape(-1, width, n_columns)
     step = max(1, AT_A_TIME // (width * n_columns))
-    if step < len(flat):
-        return torch.cat([orthonormal_rows(part) for part in flat.split(step)]).view(rows.shape)
-    basis, sound = _cholesky_rows(flat / flat.norm(dim=-1, keepdim=True).clamp(min=1e-300))
-    basis, again = _cholesky_rows(basis)
-    broken = torch.nonzero(~(sound & again)).squeeze(1)
+    parts = [_by_cholesky(part) for part in flat.split(step)]
+    basis, sound = (torch.cat(part) for part in zip(*parts, strict=True))
+    broken = torch.nonzero(~sound).squeeze(1)
     if len(broken):
         basis[broken] = torch.linalg.qr(flat[broken].mT).Q.mT
     return basis.view(rows.shape)
+
+
+def _by_cholesky(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows made orthonormal, and where that is to be trusted."""
+    basis, sound = _cholesky_rows(rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-300))
+    basis, again = _cholesky_rows(basis)
+    return basis, sound & again
 
 
 def _cholesky_rows(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device, to_host
+from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
-from lowdim.mixture._family import Family, P, Statistics, add_statistics, concatenate
+from lowdim.mixture._checkpoint import restore, state_of
+from lowdim.mixture._family import Family, P, Statistics, concatenate, without_broken
 from lowdim.mixture._squarem import extrapolate
 
 #: A restart whose components keep dying is left as it is after this many re-seedings.
@@ -115,36 +119,25 @@ def expectation(
     beta: float = 1.0,
 ) -> tuple[Statistics, Tensor]:
     """One pass over the data: summed statistics and the mean objective of every restart, (R,)."""
-    total, objective = None, None
-    for block in data:
-        part, value = family.expectation(block, parameters, assignment, beta)
-        total = add_statistics(total, part)
-        objective = value if objective is None else objective + value
-    assert total is not None and objective is not None
-    return total, objective / data.total_weight
+    own = family if data.local else family.to_send()
+    total: tuple[Statistics, Tensor] = data.total(
+        partial(own.expectation, parameters=parameters, assignment=assignment, beta=beta)
+    )
+    return total[0], total[1] / data.total_weight
 
 
 def em_step(
     family: Family[P], data: Rows, parameters: P, assignment: str, beta: float
 ) -> tuple[np.ndarray, P, np.ndarray]:
     """Mean objective of every restart, (R,), its next parameters, and what starved, (R, K)."""
-    fused = family.fused_step(data, parameters, assignment, beta)
+    fused = family.fused_step(data, parameters, assignment, beta) if data.local else None
     if fused is not None:
         return fused
     statistics, value = expectation(family, data, parameters, assignment, beta)
-    objective = value.cpu().numpy()
+    (objective,) = to_host(value)
     statistics = without_broken(statistics, ~np.isfinite(objective))
     updated = family.maximize(statistics, parameters, closest=assignment == "closest")
     return objective, updated, family.starved(statistics, parameters).numpy()
-
-
-def log_likelihood(family: Family[P], data: Rows, parameters: P) -> Tensor:
-    """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
-    total = torch.zeros(parameters.n_restarts, dtype=torch.float64, device=data.device)
-    for block in data:
-        rows = family.log_joint(block, parameters).logsumexp(1)
-        total += rows.sum(1) if block.weights is None else rows @ block.weights
-    return total / data.total_weight
 
 
 def run_em(
@@ -153,21 +146,28 @@ def run_em(
     start: P,
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
+    journal: Journal | None = None,
 ) -> EMResult[P]:
-    """Iterate a batch of restarts until each has stopped for a reason of its own."""
-    loop = _Loop(family, data, start, options)
+    """Iterate a batch of restarts until each has stopped for a reason of its own.
+
+    They go on from where the journal has them, and stop where it is asked to end.
+    """
+    journal = journal or Journal()
+    loop, stage = Loop(family, data, start, options), journal.stage()
     del start
-    for _ in range(options.max_iter):
+    if stage.kept is not None:
+        restore(loop, stage.kept)
+    while loop.iteration < options.max_iter and len(loop.active) and not journal.asked:
         loop.step()
         if report is not None:
             report(loop.iteration, loop.best_objective())
-        if not len(loop.active):
-            break
-    return loop.result()
+        stage.keep(lambda: state_of(loop))
+    stage.close(lambda: state_of(loop))
+    return loop.result(StopReason.INTERRUPTED if journal.asked else StopReason.ITERATION_LIMIT)
 
 
 @dataclass
-class _Loop(Generic[P]):
+class Loop(Generic[P]):
     """State of a running batch; the arrays are indexed by restart, `now` by active restart."""
 
     family: Family[P]
@@ -291,7 +291,7 @@ class _Loop(Generic[P]):
     # Bookkeeping --------------------------------------------------------------------------
 
     def _index(self, mask: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.flatnonzero(mask)).to(self.data.device)
+        return to_device(np.flatnonzero(mask), self.data.device)
 
     def _record(self, objective: np.ndarray, accepted: np.ndarray) -> None:
         for position in accepted.nonzero()[0]:
@@ -342,15 +342,16 @@ class _Loop(Generic[P]):
         """One restart of the active ones."""
         if parameters.n_restarts == 1:
             return parameters
-        return parameters.select(torch.tensor([position], device=self.data.device))
+        return parameters.select(to_device(np.array([position]), self.data.device))
 
     def _note_sound(self, restart: int) -> None:
         if not self.starved[restart] and not bool(self.family.collapsed(self.finished[restart])):
             self.sound_best = max(self.sound_best, self.objective[restart])
 
-    def result(self) -> EMResult[P]:
+    def result(self, reason: StopReason) -> EMResult[P]:
+        """What all restarts came to; `reason` is why those that are still active stop."""
         if len(self.active):
-            self._retire(np.ones(len(self.active), dtype=bool), StopReason.ITERATION_LIMIT)
+            self._retire(np.ones(len(self.active), dtype=bool), reason)
             self._evaluate_unfinished()
         final = concatenate([self.finished[restart] for restart in range(len(self.objective))])
         collapsed = self.family.collapsed(final).cpu().numpy()
@@ -385,14 +386,3 @@ class _Loop(Generic[P]):
         for restart in self.active[~sound]:  # its last step broke it
             self.reasons[restart] = StopReason.FAILED
             self.objective[restart] = np.nan
-
-
-def without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
-    """Statistics in which broken restarts are empty, so that they cannot stop the others."""
-    if not broken.any():
-        return statistics
-    mask = torch.from_numpy(broken)
-    return {
-        name: torch.where(mask.to(value.device).view(-1, *[1] * (value.ndim - 1)), 0.0, value)
-        for name, value in statistics.items()
-    }

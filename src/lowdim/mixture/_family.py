@@ -7,6 +7,7 @@ scores of n rows are laid out ``(R, K, n)``.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -19,11 +20,15 @@ Statistics = dict[str, Tensor]
 """Additive sufficient statistics, float64, each with a leading restart axis."""
 
 
-def add_statistics(total: Statistics | None, part: Statistics) -> Statistics:
-    """The sum of two sets of statistics; the first is reused."""
-    if total is None:
-        return part
-    return {name: total[name].add_(value) for name, value in part.items()}
+def without_broken(statistics: Statistics, broken: np.ndarray) -> Statistics:
+    """Statistics in which broken restarts are empty, so that they cannot stop the others."""
+    if not broken.any():
+        return statistics
+    mask = torch.from_numpy(broken)
+    return {
+        name: torch.where(mask.to(value.device).view(-1, *[1] * (value.ndim - 1)), 0.0, value)
+        for name, value in statistics.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Parameters:
     """Parameters of a batch of mixtures: every tensor field leads with the restart axis."""
 
     weights: Tensor
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # nothing cached
 
     @property
     def n_restarts(self) -> int:
@@ -90,7 +98,7 @@ def responsibilities(scores: Tensor, assignment: str, beta: float = 1.0) -> tupl
     top = scores.amax(1, keepdim=True)
     owned = (scores == top).double()
     ties = owned.sum(1, keepdim=True)
-    if bool((ties != 1).any()):
+    if owned.device.type != "cpu" or bool((ties != 1).any()):  # a device is not waited for
         owned /= ties
     return top.squeeze(1), owned
 
@@ -108,6 +116,10 @@ def block_expectation(
 
 class Family(Protocol[P]):
     """A kind of mixture component: what the EM loop needs to know about it."""
+
+    def to_send(self) -> Self:
+        """The family without what only starts and M-steps need, for passes in other processes."""
+        ...
 
     def log_joint(self, block: Block, parameters: P) -> Tensor:
         """``log weight_k + log p(x_i | k)``, (R, K, n), float64."""
@@ -163,3 +175,15 @@ class Family(Protocol[P]):
     def unpack(self, vectors: np.ndarray, like: P) -> P:
         """The inverse of `pack`."""
         ...
+
+
+def log_likelihood(family: Family[P], data: Rows, parameters: P) -> Tensor:
+    """Mean log-likelihood per row weight of every restart, (R,): a pass without statistics."""
+    own = family if data.local else family.to_send()
+    total: Tensor = data.total(partial(_block_likelihood, own, parameters))
+    return total / data.total_weight
+
+
+def _block_likelihood(family: Family[P], parameters: P, block: Block) -> Tensor:
+    rows = family.log_joint(block, parameters).logsumexp(1)
+    return rows.sum(1) if block.weights is None else rows @ block.weights

@@ -36,6 +36,12 @@ class Overlap:
         for k, own in enumerate(r):  # one component at a time, for K x L x n would be much
             self.shared[k] += np.minimum(own, s) @ w
 
+    def __iadd__(self, other: Overlap) -> Overlap:
+        self.shared += other.shared
+        self.first += other.first
+        self.second += other.second
+        return self
+
     @property
     def jaccard(self) -> Float64Array:
         """Shared responsibility over that of either, (K, L), between 0 and 1.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from scipy.linalg import subspace_angles
 
 from lowdim._results import StopReason
 from lowdim.data.blocks import Block
+from lowdim.data.estimator_rows import standardized_rows
+from lowdim.data.passes import Passes
 from lowdim.data.sources import RowSource
 from lowdim.data.standardized import StandardizedRows
 from lowdim.math.linalg import procrustes_align
@@ -57,7 +60,7 @@ class Replicate:
     converged: bool
 
 
-class _Reweighted:
+class _Reweighted(Passes):
     """The same rows under other weights."""
 
     def __init__(self, rows: StandardizedRows, weights: Float64Array) -> None:
@@ -65,14 +68,31 @@ class _Reweighted:
         self.device = rows.device
         self.total_weight = float(weights.sum())
 
+    @property
+    def local(self) -> bool:
+        return self.rows.local
+
     def __iter__(self) -> Iterator[Block]:
         for block in self.rows:
-            block.squared_norms  # noqa: B018  worked out once, and shared by the copies
-            twin = copy.copy(block)
-            own = self.weights[block.start : block.start + block.n_rows]
-            twin.weights = torch.from_numpy(own).to(self.device)
-            vars(twin).pop("host_weights", None)  # those of the block
-            yield twin
+            yield _reweighted(block, self.weights[block.start : block.start + block.n_rows])
+
+    def total(self, function: Callable[..., Any], along: np.ndarray | None = None) -> Any:
+        """What the function says of blocks under these weights, where they are."""
+        assert along is None
+        return self.rows.total(partial(_under_weights, function), self.weights)
+
+
+def _under_weights(function: Callable[[Block], Any], block: Block, weights: np.ndarray) -> Any:
+    return function(_reweighted(block, weights))
+
+
+def _reweighted(block: Block, weights: np.ndarray) -> Block:
+    """A copy that shares all but the weights."""
+    norms = block.squared_norms  # worked out once, and shared by the copies
+    twin = copy.copy(block)
+    vars(twin).update(squared_norms=norms, weights=torch.from_numpy(weights).to(norms.device))
+    vars(twin).pop("host_weights", None)  # those of the block
+    return twin
 
 
 class _PlacedFamily(SubspaceFamily):
@@ -121,15 +141,16 @@ class Refit:
         """Check the model's arguments against the rows, and read these once."""
         twin = _twin(model)
         arguments = check_arguments(twin, source)
-        data = StandardizedRows(
+        data = standardized_rows(
             source,
             device=arguments.device,
             dtype=arguments.dtype,
             sample_weight=weight,
             block_rows=model.batch_size,
         )
-        for _ in data:  # what is kept of them is made before threads ask for it
-            pass
+        if data.local:
+            for _ in data:  # what is kept of them is made before threads ask for it
+                pass
         n_draws = round(data.total_weight)
         if n_draws < len(model.weights_) + 1:
             raise ValueError(
@@ -189,23 +210,28 @@ class Refit:
 
     def _overlap(self, parameters: SubspaceParameters) -> Overlap:
         """What the model's components share with others, summed over all rows as they are."""
-        k = len(self.model.weights_)
-        overlap = Overlap(k, k)
-        for block in self.data:
-            overlap.add(
-                self._shares(block, self.fitted),
-                self._shares(block, parameters),
-                None if block.weights is None else block.weights.cpu().numpy(),
-            )
+        family, assignment = self.family.to_send(), self.options.assignment
+        common = partial(_in_common, family, assignment, self.fitted, parameters)
+        overlap: Overlap = self.data.total(common)
         return overlap
 
-    def _shares(self, block: Block, parameters: SubspaceParameters) -> Float64Array:
-        assignment = self.options.assignment
-        score = self.family.closeness if assignment == "closest" else self.family.log_joint
-        shares: Float64Array = responsibilities(score(block, parameters), assignment)[1][0].numpy(
-            force=True
-        )
-        return shares
+
+def _in_common(
+    family: SubspaceFamily,
+    assignment: str,
+    first: SubspaceParameters,
+    second: SubspaceParameters,
+    block: Block,
+) -> Overlap:
+    """What the components of two mixtures share of a block."""
+    score = family.closeness if assignment == "closest" else family.log_joint
+    r, s = (
+        responsibilities(score(block, one), assignment)[1][0].numpy(force=True)
+        for one in (first, second)
+    )
+    overlap = Overlap(len(r), len(s))
+    overlap.add(r, s, None if block.weights is None else block.weights.cpu().numpy())
+    return overlap
 
 
 def _twin(model: SubspaceMixture) -> SubspaceMixture:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import logsumexp
 
+from lowdim.data.lazy_answers import lazy
+
 
 def posterior(joint: np.ndarray) -> np.ndarray:
     """Probability of every component, (N, K), from ``log weight_k + log p(x_i | k)``."""
@@ -40,10 +42,12 @@ class MixtureScores:
         """Number of free parameters."""
         raise NotImplementedError
 
+    @lazy
     def predict_proba(self, X: Any) -> np.ndarray:
         """Posterior probability of every component, (N, K)."""
         return posterior(self._log_joint(X))
 
+    @lazy
     def score_samples(self, X: Any) -> np.ndarray:
         """Log-likelihood of every row, (N,)."""
         return np.asarray(logsumexp(self._log_joint(X), axis=1))

@@ -13,7 +13,7 @@ from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.sources import RowSource, as_rows
-from lowdim.mixture._jobs import check_n_jobs, in_jobs
+from lowdim.mixture._jobs import check_n_jobs, check_no_checkpoint, in_jobs
 from lowdim.mixture._matching import Overlap, component_kinds, match
 from lowdim.mixture.subspace import SubspaceMixture
 
@@ -148,6 +148,7 @@ def consensus_subspaces(
             "init gives a start, from which all runs would be the same; set it to 'auto' or "
             "another kind of start."
         )
+    check_no_checkpoint(model)
     n_runs = check_positive_int(n_runs, "n_runs", minimum=2)
     check_n_jobs(n_jobs)
     seeds = generator(random_state).integers(2**31 - 1, size=n_runs).tolist()

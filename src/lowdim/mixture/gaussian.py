@@ -11,12 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._saving import Saved
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_new_rows, read_rows, standardized
+from lowdim.data.lazy_answers import lazy
 from lowdim.mixture._gaussian.arguments import check_arguments
 from lowdim.mixture._gaussian.attributes import (
     log_joint,
@@ -95,6 +97,9 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         Precision of the large products; by default float64, whatever the data's, since small
         covariances are differences of large numbers. Sums are in float64.
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        Keep the fit in this file every few iterations. A fit to the same data with the same
+        settings goes on from there, to the same bits; only `max_iter` may be another one.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -157,6 +162,7 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -176,6 +182,7 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -211,9 +218,10 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
             fit_low_rank(self, source, weight)
         else:
             self._fit(source, weight)
-        if not self.converged_:
+        reason = StopReason(self.stop_reason_)
+        if not self.converged_ and reason is not StopReason.INTERRUPTED:
             warnings.warn(
-                f"GaussianMixture did not converge: {StopReason(self.stop_reason_).sentence}",
+                f"GaussianMixture did not converge: {reason.sentence}",
                 ConvergenceWarning,
                 stacklevel=2,
             )
@@ -221,14 +229,17 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
 
     def _fit(self, source: RowSource, weight: np.ndarray | None) -> None:
         arguments = check_arguments(self, source)
-        rng = generator(self.random_state)
-        with threads_for(source.n_rows * source.n_cols):
+        go_on = self.warm_start and self._could_go_on(arguments.n_components, source.n_cols)
+        given = {"sample_weight": weight, "the fit before": self.means_ if go_on else None}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
             data = standardized(self, source, weight, dtype=DTYPE)
-            start = None
-            if self.warm_start and self._could_go_on(arguments.n_components, source.n_cols):
-                start = parameters_of(self, data)
+            start = parameters_of(self, data) if go_on else None
             fit = fit_rows(
-                self.covariance_type, arguments, data, rng, start=start, verbose=int(self.verbose)
+                *(self.covariance_type, arguments, data, journal.rng),
+                start=start,
+                verbose=int(self.verbose),
+                journal=journal,
             )
             set_fitted(self, fit, data)
 
@@ -254,6 +265,7 @@ class GaussianMixture(Saved, MixtureScores, DensityMixin, BaseEstimator):  # typ
             self._past = update(self, arguments, data, past)
         return self
 
+    @lazy
     def predict(self, X: Any) -> np.ndarray:
         """The most probable component of every row, (N,)."""
         return self._log_joint(X).argmax(1)

@@ -11,17 +11,19 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._saving import Saved
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_rows
+from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.mixture._counts.answers import fold_changes, posterior_means, sample_counts
 from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
-from lowdim.mixture._counts.matrix import Counts
-from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, responsibilities
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, log_joint, responsibilities
+from lowdim.mixture._counts.on_disk import counts_of
 from lowdim.mixture._counts.size_factors import SizeRule, check_size_factors
 from lowdim.mixture._scores import MixtureScores
 
@@ -76,6 +78,9 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         scatter around the trend has beyond their sampling error.
     random_state : int, Generator or RandomState, optional
         Seed of the starts.
+    checkpoint : path, optional
+        Keep the fit in this file every few iterations. A fit to the same data with the same
+        settings goes on from there, to the same bits; only `max_iter` may be another one.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -144,6 +149,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         prior: float = 5.0,
         shrinkage: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -156,6 +162,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         self.prior = prior
         self.shrinkage = shrinkage
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -187,25 +194,30 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         source = read_rows(self, X, counts=True)
         weight = check_sample_weight(sample_weight, source.n_rows)
         arguments = check_arguments(self, source.n_rows, weight)
-        rng = generator(self.random_state)
-        counts = Counts.read(source, weight)
-        with threads_for(counts.rows.nnz):
-            fit = fit_counts(arguments, counts, rng)
-        self._set(fit)
+        counts = counts_of(source, weight)
+        given = {"sample_weight": weight}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(counts.n_stored), long_fit as journal:
+            fit = fit_counts(arguments, counts, journal.rng, journal)
+            self._set(fit)
+            self.labels_ = like_rows(X, fit.best.shares.argmax(1).astype(np.int32))
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, then the most probable component of every row, (N,), int32."""
         return self.fit(X, sample_weight=sample_weight).labels_
 
+    @lazy
     def predict(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """The most probable component of every row, (N,), int32."""
         return self._scored(X, size_factors)[0].argmax(1).astype(np.int32)
 
+    @lazy
     def predict_proba(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Posterior probability of every component, (N, K)."""
         return responsibilities(self._scored(X, size_factors)[0])[1]
 
+    @lazy
     def score_samples(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Log-likelihood of every row, (N,), with all constants.
 
@@ -223,6 +235,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         rows = self.score_samples(X)
         return float(np.average(rows, weights=check_sample_weight(sample_weight, len(rows))))
 
+    @lazy
     def reconstruct(self, X: Any, *, size_factors: Any = None) -> np.ndarray:
         """Posterior mean of the expression behind the counts, at size factor 1, (N, D), dense.
 
@@ -303,7 +316,6 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         self.means_ = np.ascontiguousarray(model.mean.T)
         self.dispersions_ = self._public_noise(model.noise)
         self.size_factors_ = run.sizes.values
-        self.labels_ = run.shares.argmax(1).astype(np.int32)
         self.lower_bound_ = run.log_likelihood
         self.objective_trace_ = run.trace
         self.restart_objectives_ = fit.objectives
@@ -321,7 +333,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
                 "after several tries a component still has no rows; ask for fewer components than "
                 f"n_components={self.n_components}."
             )
-        elif not self.converged_:
+        elif not self.converged_ and run.reason is not StopReason.INTERRUPTED:
             message = f"it did not converge: {run.reason.sentence}"
         if message:
             warnings.warn(f"NegativeBinomialMixture: {message}", ConvergenceWarning, stacklevel=3)
@@ -344,7 +356,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
     def _log_joint(self, X: Any) -> np.ndarray:
         return self._scored(X, None)[0]
 
-    def _scored(self, X: Any, size_factors: Any) -> tuple[np.ndarray, Counts, Sizes]:
+    def _scored(self, X: Any, size_factors: Any) -> tuple[np.ndarray, AnyCounts, Sizes]:
         """Scores of new rows, (N, K), their counts and size factors."""
         check_is_fitted(self)
         source = read_rows(self, X, reset=False, counts=True)
@@ -357,8 +369,8 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
                 "size_factors were given to the fit, so new rows have no rule; pass theirs as "
                 "size_factors=."
             )
-        counts = Counts.read(source)
-        with threads_for(counts.rows.nnz):
+        counts = counts_of(source)
+        with threads_for(source.n_rows * source.n_cols):
             sizes = rule.new_rows(counts, model) if given is None else Sizes.of(given)
             return log_joint(counts, sizes, model), counts, sizes
 

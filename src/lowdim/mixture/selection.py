@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from lowdim._journal import Journal, LongFit
 from lowdim._progress import progress
 from lowdim._random import generator
 from lowdim._results import StopReason
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
-from lowdim.data.estimator_rows import read_rows
+from lowdim.data.estimator_rows import read_rows, standardized_rows
 from lowdim.data.sources import RowSource
 from lowdim.data.standardized import StandardizedRows
 from lowdim.data.subset import SubsetRows
@@ -81,6 +82,7 @@ def select_subspaces(
     device: Any = "auto",
     dtype: Any = None,
     random_state: Any = None,
+    checkpoint: Any = None,
     verbose: int = 0,
 ) -> SubspaceSelection:
     """Search over the number of subspaces and the dimension of each.
@@ -109,6 +111,8 @@ def select_subspaces(
     sample_weight : array-like of shape (N,), optional
         Nonnegative row weights.
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        Keep the search in this file. The same call goes on from there, to the same bits.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -138,6 +142,7 @@ def select_subspaces(
         device=device,
         dtype=dtype,
         random_state=random_state,
+        checkpoint=checkpoint,
         verbose=verbose,
     )
     source = read_rows(model, X)
@@ -188,57 +193,60 @@ def _select(
         **{**model.get_params(), "n_components": 1, "dims": [max(allowed)] * max(sizes)}
     )
     arguments = check_arguments(largest, source)
-    rng = generator(model.random_state)
-    everything = _rows(arguments, model, source, weight)
-    data, heldout = everything, None
+    settings: dict[str, Any] = {"n_components": sizes, "dims": allowed}
+    settings |= {"criterion": criterion, "patience": patience}
     if criterion == "heldout":
-        data, heldout = _hold_out(arguments, model, everything, heldout_fraction, rng)
-    with progress(2 * len(sizes) - 1, description="subspaces", enabled=model.verbose > 0) as bar:
+        settings["heldout_fraction"] = heldout_fraction
+    given = {**settings, "max_iter": model.max_iter, "sample_weight": weight}
+    with LongFit(model, source, generator(model.random_state), given) as journal:
+        everything = _rows(arguments, model, source, weight)
+        data, heldout = everything, None
+        if criterion == "heldout":
+            data, heldout = _hold_out(arguments, model, everything, heldout_fraction, journal.rng)
+        search = _search(arguments, data, allowed, journal)
+        _run(search, sizes, patience, verbose=model.verbose > 0)
+        table = _table(search, data, heldout)
+        ascending = criterion != "heldout"
+        order = table.sort_values(["degenerate", criterion], ascending=[True, ascending]).index
+        table = table.loc[order].reset_index(drop=True)
+        dims_best = table["dims"].iloc[0]
+        best = _refit(search, everything, dims_best) if heldout else search.polish(dims_best)
+    fitted = SubspaceMixture(**{**model.get_params(), "dims": list(dims_best), "n_components": 1})
+    fitted.n_features_in_ = model.n_features_in_
+    if hasattr(model, "feature_names_in_"):
+        fitted.feature_names_in_ = model.feature_names_in_
+    set_fitted(fitted, _as_fit(best, everything, interrupted=journal.asked), everything)
+    fitted.search_trace_ = _trace(search, data)
+    fitted.search_ = settings
+    return SubspaceSelection(table, fitted, criterion)
+
+
+def _run(search: Search, sizes: list[int], patience: int, *, verbose: bool) -> None:
+    with progress(2 * len(sizes) - 1, description="subspaces", enabled=verbose) as bar:
 
         def report(what: str) -> None:
             bar.set_postfix_str(what)
             bar.update()
 
-        search = _search(arguments, data, allowed, rng, report)
+        search.report = report
         search.run(sizes, patience)
-    table = _table(search, data, heldout)
-    ascending = criterion != "heldout"
-    order = table.sort_values(["degenerate", criterion], ascending=[True, ascending]).index
-    table = table.loc[order].reset_index(drop=True)
-    dims_best = table["dims"].iloc[0]
-    best = _refit(search, everything, dims_best) if heldout else search.polish(dims_best)
-    fitted = SubspaceMixture(**{**model.get_params(), "dims": list(dims_best), "n_components": 1})
-    fitted.n_features_in_ = model.n_features_in_
-    if hasattr(model, "feature_names_in_"):
-        fitted.feature_names_in_ = model.feature_names_in_
-    set_fitted(fitted, _as_fit(best, everything), everything)
-    fitted.search_trace_ = _trace(search, data)
-    fitted.search_ = {
-        "n_components": sizes,
-        "dims": allowed,
-        "criterion": criterion,
-        "patience": patience,
-        **({"heldout_fraction": heldout_fraction} if heldout else {}),
-    }
-    return SubspaceSelection(table, fitted, criterion)
 
 
 def _search(
     arguments: Arguments,
     data: StandardizedRows,
     allowed: list[int],
-    rng: np.random.Generator,
-    report: Any,
+    journal: Journal,
 ) -> Search:
     largest = max([*allowed, *(len(given.basis) for given in arguments.given)])
-    starter, _ = make_starter(data, largest, rng, shared_noise=arguments.shared_noise)
+    starter, _ = make_starter(data, largest, journal.rng, shared_noise=arguments.shared_noise)
     family = replace(
         make_family(arguments, data, starter),
         dim_penalty=float(np.log(data.total_weight) / 2),
         allowed_dims=tuple(allowed),
     )
     options: EMOptions = arguments.options
-    return Search(family, data, options, arguments.strategies, report)
+    return Search(family, data, options, arguments.strategies, journal)
 
 
 def _table(
@@ -312,7 +320,7 @@ def _refit(search: Search, everything: StandardizedRows, dims: tuple[int, ...]) 
         search.family, dim_penalty=None, reassign=False, total_weight=everything.total_weight
     )
     start = search.candidates[dims].parameters
-    result = run_restarts(family, everything, [start], search.options)
+    result = run_restarts(family, everything, [start], search.options, journal=search.journal)
     return Candidate(
         parameters=result.parameters,
         log_likelihood=float(result.objective[0]) * everything.total_weight,
@@ -324,15 +332,16 @@ def _refit(search: Search, everything: StandardizedRows, dims: tuple[int, ...]) 
     )
 
 
-def _as_fit(candidate: Candidate, data: StandardizedRows) -> SubspaceFit:
+def _as_fit(candidate: Candidate, data: StandardizedRows, *, interrupted: bool) -> SubspaceFit:
     mean = candidate.log_likelihood / data.total_weight
+    unsettled = StopReason.INTERRUPTED if interrupted else StopReason.ITERATION_LIMIT
     return SubspaceFit(
         parameters=candidate.parameters,
         objective=mean,
         log_likelihood=mean,
         trace=candidate.trace,
         n_iter=candidate.n_iter,
-        reason=StopReason.CONVERGED if candidate.converged else StopReason.ITERATION_LIMIT,
+        reason=StopReason.CONVERGED if candidate.converged else unsettled,
         restart_objectives=np.array(candidate.totals) / data.total_weight,
         degenerate=candidate.degenerate,
     )
@@ -345,7 +354,7 @@ def _rows(
     weight: np.ndarray | None,
     moments: tuple[np.ndarray, float] | None = None,
 ) -> StandardizedRows:
-    return StandardizedRows(
+    return standardized_rows(
         source,
         device=arguments.device,
         dtype=arguments.dtype,

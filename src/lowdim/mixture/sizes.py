@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lowdim._interrupts import undivided
 from lowdim._random import generator
 from lowdim._results import FitFailed
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.subset import SubsetRows
-from lowdim.mixture._jobs import in_jobs
+from lowdim.mixture._jobs import check_no_checkpoint, in_jobs
 from lowdim.mixture._sizing import Kind, fit_quietly, grown, kind_of
 
 INFORMATION = ("bic", "aic", "icl")
@@ -50,6 +51,7 @@ class MixtureSelection:
     estimators_: dict[int, Any]
 
 
+@undivided()
 def select_mixture(
     X: Any,
     estimator: Any,
@@ -105,6 +107,7 @@ def select_mixture(
         An information criterion was asked for with a mixture of counts.
     """
     kind = kind_of(estimator)
+    check_no_checkpoint(estimator)
     sizes = _check_sizes(n_components)
     criterion = _check_criterion(criterion, kind)
     check_interval(test_size, "test_size", low=0.0, high=1.0, closed="neither")

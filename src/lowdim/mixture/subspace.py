@@ -15,10 +15,13 @@ from sklearn.base import (
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
+from lowdim._results import StopReason
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
-from lowdim.data.estimator_rows import read_new_rows, read_rows
+from lowdim.data.estimator_rows import read_new_rows, read_rows, standardized_rows
+from lowdim.data.lazy_answers import lazy
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._scores import MixtureScores
 from lowdim.mixture._subspace import infer
@@ -111,6 +114,10 @@ class SubspaceMixture(
     random_state : int, Generator or RandomState, optional
         Seed; the same seed and joblib backend give the same bits on the same machine, whatever
         `n_jobs` if it is more than 1.
+    checkpoint : path, optional
+        Keep the fit in this file every few iterations. A fit to the same data with the same
+        settings goes on from there, to the same bits; only `max_iter` may be another one (not in a
+        search). With `n_jobs`, workers are then threads.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -189,6 +196,7 @@ class SubspaceMixture(
         device: Any = "auto",
         dtype: Any = None,
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -210,6 +218,7 @@ class SubspaceMixture(
         self.device = device
         self.dtype = dtype
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -240,10 +249,11 @@ class SubspaceMixture(
             fit_auto(self, source, weight)
             return self
         arguments = check_arguments(self, source)
-        with threads_for(source.n_rows * source.n_cols):
+        given = {"sample_weight": weight}
+        long_fit = LongFit(self, source, generator(self.random_state), given)
+        with threads_for(source.n_rows * source.n_cols), long_fit as journal:
             data = self._rows(arguments, weight)
-            fit = fit_rows(arguments, data, generator(self.random_state))
-        self._set(fit, data)
+            self._set(fit_rows(arguments, data, journal.rng, journal), data)
         self._online: OnlineState | None = None
         return self
 
@@ -270,6 +280,7 @@ class SubspaceMixture(
         """Fit, then the component of every row, (N,)."""
         return self.fit(X, y, sample_weight).predict(X)
 
+    @lazy
     def predict(self, X: Any) -> np.ndarray:
         """Component of every row, (N,): the most probable, or the nearest for "closest"."""
         data, parameters = self._fitted(X)
@@ -277,6 +288,7 @@ class SubspaceMixture(
             return infer.squared_distances(data, parameters).argmin(1)
         return infer.log_joint(data, parameters).argmax(1)
 
+    @lazy
     def transform(self, X: Any, component: int | None = None) -> np.ndarray:
         """Posterior mean of the latent coordinates.
 
@@ -301,6 +313,7 @@ class SubspaceMixture(
             raise ValueError(f"component={component!r} is not one of the {k} components.")
         return infer.latent_of_component(data, parameters, int(component) % k)
 
+    @lazy
     def reconstruct(self, X: Any) -> np.ndarray:
         """Posterior mean of the noise-free rows, sum_k r_k E[mu_k + V_k latent | x, k], (N, D)."""
         return infer.reconstruction(*self._fitted(X))
@@ -354,7 +367,7 @@ class SubspaceMixture(
     def _rows(
         self, arguments: Arguments, weight: np.ndarray | None, moments: Any = None
     ) -> StandardizedRows:
-        return StandardizedRows(
+        return standardized_rows(
             arguments.source,
             device=arguments.device,
             dtype=arguments.dtype,
@@ -365,7 +378,7 @@ class SubspaceMixture(
 
     def _set(self, fit: SubspaceFit, data: StandardizedRows) -> None:
         set_fitted(self, fit, data)
-        if not self.converged_:
+        if not self.converged_ and fit.reason is not StopReason.INTERRUPTED:
             warnings.warn(
                 f"SubspaceMixture did not converge: {fit.reason.sentence}",
                 ConvergenceWarning,

@@ -85,10 +85,37 @@ def absorb(gaps, first, which, own, offsets, k, state):
 
 @compiled
 def keep_least(keys, count, k):
-    """Bring the k least of the first `count` keys to the front, the k-th in its place."""
+    """Bring the k least of the first `count` keys to the front, the k-th in its place.
+
+    Hoare's selection; numba's own takes longer to compile than all else in this file.
+    """
     if count <= k:
         return count
-    keys[:k] = np.partition(keys[:count], k - 1)[:k]
+    low, high = 0, count - 1
+    while low < high:
+        middle = (low + high) >> 1  # the middle one of three, which then bound both walks
+        if keys[middle] < keys[low]:
+            keys[middle], keys[low] = keys[low], keys[middle]
+        if keys[high] < keys[low]:
+            keys[high], keys[low] = keys[low], keys[high]
+        if keys[high] < keys[middle]:
+            keys[high], keys[middle] = keys[middle], keys[high]
+        pivot, i, j = keys[middle], low, high
+        while i <= j:
+            while keys[i] < pivot:
+                i += 1
+            while keys[j] > pivot:
+                j -= 1
+            if i <= j:
+                keys[i], keys[j] = keys[j], keys[i]
+                i += 1
+                j -= 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
     return k
 
 

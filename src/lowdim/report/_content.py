@@ -22,6 +22,7 @@ from lowdim.report._components import describe
 from lowdim.report._data import GAUSSIAN_NOISE, summarize
 from lowdim.report._embedding import describe_embedding
 from lowdim.report._factors import describe_factors
+from lowdim.report._layouts import ShownLayout, layouts
 from lowdim.report._samples import describe_samples
 from lowdim.report._trust import cautions, describe_convergence, describe_selection, matches
 from lowdim.report._view3d import MAX_POINTS, SD, scene
@@ -104,6 +105,7 @@ def _subspaces(
             fit, course, selection if current else None, agreement, bool(record["degenerate"])
         ),
         "figures": _draw(adata, fit, key, labels, agreement.n_labels if agreement else 0),
+        "layouts": _layouts(adata, fit, key, labels),
         "scene": scene(adata, source, fit, components, key, labels),
         "max_points": MAX_POINTS,
         "sd": SD,
@@ -160,6 +162,13 @@ def _draw(
             ),
             "convergence": _figures.convergence(adata, key, searched=len(fit.search_trace) > 0),
         }
+
+
+def _layouts(
+    adata: AnnData, fit: FittedSubspaces, key: str, labels: str | None
+) -> list[ShownLayout]:
+    with _figures.style():
+        return layouts(adata, fit, key, labels)
 
 
 def _parameters(params: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -31,11 +31,11 @@ def write(
     It tells, with words on how to read each part, what was fitted, how the model was chosen, what
     the components are and which genes make them, how the rows lie (with a view in 3-D that turns),
     whether the fit can be trusted, and with which settings and versions it was made. A report of
-    subspaces compares them with all clusterings that `lowdim.tl.mixture` left; one of such a
-    clustering is shorter. One of spatial factors shows their maps, genes, importance and fit; one
-    of samples their map and distances, mixtures, the axes of a ground metric, and what
-    `lowdim.tl.sample_validation` found; one of a layout its picture, and how far it can be
-    believed.
+    subspaces compares them with all clusterings that `lowdim.tl.mixture` left, and shows them in
+    all layouts that `lowdim.tl.embed` left; one of such a clustering is shorter. One of spatial
+    factors shows their maps, genes, importance and fit; one of samples their map and distances,
+    mixtures, the axes of a ground metric, and what `lowdim.tl.sample_validation` found; one of a
+    layout its picture, and how far it can be believed.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from lowdim._keys import PCA_LOADINGS, EmbeddingKeys
 from lowdim._validation import check_in, check_positive_int
 from lowdim._version import __version__
 from lowdim.data import as_rows
+from lowdim.embedding.landmarks import LandmarkEmbedding
 from lowdim.embedding.methods import METHODS, estimator_of, name_of
 from lowdim.tl._input import open_rows, warn_of_counts
 from lowdim.tl._params import GIVEN, to_uns
@@ -37,6 +38,7 @@ def embed(
     n_pcs: int | None = None,
     neighbors_key: str | None = None,
     graph: str = "connectivities",
+    n_landmarks: int | float | None = None,
     init: Any = None,
     params: Mapping[str, Any] | None = None,
     key_added: str | None = None,
@@ -72,6 +74,9 @@ def embed(
         Which of the two graphs is laid out. Connectivities are taken as affinities; distances are
         those of neighbours, of which the method makes affinities itself: a perplexity of 30 needs
         90 neighbours.
+    n_landmarks
+        Lay out only so many rows drawn at random, or below 1 such a share of the rows, and place
+        all others in their layout, block by block: see `lowdim.LandmarkEmbedding`.
     init
         Where to begin: a key of `obsm`, such as "X_umap", whose first columns are taken, at the
         scale that suits the method; the key of a fit of `lowdim.tl.subspaces` to the same matrix,
@@ -97,7 +102,7 @@ def embed(
         The layout, (N, c), float32; ``sc.pl.embedding`` and `lowdim.pl.embedding` show it.
     ``uns[key_added]`` (without ``X_``)
         ``method``, ``params``, ``version``, and where the method has them ``kl_divergence``,
-        ``n_iter``, ``stop_reason``, ``history``.
+        ``n_iter``, ``stop_reason``, ``history``; with `n_landmarks` these are of the landmarks.
 
     Raises
     ------
@@ -123,10 +128,7 @@ def embed(
     source = open_rows(adata, layer=layer, use_rep=use_rep, written=(keys.coordinates,), copy=copy)
     data: Any = source
     if neighbors_key is not None:
-        if any(matrix[given] is not None for given in ("use_rep", "layer", "n_pcs")):
-            raise ValueError(
-                "neighbors_key names a graph, and use_rep, layer and n_pcs rows; pass one of them."
-            )
+        _check_graph_alone(matrix, n_landmarks)
         data = _given_graph(adata, neighbors_key, check_in(graph, "graph", GRAPHS), model)
         matrix["graph"] = graph
     elif n_pcs is not None:
@@ -145,12 +147,30 @@ def embed(
     if init is not None and "init" not in known:
         raise TypeError(f"init is given, but {type(model).__name__} does not begin anywhere.")
     model.set_params(**{n: v for n, v in own.items() if n in known})
+    if n_landmarks is not None:
+        model = LandmarkEmbedding(model, n_landmarks=n_landmarks, random_state=random_state)
     layout = np.asarray(model.fit_transform(data), dtype=np.float32)
+    if n_landmarks is not None:
+        matrix["n_landmarks"], model = len(model.landmark_indices_), model.estimator_
     over_genes = neighbors_key is None and source.n_cols == adata.n_vars and use_rep is None
     results = _results(model, layout, keys, matrix, over_genes=over_genes)
     target = adata.copy() if copy else adata
     results.write(target)
     return target if copy else None
+
+
+def _check_graph_alone(matrix: Mapping[str, Any], n_landmarks: Any) -> None:
+    """Raise ValueError if rows are named, or would have to be placed, beside a graph."""
+    if any(matrix[given] is not None for given in ("use_rep", "layer", "n_pcs")):
+        raise ValueError(
+            "neighbors_key names a graph, and use_rep, layer and n_pcs rows; pass one of them."
+        )
+    if n_landmarks is not None:
+        raise ValueError(
+            f"n_landmarks={n_landmarks!r} places rows, and neighbors_key="
+            f"{matrix['neighbors_key']!r} names a graph, which has none; name rows with use_rep "
+            "instead."
+        )
 
 
 def _given_graph(adata: AnnData, key: str, kind: str, model: Any) -> Any:

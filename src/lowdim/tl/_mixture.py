@@ -27,6 +27,7 @@ from lowdim.tl._results import Results
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from lowdim._typing import PathLike
     from lowdim.data.sources import RowSource
 
 FAMILIES = {
@@ -52,6 +53,7 @@ def mixture(
     key_added: str = "mixture",
     random_state: Any = 0,
     n_jobs: int | None = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
@@ -80,6 +82,9 @@ def mixture(
         Seed; the same seed gives the same result on the same machine.
     n_jobs
         Sizes that are fitted at the same time.
+    checkpoint
+        A file to keep the fit in every few iterations; the same call goes on from there.
+        For one size only.
     verbose
         1 shows a progress bar.
     copy
@@ -119,6 +124,8 @@ def mixture(
     """
     keys = MixtureKeys(key_added)
     estimator = _estimator(family, random_state)
+    if checkpoint is not None:
+        estimator.set_params(checkpoint=checkpoint)
     kind = kind_of(estimator)
     source = open_rows(
         adata, layer=layer, use_rep=use_rep, written=(keys.probabilities,), copy=copy

@@ -17,10 +17,13 @@ def to_uns(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters without what `uns` cannot hold: no None, no tuples, no lists.
 
     Numbers in a list become an array and other lists a dict with the keys "0", "1", ... An array
-    of starting labels is recorded as "given"; random streams, which have moved on, are left out.
+    of starting labels is recorded as "given"; random streams, which have moved on, are left out,
+    and so is the file that a fit was kept in.
     """
     stored = {}
     for name, value in params.items():
+        if name == "checkpoint":
+            continue
         if name in ("init", "init_params") and not isinstance(value, str):
             stored[name] = GIVEN
         elif name == "dtype" and value is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from lowdim._typing import DeviceLike, DTypeLike, RandomState
+    from lowdim._typing import DeviceLike, DTypeLike, PathLike, RandomState
 
 
 def select_subspaces(
@@ -41,6 +41,7 @@ def select_subspaces(
     batch_size: int | None = None,
     device: DeviceLike = "auto",
     dtype: DTypeLike | None = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> AnnData | None:
     """Search over the number of subspaces and the dimension of each, and keep the best mixture.
@@ -68,7 +69,7 @@ def select_subspaces(
         Return a copy with the results and leave `adata` as it is.
     n_init, max_iter, tol, init, shared_noise, fixed, background, reg_covar, patience
         As in `lowdim.select_subspaces`.
-    heldout_fraction, batch_size, device, dtype, verbose
+    heldout_fraction, batch_size, device, dtype, checkpoint, verbose
         As in `lowdim.select_subspaces`.
 
     Returns
@@ -113,6 +114,7 @@ def select_subspaces(
         device=device,
         dtype=dtype,
         random_state=random_state,
+        checkpoint=checkpoint,
         verbose=verbose,
     )
     model = selection.best_estimator_

@@ -21,6 +21,7 @@ from lowdim.tl._results import Results
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from lowdim._typing import PathLike
     from lowdim.data.sources import RowSource
 
 
@@ -42,6 +43,7 @@ def spatial_factors(
     size_factors: Any = None,
     key_added: str = "spatial_factors",
     random_state: Any = 0,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
@@ -77,6 +79,8 @@ def spatial_factors(
         Where results go. What an earlier call left there is replaced.
     random_state
         Seed; the same seed gives the same result on the same machine.
+    checkpoint
+        A file to keep the fit in every few iterations; the same call goes on from there.
     verbose
         1 shows a progress bar.
     copy
@@ -137,6 +141,7 @@ def spatial_factors(
         "length_scale": length_scale,
         "inducing": inducing,
         "size_factors": _size_factors(adata, size_factors),
+        "checkpoint": checkpoint,
         "verbose": verbose or None,
     }
     estimator = _estimator(model, {k: v for k, v in settings.items() if v is not None})

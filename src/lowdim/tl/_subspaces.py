@@ -12,7 +12,7 @@ from lowdim.tl._results import subspace_results
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from lowdim._typing import DeviceLike, DTypeLike, RandomState
+    from lowdim._typing import DeviceLike, DTypeLike, PathLike, RandomState
 
 
 def subspaces(
@@ -41,6 +41,7 @@ def subspaces(
     n_jobs: int | None = None,
     device: DeviceLike = "auto",
     dtype: DTypeLike | None = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> AnnData | None:
     """Group the rows of an AnnData into low-dimensional subspaces.
@@ -71,7 +72,7 @@ def subspaces(
         Return a copy with the results and leave `adata` as it is.
     assignment, n_init, max_iter, tol, init, shared_noise, annealing, fixed, background, reg_covar
         As in `lowdim.SubspaceMixture`.
-    reassign_dims, batch_size, minibatch_size, n_jobs, device, dtype, verbose
+    reassign_dims, batch_size, minibatch_size, n_jobs, device, dtype, checkpoint, verbose
         As in `lowdim.SubspaceMixture`.
 
     Returns
@@ -137,6 +138,7 @@ def subspaces(
         device=device,
         dtype=dtype,
         random_state=random_state,
+        checkpoint=checkpoint,
         verbose=verbose,
     ).fit(source)
     results = subspace_results(adata, source, model, keys, layer=layer, use_rep=use_rep)

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from lowdim._threads import threads_for
-from lowdim.data.blocks import NEGLIGIBLE, DenseBlock
+from lowdim.data.blocks import NEGLIGIBLE, DenseBlock, SparseBlock
 from lowdim.mixture._family import block_expectation
 from lowdim.mixture._subspace import shares
 from lowdim.mixture._subspace.family import SubspaceFamily
@@ -279,3 +280,59 @@ def test_the_exponential_is_that_of_the_library() -> None:
     x = np.concatenate([np.linspace(shares.LOG_NEGLIGIBLE, 0.0, 5001), [-1e-300, -1e-17]])
     own = np.array([shares.exponential(value) for value in x])
     np.testing.assert_allclose(own, np.exp(x), rtol=1e-14)
+
+
+def stored_block(
+    n: int, n_columns: int, dtype: type = np.float64, *, weighted: bool = False
+) -> SparseBlock:
+    """Rows of which a fifth is stored; the last has nothing."""
+    rng = np.random.default_rng(2)
+    values = rng.normal(2.0, 1.0, (n, n_columns)) * (rng.random((n, n_columns)) < 0.2)
+    values[-1] = 0.0
+    weights = torch.from_numpy(rng.integers(0, 3, n).astype(float)) if weighted else None
+    mean = rng.normal(size=n_columns)
+    return SparseBlock(sp.csr_matrix(values, dtype=dtype), mean, 0.7, 0, weights)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("assignment", "beta"), [("soft", 1.0), ("soft", 0.2), ("hard", 1.0), ("closest", 1.0)]
+)
+@pytest.mark.parametrize(("n", "n_columns"), [(1, 66), (300, 66), (1_300, 203)])
+def test_stored_rows_have_the_statistics_of_dense_ones(
+    n: int, n_columns: int, assignment: str, beta: float, weighted: bool
+) -> None:
+    """What is stored, centred within the sums, against the same rows made dense and centred."""
+    stored = stored_block(n, n_columns, weighted=weighted)
+    dense = DenseBlock(stored.dense(np.arange(n)), 0, stored.weights)
+    for far, wide in ((0.1, 1), (20.0, 5)):  # components that share rows, and that do not
+        parameters = hand_made(n_columns, [[0, 1, 3], [1, 1, 0]], far=far, sketched=wide)
+        before = torch.get_num_threads()
+        for threads in (1, 2):
+            try:
+                torch.set_num_threads(threads)
+                found, objective = fused_expectation(stored, parameters, assignment, beta)
+            finally:
+                torch.set_num_threads(before)
+            q = parameters.latent.shape[-1]
+            expected, value = block_expectation(
+                family(dense, q), dense, parameters, assignment, beta
+            )
+            assert found.keys() == expected.keys()
+            np.testing.assert_allclose(objective, value, rtol=1e-9)
+            for name, own in expected.items():
+                scale = max(1.0, float(own.abs().max()))
+                np.testing.assert_allclose(found[name], own, rtol=1e-9, atol=1e-9 * scale)
+
+
+def test_stored_rows_in_single_precision_and_uniform_components() -> None:
+    double = stored_block(3_000, 120, weighted=True)
+    single = stored_block(3_000, 120, np.float32, weighted=True)
+    for uniform in (False, True):
+        parameters = hand_made(120, [[2, 0, 0]], uniform=uniform, sketched=3)
+        expected, objective = fused_expectation(double, parameters, "soft", 1.0)
+        statistics, own = fused_expectation(single, parameters, "soft", 1.0)
+        np.testing.assert_allclose(own, objective, rtol=1e-6)
+        for name in ("sums", "second"):
+            scale = float(expected[name].abs().max())
+            np.testing.assert_allclose(statistics[name], expected[name], atol=1e-5 * scale)

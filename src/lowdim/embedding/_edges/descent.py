@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
-from lowdim._progress import Report
+from lowdim.embedding._course import Course, Watch
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._edges.similarity import Similarity
 from lowdim.embedding._edges.steps import RATE_BITS, epoch, fill_pool
-
-logger = logging.getLogger("lowdim")
-
-Callback = Callable[[int, np.ndarray, float], object]
-"""Takes the number of epochs, the layout, (N, c), and its loss; true stops the fit."""
 
 #: Steps are shorter than those of one pair at a time by this factor, since all rows move at once.
 DAMPING = 0.125
@@ -56,25 +49,6 @@ class Density(Protocol):
     """Moves points by what a layout's density should be."""
 
     def __call__(self, number: int, step: np.float32, Y: np.ndarray, moved: np.ndarray) -> None: ...
-
-
-@dataclass
-class Course:
-    """What became of a descent.
-
-    Attributes
-    ----------
-    n_iter : int
-        Epochs.
-    reason : str
-        "limit", "callback" or "interrupted".
-    history : dict of lists
-        ``iteration`` and ``loss`` at every look.
-    """
-
-    n_iter: int = 0
-    reason: str = "limit"
-    history: dict[str, list[float]] = field(default_factory=lambda: {"iteration": [], "loss": []})
 
 
 class EdgeDescent:
@@ -119,27 +93,22 @@ class EdgeDescent:
         self._seed, self._keys = int(rng.integers(2**32)), np.arange(n)
         self._pool = empty_pool(self._edges, start.shape[1], n, schedule.n_negatives)
         self._curve = similarity.curve(pulls=2.0)
-        self.course = Course()
+        self.course = Course("loss")
 
     @property
     def layout(self) -> np.ndarray:
         """The layout as it is now, (N, c), float32."""
         return self._layouts[0]
 
-    def run(
-        self, callbacks: Sequence[Callback] = (), every: int = 50, report: Report | None = None
-    ) -> Course:
+    def run(self, watch: Watch) -> Course:
         """Go through the epochs; an interrupt from the keyboard ends them and keeps the layout."""
         course = self.course
-        try:
+        with course.keeping_layout():
             for number in range(self._schedule.n_epochs):
                 self._step(number)
                 course.n_iter += 1
-                if course.n_iter % every == 0 and not self._look(callbacks, report):
+                if course.n_iter % watch.every == 0 and not self._look(watch):
                     break
-        except KeyboardInterrupt:
-            logger.warning("Interrupted after %d epochs.", course.n_iter)
-            course.reason = "interrupted"
         return course
 
     def loss(self) -> float:
@@ -172,19 +141,11 @@ class EdgeDescent:
             self._density(number, step, Y, moved)
         self._layouts = moved, Y
 
-    def _look(self, callbacks: Sequence[Callback], report: Report | None) -> bool:
+    def _look(self, watch: Watch) -> bool:
         """Take down how far the descent has come; whether to go on."""
-        course = self.course
-        loss = self.loss() if callbacks or report is not None else float("nan")
-        course.history["iteration"].append(course.n_iter)
-        course.history["loss"].append(loss)
-        if report is not None:
-            report(course.n_iter, loss)
-        answers = [callback(course.n_iter, self.layout.copy(), loss) for callback in callbacks]
-        if any(answers):
-            course.reason = "callback"
-            return False
-        return True
+        loss = self.loss() if watch.asks else float("nan")
+        self.course.note(loss)
+        return self.course.goes_on(watch, self.layout.copy, loss)
 
 
 def place_new(

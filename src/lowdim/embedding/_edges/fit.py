@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from lowdim._progress import reports
 from lowdim._validation import check_positive, check_positive_int
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._edges.similarity import Similarity
 from lowdim.embedding._tsne.settings import check_callbacks
@@ -102,10 +103,9 @@ def descend(
             rng=rng,
             density=None if density is None else density(crew, n_epochs),
         )
-        course = descent.run(settings.callbacks, settings.every, report)
+        course = descent.run(Watch(settings.callbacks, settings.every, report))
     model.embedding_ = descent.layout
-    model.n_iter_, model.stop_reason_ = course.n_iter, course.reason
-    model.history_ = course.history
+    course.tell(model)
 
 
 def settle(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from lowdim._progress import Report
 from lowdim.affinities import Pairs
+from lowdim.embedding._course import Course, Watch
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._pacmap.step import (
     adam,
@@ -18,8 +16,6 @@ from lowdim.embedding._pacmap.step import (
     plane_gradient,
     space_gradient,
 )
-
-logger = logging.getLogger("lowdim")
 
 #: A near pair at squared distance r^2 costs ``1 - 10 / (11 + r^2)``, a further one ``1 / (2 +
 #: r^2)``, a mid-near one ``1 - 10000 / (10001 + r^2)``: what is divided, and what by.
@@ -39,24 +35,6 @@ def weights_of(lengths: Sequence[int]) -> Iterator[tuple[float, float, float]]:
         yield 3.0, 1.0, last
     for _ in range(lengths[2]):
         yield 1.0, 1.0, 0.0
-
-
-@dataclass
-class Course:
-    """What became of a descent.
-
-    Attributes
-    ----------
-    n_iter : int
-    reason : str
-        "limit", "callback" or "interrupted".
-    history : dict of lists
-        ``iteration`` and ``loss`` at every look, the loss with the weights of that iteration.
-    """
-
-    n_iter: int = 0
-    reason: str = "limit"
-    history: dict[str, list[float]] = field(default_factory=lambda: {"iteration": [], "loss": []})
 
 
 class Descent:
@@ -85,7 +63,7 @@ class Descent:
         self._force = np.empty_like(self.layout)
         self._bounds = part_bounds(len(self.layout))
         self._rate, self._crew = rate, crew
-        self.course = Course()
+        self.course = Course("loss")
 
     def gradient(self, weights: Sequence[float]) -> np.ndarray:
         """The gradient of the loss where the layout is now, (N, c), float32."""
@@ -102,39 +80,22 @@ class Descent:
         by_kind = LEVELS * self._numbers + SCALES * sums.sum(0) / 2  # both points of each pair
         return float(by_kind @ np.asarray(weights))
 
-    def run(
-        self,
-        lengths: Sequence[int],
-        *,
-        callbacks: Sequence[Callable[[int, np.ndarray, float], object]],
-        every: int,
-        report: Report | None,
-    ) -> Course:
+    def run(self, lengths: Sequence[int], watch: Watch) -> Course:
         """Go through the phases; an interrupt from the keyboard ends them and keeps the layout."""
         course = self.course
         state = self.layout, *self._moments
-        asked = bool(callbacks) or report is not None
-        try:
+        with course.keeping_layout():
             for weights in weights_of(lengths):
                 force = self.gradient(weights)
                 numbers = np.array([self._rate, course.n_iter + 1.0])
                 self._crew.run(adam, state, force, numbers, self._bounds)
                 course.n_iter += 1
-                if asked and course.n_iter % every == 0:
-                    loss = self._look(weights, report)
-                    answers = [call(course.n_iter, self.layout.copy(), loss) for call in callbacks]
-                    if any(answers):
-                        course.reason = "callback"
-                        break
-        except KeyboardInterrupt:
-            logger.warning("Interrupted after %d iterations.", course.n_iter)
-            course.reason = "interrupted"
+                if course.n_iter % watch.every == 0 and not self._look(weights, watch):
+                    break
         return course
 
-    def _look(self, weights: Sequence[float], report: Report | None) -> float:
-        loss = self.loss(weights)
-        self.course.history["iteration"].append(self.course.n_iter)
-        self.course.history["loss"].append(loss)
-        if report is not None:
-            report(self.course.n_iter, loss)
-        return loss
+    def _look(self, weights: Sequence[float], watch: Watch) -> bool:
+        """Take down how far the descent has come; whether to go on."""
+        loss = self.loss(weights) if watch.asks else float("nan")
+        self.course.note(loss)
+        return self.course.goes_on(watch, self.layout.copy, loss)

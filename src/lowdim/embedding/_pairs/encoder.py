@@ -7,20 +7,21 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from lowdim._device import resolve_device
-from lowdim._progress import Report, reports
+from lowdim._progress import reports
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int
 from lowdim.data.estimator_rows import dense_rows, read_rows
 from lowdim.data.sources import RowSource
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._pairs.descent import HISTORY
+from lowdim.embedding._pairs.descent import new_course
 from lowdim.embedding._pairs.layout import Start, forces_of, remember
 from lowdim.embedding._pairs.optimizers import EDGE
 from lowdim.embedding._pairs.settings import PairSettings, Phase
@@ -34,12 +35,19 @@ BLOCK = 4096
 MOST_ROWS = 20_000
 
 
-def train(model: Any, start: Start, output: OutputAffinity) -> None:
-    """Fit a copy of the estimator's encoder, and write the estimator's attributes."""
+def train(model: Any, start: Start, output: OutputAffinity, *, goes_on: bool = False) -> None:
+    """Fit a copy of the estimator's encoder, and write the estimator's attributes.
+
+    With `goes_on` it is a copy of the fitted encoder, and attraction is no longer exaggerated.
+    """
     size = check_positive_int(model.batch_size, "batch_size", minimum=2)
     _check_encoder(model, output)
     device = resolve_device(model.device)
-    network = copy.deepcopy(model.encoder).to(device=device, dtype=torch.float32)
+    network = copy.deepcopy(_fitted_encoder(model) if goes_on else model.encoder)
+    network = network.to(device=device, dtype=torch.float32)
+    if goes_on:
+        phase = Phase(start.settings.max_iter, 1.0, last=True)
+        start = replace(start, settings=replace(start.settings, phases=(phase,)))
     looks = start.settings.max_iter // start.settings.every
     with (
         threads_for(0),
@@ -47,24 +55,29 @@ def train(model: Any, start: Start, output: OutputAffinity) -> None:
         reports(looks, description=type(model).__name__, enabled=bool(model.verbose)) as report,
     ):
         pairs = _Pairs(start, size, device)
-        training = _Training(network, output, pairs, start.settings, report)
+        watch = Watch(start.settings.callbacks, start.settings.every, report)
+        training = _Training(network, output, pairs, start.settings, watch)
         training.run()
         layout = encoded(network, start.source, output)
         model.loss_ = _loss(model, start, output, layout)
     model.encoder_ = network
     model.embedding_, model._potentials = layout, None
-    model.n_iter_, model.stop_reason_ = training.n_iter, training.reason
-    model.history_ = training.history
+    training.course.tell(model)
     remember(model, start, output)
 
 
 def encode(model: Any, X: Any) -> np.ndarray:
     """What a fitted encoder makes of new rows, (m, c), float32."""
     source = read_rows(model, X, reset=False)
-    if isinstance(model.encoder_, dict):  # from a file, which has its numbers only
-        model.encoder_ = _with_numbers(model.encoder, model.encoder_)
     with threads_for(0):
-        return encoded(model.encoder_, source, model._output)
+        return encoded(_fitted_encoder(model), source, model._output)
+
+
+def _fitted_encoder(model: Any) -> Any:
+    """The fitted network; a file has its numbers only, and gets one like it."""
+    if isinstance(model.encoder_, dict):
+        model.encoder_ = _with_numbers(model.encoder, model.encoder_)
+    return model.encoder_
 
 
 def _with_numbers(encoder: Any, numbers: dict[str, np.ndarray]) -> Any:
@@ -132,22 +145,18 @@ class _Training:
         output: OutputAffinity,
         pairs: _Pairs,
         settings: PairSettings,
-        report: Report | None,
+        watch: Watch,
     ) -> None:
         self._network, self._output, self._pairs = network, output, pairs
-        self._settings, self._report = settings, report
-        self.n_iter, self.reason = 0, "limit"
-        self.history: dict[str, list[float]] = {key: [] for key in HISTORY}
+        self._settings, self._watch = settings, watch
+        self.course = new_course()
 
     def run(self) -> None:
         """Go through the phases; an interrupt from the keyboard ends them."""
-        try:
+        with self.course.keeping_layout():
             for phase in self._settings.phases:
                 if not self._run_phase(phase):
                     break
-        except KeyboardInterrupt:
-            logger.warning("Interrupted after %d iterations.", self.n_iter)
-            self.reason = "interrupted"
 
     def _run_phase(self, phase: Phase) -> bool:
         settings = self._settings
@@ -165,8 +174,8 @@ class _Training:
             optimizer.step()
             if scheduler is not None:
                 scheduler.step()
-            self.n_iter += 1
-            if self.n_iter % settings.every == 0 and not self._look(loss, numbers):
+            self.course.n_iter += 1
+            if self.course.n_iter % self._watch.every == 0 and not self._look(loss, numbers):
                 return False
         return True
 
@@ -190,25 +199,18 @@ class _Training:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ValueError(
-                f"The loss is no longer finite after {self.n_iter} iterations: lr is too large; "
-                "pass a smaller one."
+                f"The loss is no longer finite after {self.course.n_iter} iterations: lr is too "
+                "large; pass a smaller one."
             )
         grads = [own.grad for own in self._network.parameters() if own.grad is not None]
         norm = math.sqrt(sum(float(own.square().sum()) for own in grads))
-        values = (self.n_iter, norm, value, *numbers)
-        for own, number in zip(self.history.values(), values, strict=True):
-            own.append(number)
-        if self._report is not None:
-            self._report(self.n_iter, value)
-        if self._settings.callbacks:
-            layout = encoded(self._network, self._pairs.start.source, self._output)
-            self._network.train()
-            told = self.n_iter, layout, value
-            answers = [callback(*told) for callback in self._settings.callbacks]
-            if any(answers):
-                self.reason = "callback"
-                return False
-        return True
+        self.course.note(norm, value, *numbers)
+        return self.course.goes_on(self._watch, self._layout, value)
+
+    def _layout(self) -> np.ndarray:
+        layout = encoded(self._network, self._pairs.start.source, self._output)
+        self._network.train()
+        return layout
 
 
 def _placed(network: Any, rows: torch.Tensor, output: OutputAffinity) -> torch.Tensor:

@@ -17,6 +17,7 @@ from lowdim.affinities._dense import DenseAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._base import Found, NeighborLayout
+from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import SPREAD, check_init, first_layout, needs_rows
 from lowdim.embedding._pairs.settings import PairSettings, check_backend
@@ -58,12 +59,14 @@ class Start:
     layout: np.ndarray
 
 
-def begin(model: NeighborLayout, X: Any, affinity: Any, *, in_ball: bool = False) -> Start:
-    """Check everything, find the graph, and make the first layout."""
+def begin(
+    model: NeighborLayout, X: Any, affinity: Any, *, in_ball: bool = False, reset: bool = True
+) -> Start:
+    """Check everything, find the graph, and make the first layout; `reset` as of `read_rows`."""
     settings = PairSettings.of(model)
     resolve_device(model.device)
     rng = generator(model.random_state)
-    source = read_rows(model, X)
+    source = read_rows(model, X, reset=reset)
     wanted = model.init
     if isinstance(wanted, str) and wanted == "pca" and not model._has_rows():
         wanted = "spectral"
@@ -131,14 +134,14 @@ def lay_out(
         forces: Any = forces_of(model, start.P, output, crew)
         whole: Any = forces if term is None else _Sum(forces, term)
         points = torch.from_numpy(start.layout.astype(np.float32))
-        descent = PairDescent(whole, settings, output.in_ball, points, report)
+        watch = Watch(settings.callbacks, settings.every, report)
+        descent = PairDescent(whole, settings, output.in_ball, points, watch)
         descent.run()
         layout = descent.layout
         model.loss_ = whole.loss(layout)
         model._potentials = forces.potentials(layout)
     model.embedding_ = layout
-    model.n_iter_, model.stop_reason_ = descent.n_iter, descent.reason
-    model.history_ = descent.history
+    descent.course.tell(model)
     remember(model, start, output)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled_exact
-from lowdim.embedding._pairs.float32 import exponential
+from lowdim.embedding._float32 import exponential
 from lowdim.embedding._pairs.sums import (
     GAUSSIAN,
     HYPERBOLIC,

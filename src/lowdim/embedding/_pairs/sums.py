@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from lowdim._compile import compiled_exact, compiled_fast, compiled_finite
-from lowdim.embedding._pairs.float32 import exponential, logarithm
+from lowdim.embedding._float32 import exponential, logarithm
 
 #: Kinds of kernel: ``(1 + q / a)^-a``, ``exp(-q / 2 a^2)``, ``1 / (1 + arccosh(1 + q)^2 / a^2)``.
 STUDENT, GAUSSIAN, HYPERBOLIC = 0, 1, 2

@@ -2,7 +2,8 @@
 
 Points are renumbered so that neighbours in the layout are neighbours in memory. Every part sums the
 forces on its own points alone, so nothing depends on how parts are shared out to threads. That a
-pair is stored for both of its points costs less than to write to the other point's force.
+pair is stored for both of its points costs less than to write to the other point's force. What
+costs most is to bring pairs from memory, so that affinities are kept in 16 bits.
 Import on first use only: numba is slow to load.
 """
 
@@ -17,6 +18,9 @@ import scipy.sparse as sp
 from lowdim._compile import compiled_exact, compiled_fast
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 
+#: The largest affinity of a row, in units of that row.
+MOST_STEPS = 2**16 - 1
+
 
 class Pairs(NamedTuple):
     """Affinities of points in some order.
@@ -27,8 +31,10 @@ class Pairs(NamedTuple):
         Where the pairs of a point begin.
     indices : (n,), uint32
         The other point; without a sign there is no check for places counted from the end.
-    data : (n,), float32
-        p_ij.
+    steps : (n,), uint16
+        p_ij in units of its row.
+    unit : (N,), float32
+        The largest affinity of a row, over `MOST_STEPS`.
     bounds : (PARTS + 1,), int64
     longest : int
         Most pairs of a point.
@@ -36,7 +42,8 @@ class Pairs(NamedTuple):
 
     indptr: np.ndarray
     indices: np.ndarray
-    data: np.ndarray
+    steps: np.ndarray
+    unit: np.ndarray
     bounds: np.ndarray
     longest: int
 
@@ -52,8 +59,9 @@ def arrange(P: sp.csr_matrix, order: np.ndarray, crew: Crew, pairs: Pairs | None
     lengths = np.diff(P.indptr)[order]
     if pairs is None:
         m = len(P.indices)
-        stored = np.zeros(n + 1, np.int64), np.empty(m, np.uint32), np.empty(m, np.float32)
-        pairs = Pairs(*stored, part_bounds(n), int(lengths.max(initial=0)))
+        stored = np.zeros(n + 1, np.int64), np.empty(m, np.uint32), np.empty(m, np.uint16)
+        unit = np.empty(n, np.float32)
+        pairs = Pairs(*stored, unit, part_bounds(n), int(lengths.max(initial=0)))
     np.cumsum(lengths, out=pairs.indptr[1:])
     crew.run(_fill, P.indptr, P.indices, P.data, order, rank, pairs)
     return pairs
@@ -62,14 +70,18 @@ def arrange(P: sp.csr_matrix, order: np.ndarray, crew: Crew, pairs: Pairs | None
 @compiled_exact
 def _fill(first, last, indptr, indices, data, order, rank, pairs):
     for i in range(pairs.bounds[first], pairs.bounds[last]):
-        begin, row = pairs.indptr[i], order[i]
-        columns, values = (
-            indices[indptr[row] : indptr[row + 1]],
-            data[indptr[row] : indptr[row + 1]],
-        )
+        start, stop = indptr[order[i]], indptr[order[i] + 1]
+        columns, values = indices[start:stop], data[start:stop]
+        start, stop = pairs.indptr[i], pairs.indptr[i + 1]
+        others, steps = pairs.indices[start:stop], pairs.steps[start:stop]
+        largest = np.float32(1e-30)  # so that nothing overflows in rows of zeros
+        for e in range(len(values)):
+            largest = max(largest, values[e])
+        times = np.float32(MOST_STEPS) / largest
+        pairs.unit[i] = np.float32(1) / times
         for e in range(len(columns)):
-            pairs.indices[begin + e] = rank[columns[e]]
-            pairs.data[begin + e] = values[e]
+            others[e] = rank[columns[e]]
+            steps[e] = np.uint16(values[e] * times + np.float32(0.5))
 
 
 def attract(Y: np.ndarray, pairs: Pairs, dof: float, force: np.ndarray, crew: Crew) -> None:
@@ -106,15 +118,15 @@ def _attract_plane(first, last, Y, places, pairs, inverse, force):
         x, y = Y[i, 0], Y[i, 1]
         sx, sy = np.float32(0), np.float32(0)
         # Slices begin at 0: places in them need no check for those counted from the end.
-        others, weights = pairs.indices[start:end], pairs.data[start:end]
+        others, steps = pairs.indices[start:end], pairs.steps[start:end]
         for e in range(len(others)):
             gathered[e] = places[others[e]]
         for e in range(len(others)):
             dx, dy = x - near[2 * e], y - near[2 * e + 1]
-            w = weights[e] / (one + inverse * (dx * dx + dy * dy))
+            w = np.float32(steps[e]) / (one + inverse * (dx * dx + dy * dy))
             sx += w * dx
             sy += w * dy
-        force[i, 0], force[i, 1] = sx, sy
+        force[i, 0], force[i, 1] = sx * pairs.unit[i], sy * pairs.unit[i]
 
 
 @compiled_fast
@@ -125,15 +137,16 @@ def _attract_space(first, last, Y, pairs, inverse, force):
         start, end = pairs.indptr[i], pairs.indptr[i + 1]
         x, y, z = Y[i, 0], Y[i, 1], Y[i, 2]
         sx, sy, sz = np.float32(0), np.float32(0), np.float32(0)
-        others, weights = pairs.indices[start:end], pairs.data[start:end]
+        others, steps = pairs.indices[start:end], pairs.steps[start:end]
         for e in range(len(others)):
             j = others[e]
             dx, dy, dz = x - Y[j, 0], y - Y[j, 1], z - Y[j, 2]
-            w = weights[e] / (one + inverse * (dx * dx + dy * dy + dz * dz))
+            w = np.float32(steps[e]) / (one + inverse * (dx * dx + dy * dy + dz * dz))
             sx += w * dx
             sy += w * dy
             sz += w * dz
-        force[i, 0], force[i, 1], force[i, 2] = sx, sy, sz
+        unit = pairs.unit[i]
+        force[i, 0], force[i, 1], force[i, 2] = sx * unit, sy * unit, sz * unit
 
 
 @compiled_exact
@@ -143,11 +156,13 @@ def log_weights(first, last, Y, pairs, dof, total):
     for p in range(first, last):
         own = 0.0
         for i in range(pairs.bounds[p], pairs.bounds[p + 1]):
+            row = 0.0
             for e in range(pairs.indptr[i], pairs.indptr[i + 1]):
                 square = 0.0
                 for a in range(d):
                     square += (Y[i, a] - Y[pairs.indices[e], a]) ** 2
-                own += pairs.data[e] * math.log1p(square / dof)
+                row += pairs.steps[e] * math.log1p(square / dof)
+            own += row * pairs.unit[i]
         total[p] = dof * own
 
 

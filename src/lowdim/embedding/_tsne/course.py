@@ -1,20 +1,14 @@
-"""The course of a descent of t-SNE: its phases, who looks at it, and when it ends."""
+"""The course of a descent of t-SNE: its phases, and when it ends."""
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from lowdim._progress import Report
-
-logger = logging.getLogger("lowdim")
-
-Callback = Callable[[int, np.ndarray, float], object]
-"""Takes the number of iterations, the layout, (N, d), and its KL divergence; true stops the fit."""
+from lowdim.embedding._course import Course, Watch
 
 
 @dataclass(frozen=True)
@@ -35,53 +29,11 @@ class Phase:
     momentum: float
 
 
-@dataclass(frozen=True)
-class Watch:
-    """Who looks at a descent, and when it may stop.
-
-    Attributes
-    ----------
-    callbacks : sequence of Callback
-    every : int
-        Iterations between looks.
-    tol : float
-        Stop in the last phase when the gradient is no more than this share of the attraction.
-    report : Report, optional
-        Shown every look.
-    """
-
-    callbacks: Sequence[Callback] = ()
-    every: int = 50
-    tol: float = 0.0
-    report: Report | None = None
-
-
-@dataclass
-class Course:
-    """What became of a descent.
-
-    Attributes
-    ----------
-    n_iter : int
-    reason : str
-        "limit", "gradient", "callback" or "interrupted".
-    history : dict of lists
-        ``iteration``, ``gradient_norm`` and ``kl_divergence`` at every look; the last is nan where
-        nobody asked for it.
-    """
-
-    n_iter: int = 0
-    reason: str = "limit"
-    history: dict[str, list[float]] = field(
-        default_factory=lambda: {"iteration": [], "gradient_norm": [], "kl_divergence": []}
-    )
-
-
 class Steps(ABC):
     """A layout that goes through phases of iterations."""
 
     def __init__(self) -> None:
-        self.course = Course()
+        self.course = Course("gradient_norm", "kl_divergence")
 
     @property
     @abstractmethod
@@ -104,16 +56,15 @@ class Steps(ABC):
     def _norms(self) -> tuple[float, float]:
         """Norms of the gradient, without its factor of four, and of the attraction."""
 
-    def run(self, phases: Sequence[Phase], watch: Watch) -> Course:
-        """Go through the phases; an interrupt from the keyboard ends them and keeps the layout."""
-        try:
+    def run(self, phases: Sequence[Phase], watch: Watch, tol: float = 0.0) -> Course:
+        """Go through the phases; an interrupt from the keyboard ends them and keeps the layout.
+
+        The last phase stops when the gradient is no more than `tol` times the attraction.
+        """
+        with self.course.keeping_layout():
             for phase in phases:
-                last = phase is phases[-1]
-                if not self._run_phase(phase, watch, watch.tol if last else 0.0):
+                if not self._run_phase(phase, watch, tol if phase is phases[-1] else 0.0):
                     break
-        except KeyboardInterrupt:
-            logger.warning("Interrupted after %d iterations.", self.course.n_iter)
-            self.course.reason = "interrupted"
         return self.course
 
     def _run_phase(self, phase: Phase, watch: Watch, tol: float) -> bool:
@@ -131,16 +82,9 @@ class Steps(ABC):
         """Take down how far the descent has come; whether to go on."""
         course = self.course
         gradient, attraction = self._norms()
-        asked = bool(watch.callbacks) or watch.report is not None
-        kl = self.kl_divergence() if asked else float("nan")
-        values = (course.n_iter, 4.0 * gradient, kl)
-        for own, value in zip(course.history.values(), values, strict=True):
-            own.append(value)
-        if watch.report is not None:
-            watch.report(course.n_iter, kl)
-        answers = [callback(course.n_iter, self.layout, kl) for callback in watch.callbacks]
-        if any(answers):
-            course.reason = "callback"
+        kl = self.kl_divergence() if watch.asks else float("nan")
+        course.note(4.0 * gradient, kl)
+        if not course.goes_on(watch, lambda: self.layout, kl):
             return False
         if gradient <= tol * attraction:
             course.reason = "gradient"

@@ -24,12 +24,16 @@ class Repulsion(Protocol):
     def __call__(self, Y: np.ndarray, extent: np.ndarray, force: np.ndarray) -> float: ...
 
 
-def repulsion(on_mesh: bool, dof: float, crew: Crew) -> Repulsion:
-    """By a mesh, or pair by pair."""
-    if on_mesh:
+def repulsion(method: str, dof: float, crew: Crew) -> Repulsion:
+    """By a "mesh", by a "tree", or "exact", pair by pair."""
+    if method == "mesh":
         from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
         return MeshRepulsion(dof, crew)
+    if method == "tree":
+        from lowdim.embedding._tsne.repulsion_tree import TreeRepulsion
+
+        return TreeRepulsion(dof, crew)
     from lowdim.embedding._tsne.repulsion_exact import ExactRepulsion
 
     return ExactRepulsion(dof, crew)

@@ -11,8 +11,9 @@ from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._tsne.placement import place
 from lowdim.embedding._tsne.repulsion_mesh import MeshRepulsion
 
-#: Points of the reference above which their forces come from a mesh.
-MESH_POINTS = 2_000
+#: Points of the reference up to which all are summed over; the forces of more come from a mesh, or
+#: in space from a tree.
+MESH_POINTS, TREE_POINTS = 300, 2_000
 #: How far beyond the reference new points may go, in units of the layout.
 MARGIN = 5.0
 
@@ -51,18 +52,26 @@ def place_new(affinities: Any, reference: np.ndarray, rates: Rates, *, crew: Cre
     fixed = np.zeros((n, max(2, c)), np.float32)
     fixed[:, :c] = reference
     box = np.stack([reference.min(0) - MARGIN, reference.max(0) + MARGIN]).astype(np.float64)
-    if c < 3 and n > MESH_POINTS:
-        bounds = part_bounds(n)
-        extent = np.stack([_extent(fixed[bounds[p] : bounds[p + 1]]) for p in range(PARTS)])
-        mesh = MeshRepulsion(rates.dof, crew).surroundings(fixed, extent, MARGIN)
-    else:
-        mesh = np.empty((3, 0, 0), np.float32), np.zeros(2, np.float32), 1.0
     Y = np.asarray(affinities @ reference.astype(np.float64))
     numbers = (rates.n_iter, rates.exaggeration, rates.learning_rate, rates.momentum, rates.dof)
     arrays = affinities.indptr, affinities.indices, affinities.data
-    crew.run(place, PARTS, Y, arrays, fixed, mesh, box, np.array(numbers, dtype=np.float64))
+    settings = box, np.array(numbers, dtype=np.float64)
+    if c == 3 and n > TREE_POINTS:
+        from lowdim.embedding._tsne.placement_tree import place_by_tree
+
+        place_by_tree(Y, arrays, fixed, *settings, crew=crew)
+    else:
+        crew.run(place, PARTS, Y, arrays, fixed, _field(fixed, c, rates.dof, crew), *settings)
     return Y.astype(np.float32)
 
 
-def _extent(points: np.ndarray) -> np.ndarray:
-    return np.stack([points.min(0), points.max(0)])
+def _field(
+    fixed: np.ndarray, c: int, dof: float, crew: Crew
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """What points do to others near them, on a mesh in the plane; an empty one if they are few."""
+    if c == 3 or len(fixed) <= MESH_POINTS:
+        return np.empty((3, 0, 0), np.float32), np.zeros(2, np.float32), 1.0
+    bounds = part_bounds(len(fixed))
+    parts = [fixed[bounds[p] : bounds[p + 1]] for p in range(PARTS)]
+    extent = np.stack([np.stack([points.min(0), points.max(0)]) for points in parts])
+    return MeshRepulsion(dof, crew).surroundings(fixed, extent, MARGIN)

@@ -33,28 +33,39 @@ def place(first, last, n_parts, Y, affinities, reference, mesh, box, rates):
     m, c = Y.shape
     d = reference.shape[1]
     field, origin, spacing = mesh
-    exaggeration, rate, momentum, dof = rates[1], rates[2], rates[3], rates[4]
+    dof = rates[4]
     y, pull, push = np.zeros(d), np.zeros(d), np.zeros(d)
     velocity, gains = np.zeros(c), np.ones(c)
     for i in range(m * first // n_parts, m * last // n_parts):
         y[:c], velocity[:], gains[:] = Y[i], 0.0, 1.0
         for _ in range(int(rates[0])):
-            _attraction(y, affinities, i, reference, dof, pull)
+            attraction(y, affinities, i, reference, dof, pull)
             if field.size:
                 total = _from_mesh(y, field, origin, spacing, push)
             else:
                 total = _from_all(y, reference, dof, push)
-            for a in range(c):
-                g = exaggeration * pull[a] - push[a] / total
-                same = (velocity[a] > 0) == (g > 0)
-                gains[a] = gains[a] * LESS + LEAST if same else gains[a] + MORE
-                velocity[a] = momentum * velocity[a] - rate * gains[a] * g
-                y[a] = min(max(y[a] + velocity[a], box[0, a]), box[1, a])
+            push /= total
+            step(y, (velocity, gains), (pull, push), rates, box)
         Y[i] = y[:c]
 
 
 @compiled_exact
-def _attraction(y, affinities, i, reference, dof, pull):
+def step(y, state, forces, rates, box):
+    """Move a point by its velocity, which it has with its gains, and keep it in the box."""
+    velocity, gains = state
+    pull, push = forces
+    exaggeration, rate, momentum = rates[1], rates[2], rates[3]
+    for a in range(len(velocity)):
+        g = exaggeration * pull[a] - push[a]
+        same = (velocity[a] > 0) == (g > 0)
+        gains[a] = gains[a] * LESS + LEAST if same else gains[a] + MORE
+        velocity[a] = momentum * velocity[a] - rate * gains[a] * g
+        y[a] = min(max(y[a] + velocity[a], box[0, a]), box[1, a])
+
+
+@compiled_exact
+def attraction(y, affinities, i, reference, dof, pull):
+    """Write the force of neighbours of new point i, at y."""
     indptr, indices, data = affinities
     pull[:] = 0.0
     for e in range(indptr[i], indptr[i + 1]):

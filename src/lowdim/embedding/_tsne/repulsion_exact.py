@@ -6,6 +6,12 @@ import numpy as np
 
 from lowdim._compile import compiled_fast
 from lowdim.embedding._crew import Crew, part_bounds
+from lowdim.embedding._float32 import exponential, logarithm
+
+
+def kernel_for(dof: float) -> np.float32 | None:
+    """The a that sums are compiled for: None is one, for which they need no power."""
+    return None if dof == 1.0 else np.float32(dof)
 
 
 class ExactRepulsion:
@@ -28,68 +34,47 @@ class ExactRepulsion:
         Every pair counts twice. The extent is not looked at.
         """
         axes, weight = np.ascontiguousarray(Y.T), np.empty(len(Y), np.float32)
-        arguments = axes, part_bounds(len(Y)), weight, force
-        if self._dof != 1.0:
-            self._crew.run(_repel_dof, *arguments, self._dof)
-        elif Y.shape[1] == 2:
-            self._crew.run(_repel_plane, *arguments)
-        else:
-            self._crew.run(_repel_space, *arguments)
+        repel = _repel_plane if Y.shape[1] == 2 else _repel_space
+        self._crew.run(repel, axes, part_bounds(len(Y)), kernel_for(self._dof), weight, force)
         return float(weight.sum(dtype=np.float64)) - len(Y)
 
 
 @compiled_fast
-def _repel_plane(first, last, axes, bounds, weight, force):
+def _repel_plane(first, last, axes, bounds, dof, weight, force):
     """Forces on some points, coordinates (2, N), and their sums of weights, their own too."""
     one = np.float32(1)
+    inverse = one if dof is None else one / dof
     xs, ys = axes[0], axes[1]
     for i in range(bounds[first], bounds[last]):
         x, y = xs[i], ys[i]
         sx, sy, total = np.float32(0), np.float32(0), np.float32(0)
         for j in range(len(xs)):
             dx, dy = x - xs[j], y - ys[j]
-            w = one / (one + dx * dx + dy * dy)
+            u = one / (one + inverse * (dx * dx + dy * dy))
+            w = u if dof is None else exponential(dof * logarithm(u))
             total += w
-            w *= w
+            w *= u
             sx += w * dx
             sy += w * dy
         force[i, 0], force[i, 1], weight[i] = sx, sy, total
 
 
 @compiled_fast
-def _repel_space(first, last, axes, bounds, weight, force):
+def _repel_space(first, last, axes, bounds, dof, weight, force):
     """The same in three dimensions."""
     one = np.float32(1)
+    inverse = one if dof is None else one / dof
     xs, ys, zs = axes[0], axes[1], axes[2]
     for i in range(bounds[first], bounds[last]):
         x, y, z = xs[i], ys[i], zs[i]
         sx, sy, sz, total = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
         for j in range(len(xs)):
             dx, dy, dz = x - xs[j], y - ys[j], z - zs[j]
-            w = one / (one + dx * dx + dy * dy + dz * dz)
+            u = one / (one + inverse * (dx * dx + dy * dy + dz * dz))
+            w = u if dof is None else exponential(dof * logarithm(u))
             total += w
-            w *= w
+            w *= u
             sx += w * dx
             sy += w * dy
             sz += w * dz
         force[i, 0], force[i, 1], force[i, 2], weight[i] = sx, sy, sz, total
-
-
-@compiled_fast
-def _repel_dof(first, last, axes, bounds, weight, force, dof):
-    """The same in any number of dimensions, for any degrees of freedom; slow."""
-    d = len(axes)
-    for i in range(bounds[first], bounds[last]):
-        total = 0.0
-        sums = np.zeros(d)
-        for j in range(axes.shape[1]):
-            square = 0.0
-            for a in range(d):
-                square += (axes[a, i] - axes[a, j]) ** 2
-            inverse = 1.0 / (1.0 + square / dof)
-            w = inverse**dof
-            total += w
-            for a in range(d):
-                sums[a] += w * inverse * (axes[a, i] - axes[a, j])
-        force[i] = sums
-        weight[i] = total

@@ -8,10 +8,10 @@ from typing import Any
 
 from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
 
-METHODS = ("auto", "exact", "mesh")
-#: Points up to which "auto" sums over all pairs in the plane, and for other weights than one over
-#: ``1 + r^2``, which take longer.
-EXACT_POINTS, EXACT_POINTS_DOF = 7_000, 1_000
+METHODS = ("auto", "exact", "mesh", "tree")
+#: Points up to which "auto" sums over all pairs, in the plane and in space; and for other weights
+#: than one over ``1 + r^2``, which take longer.
+EXACT_POINTS, EXACT_POINTS_DOF = (7_000, 4_000), (3_000, 1_500)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class Settings:
             raise ValueError(f"n_components={n_components} is too large; pass 1, 2 or 3.")
         method = check_in(model.method, "method", METHODS)
         if method == "mesh" and n_components == 3:
-            raise ValueError("method='mesh' is for one or two dimensions; pass 'exact' or 'auto'.")
+            raise ValueError("method='mesh' is for one or two dimensions; pass 'tree' or 'auto'.")
+        if method == "tree" and n_components < 3:
+            raise ValueError("method='tree' is for three dimensions; pass 'mesh' or 'auto'.")
         max_iter = check_positive_int(model.max_iter, "max_iter")
         n_early = check_positive_int(
             model.early_exaggeration_iter, "early_exaggeration_iter", minimum=0
@@ -74,11 +76,15 @@ class Settings:
             every=check_positive_int(model.callbacks_every, "callbacks_every"),
         )
 
-    def uses_mesh(self, n_points: int) -> bool:
-        """Whether the repulsion of so many points is summed by a mesh."""
+    def method_for(self, n_points: int) -> str:
+        """How the repulsion of so many points is summed: "exact", "mesh" or "tree"."""
+        if self.method != "auto":
+            return self.method
+        in_space = self.n_components == 3
         most = EXACT_POINTS if self.dof == 1.0 else EXACT_POINTS_DOF
-        wanted = self.method == "mesh" or (self.method == "auto" and n_points > most)
-        return wanted and self.n_components < 3
+        if n_points <= most[in_space]:
+            return "exact"
+        return "tree" if in_space else "mesh"
 
     def phases(self, n_points: int) -> list[tuple[int, float, float, float]]:
         """Iterations, exaggeration, learning rate and momentum of both phases."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
-from lowdim.mixture._counts.matrix import Counts
-from lowdim.mixture._counts.model import Mixture, Sizes
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,24 +17,31 @@ if TYPE_CHECKING:
 BLOCK = 2**22
 
 
-def posterior_means(counts: Counts, sizes: Sizes, model: Mixture, shares: np.ndarray) -> np.ndarray:
+def posterior_means(
+    counts: AnyCounts, sizes: Sizes, model: Mixture, shares: np.ndarray
+) -> np.ndarray:
     """Expected expression of every gene at size factor 1 given the row's counts, (N, D).
 
     Given the component, counts are Poisson with a rate that is gamma distributed around mu, so the
     posterior mean of the rate is ``mu (1 + phi x) / (1 + phi s mu)``.
     """
-    n, d = counts.shape
-    out = np.empty((n, d))
-    step = max(1, BLOCK // d)
+    out = np.empty(counts.shape)
+    step = max(1, BLOCK // counts.shape[1])
     mean, noise = model.mean.T, model.noise.T
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
-        own, x = sizes.values[rows, None], counts.rows[rows].toarray()
+    for rows, x in _dense_blocks(counts, step):
+        own = sizes.values[rows, None]
         out[rows] = 0.0
         for k in range(len(mean)):
             rate = mean[k] * (1.0 + noise[k] * x) / (1.0 + own * (noise[k] * mean[k]))
             out[rows] += shares[rows, k, None] * rate
     return out
+
+
+def _dense_blocks(counts: AnyCounts, step: int) -> Iterator[tuple[slice, np.ndarray]]:
+    for where, part in counts.parts():
+        for start in range(0, part.shape[0], step):
+            x = part.rows[start : start + step].toarray()
+            yield slice(where.start + start, where.start + start + len(x)), x
 
 
 def sample_counts(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim.mixture._counts.arguments import Arguments
 from lowdim.mixture._counts.loop import (
@@ -17,10 +18,9 @@ from lowdim.mixture._counts.loop import (
     prior_on_means,
     run_restart,
 )
-from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.maximize import MStep, Prior, curvatures
 from lowdim.mixture._counts.merge import information, merged_shares, n_parts
-from lowdim.mixture._counts.model import Mixture, Sizes
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 from lowdim.mixture._counts.size_factors import SizeRule
 from lowdim.mixture._counts.starts import Starter
 from lowdim.mixture._counts.trend import dispersion_trend
@@ -49,8 +49,14 @@ class Fit:
     information: np.ndarray
 
 
-def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -> Fit:
+def fit_counts(
+    arguments: Arguments,
+    counts: AnyCounts,
+    rng: np.random.Generator,
+    journal: Journal | None = None,
+) -> Fit:
     """EM from several starts."""
+    journal = journal or Journal(rng)
     rule = SizeRule.of(arguments.size_factors, counts)
     given = arguments.given_sizes
     sizes = rule.start(counts) if given is None else Sizes.of(given)
@@ -61,20 +67,25 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
     k = arguments.n_components
     parts = n_parts(k, counts.shape[0]) if arguments.init == "kmeans" else k
     starter = Starter(counts, sizes.values, parts, arguments.init, rng)
-    n_starts = 1 if arguments.responsibilities is not None else arguments.n_init
+    n_starts = 1
+    if arguments.responsibilities is None:
+        n_starts = arguments.n_init
+        starter.prepare()
     runs: list[Restart] = []
     total = arguments.max_iter * n_starts
     with reports(total, description="counts", enabled=arguments.verbose > 0) as report:
         for _ in range(n_starts):
+            if runs and journal.asked:
+                break
             shares, smoothing = arguments.responsibilities, 0.0
             if shares is None:
-                shares = merged_shares(counts, sizes, starter.labels(), prior, options, k)
+                shares = first_shares(journal, starter, sizes, prior, options, k)
                 smoothing = SMOOTHING
             model = first_model(counts, sizes, shares, prior, options.kind, smoothing)
             if not runs:
                 prior = shrinking(arguments, counts, sizes, shares, prior, model)
             best = max((run.objective for run in runs if not run.starved), default=-np.inf)
-            runs.append(run_restart(counts, sizes, model, prior, options, best, report))
+            runs.append(run_restart(counts, sizes, model, prior, options, best, report, journal))
     kept = max(runs, key=lambda run: (not run.starved, run.objective))
     if options.estimate_sizes:
         kept = rescaled(kept, counts)
@@ -82,9 +93,20 @@ def fit_counts(arguments: Arguments, counts: Counts, rng: np.random.Generator) -
     return Fit(kept, prior, rule, objectives, information(kept, counts, prior))
 
 
+def first_shares(
+    journal: Journal, starter: Starter, sizes: Sizes, prior: Prior, options: LoopOptions, k: int
+) -> np.ndarray:
+    """Responsibilities of a new start, (N, K), or those that the journal has of it."""
+    return journal.once(
+        lambda _: merged_shares(starter.counts, sizes, starter.labels(), prior, options, k),
+        lambda made: {"shares": made},
+        lambda kept: kept["shares"].copy(),
+    )
+
+
 def shrinking(
     arguments: Arguments,
-    counts: Counts,
+    counts: AnyCounts,
     sizes: Sizes,
     shares: np.ndarray,
     prior: Prior,
@@ -107,7 +129,7 @@ def shrinking(
     return replace(prior, centres=centres, precision=1.0 / width**2)
 
 
-def rescaled(run: Restart, counts: Counts) -> Restart:
+def rescaled(run: Restart, counts: AnyCounts) -> Restart:
     """Estimated size factors brought to the mean one; the likelihood stays what it is."""
     scale = float(counts.weights @ run.sizes.values / counts.weights.sum())
     nodes = replace(run.sizes.nodes, nodes=run.sizes.nodes.nodes / scale)

@@ -7,15 +7,24 @@ only brought up to date for the rows whose responsibilities have changed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lowdim._checkpoint import Arrays
+from lowdim._journal import Journal
 from lowdim._progress import Report
 from lowdim._results import StopReason
-from lowdim.mixture._counts.matrix import NEGLIGIBLE, Counts
+from lowdim.mixture._counts.matrix import NEGLIGIBLE
 from lowdim.mixture._counts.maximize import LEAST_NOISE, MStep, Prior, maximize, proportions
-from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, next_sizes, responsibilities
+from lowdim.mixture._counts.model import (
+    AnyCounts,
+    Mixture,
+    Sizes,
+    log_joint,
+    next_sizes,
+    responsibilities,
+)
 
 #: M-steps that turn a partition of the rows into parameters.
 WARM_UP = 3
@@ -30,6 +39,8 @@ STARVED, MAX_RESEEDS = 1e-2, 5
 STALE, MOST_STALE = 1e-3, 1e-4
 #: A restart stops if so many steps like its last would not reach the best one.
 PATIENCE, EARLIEST = 20, 4
+#: Arrays of a mixture.
+PARAMETERS = ("weights", "mean", "noise")
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ class Restart:
 
 
 def first_model(
-    counts: Counts, sizes: Sizes, shares: np.ndarray, prior: Prior, kind: str, smoothing: float
+    counts: AnyCounts, sizes: Sizes, shares: np.ndarray, prior: Prior, kind: str, smoothing: float
 ) -> Mixture:
     """Parameters from responsibilities, (N, K)."""
     n_genes, k = counts.shape[1], shares.shape[1]
@@ -95,59 +106,125 @@ def first_model(
 
 
 def run_restart(
-    counts: Counts,
+    counts: AnyCounts,
     sizes: Sizes,
     model: Mixture,
     prior: Prior,
     options: LoopOptions,
     best: float = -np.inf,
     report: Report | None = None,
+    journal: Journal | None = None,
 ) -> Restart:
     """EM until the objective settles; it never falls, but where a component is re-seeded.
 
-    `best` is the objective of a restart that has converged: one that stays far below it stops.
+    `best` is the objective of a restart that has converged: one that stays far below it stops. EM
+    goes on from where the journal has it, and stops where that is asked to end.
     """
-    total = float(counts.weights.sum())
-    trace: list[float] = []
-    reseeds, reason, step = 0, StopReason.ITERATION_LIMIT, None
-    for iteration in range(1, options.max_iter + 1):
-        rows, shares = responsibilities(log_joint(counts, sizes, model))
-        likelihood = float(counts.weights @ rows) / total
-        trace.append(likelihood + prior.log_density(model) / total)
-        owned = counts.weights @ shares
-        starved = owned < STARVED
-        gain = trace[-1] - trace[-2] if len(trace) > 1 else np.inf
-        again = bool(starved.any()) and options.reseed and reseeds < MAX_RESEEDS
-        again = again and iteration < options.max_iter
-        if not np.isfinite(trace[-1]):
-            reason = StopReason.NOT_FINITE
-            break
-        if not again and abs(gain) < options.tol:
-            reason = StopReason.CONVERGED
-            break
-        if iteration >= EARLIEST and trace[-1] + PATIENCE * max(gain, 0.0) < best:
-            reason = StopReason.OUTPACED
-            break
+    journal = journal or Journal()
+    run, stage = _Run(counts, prior, options, sizes, model), journal.stage()
+    if stage.kept is not None:
+        run.restore(stage.kept)
+    while (reason := run.look(best)) is None:
         if report is not None:
-            report(iteration, trace[-1])
-        if iteration == options.max_iter:
+            report(run.iteration, run.trace[-1])
+        if journal.asked:
+            reason = StopReason.INTERRUPTED
             break
-        if again:
-            shares, reseeds = reseeded(counts, rows, shares, starved), reseeds + 1
-            model = first_model(counts, sizes, shares, prior, options.kind, SMOOTHING)
-            trace.clear()
-            continue
+        run.move()
+        stage.keep(run.state)
+    stage.close(run.state)
+    return run.result(reason)
+
+
+@dataclass
+class _Run:
+    """A restart on its way: looks at the rows, and moves."""
+
+    counts: AnyCounts
+    prior: Prior
+    options: LoopOptions
+    sizes: Sizes
+    model: Mixture
+    step: MStep | None = None
+    trace: list[float] = field(default_factory=list)
+    iteration: int = 0
+    reseeds: int = 0
+
+    def look(self, best: float) -> StopReason | None:
+        """Score the rows; whether to stop, and why."""
+        self.iteration += 1
+        self.looked = True
+        total, options = float(self.counts.weights.sum()), self.options
+        self.rows, self.shares = responsibilities(log_joint(self.counts, self.sizes, self.model))
+        self.likelihood = float(self.counts.weights @ self.rows) / total
+        self.trace.append(self.likelihood + self.prior.log_density(self.model) / total)
+        self.starved = self.counts.weights @ self.shares < STARVED
+        value = self.trace[-1]
+        self.gain = value - self.trace[-2] if len(self.trace) > 1 else np.inf
+        last = self.iteration >= options.max_iter
+        self.again = bool(self.starved.any()) and options.reseed and self.reseeds < MAX_RESEEDS
+        self.again = self.again and not last
+        if not np.isfinite(value):
+            return StopReason.NOT_FINITE
+        if not self.again and abs(self.gain) < options.tol:
+            return StopReason.CONVERGED
+        if self.iteration >= EARLIEST and value + PATIENCE * max(self.gain, 0.0) < best:
+            return StopReason.OUTPACED
+        return StopReason.ITERATION_LIMIT if last else None
+
+    def move(self) -> None:
+        """The M-step, or new rows for components that have lost theirs."""
+        self.looked = False
+        counts, options, shares = self.counts, self.options, self.shares
+        if self.again:
+            shares = reseeded(counts, self.rows, shares, self.starved)
+            self.reseeds += 1
+            self.model = first_model(
+                counts, self.sizes, shares, self.prior, options.kind, SMOOTHING
+            )
+            self.trace.clear()
+            return
         if options.estimate_sizes:
-            sizes = sizes.moved(next_sizes(counts, sizes, model, shares, 0.5))
-        if step is None:
-            step = MStep.of(counts, sizes, np.zeros_like(shares), prior)
-        step = step.moved(sizes, shares, stale(gain))
+            values = next_sizes(counts, self.sizes, self.model, shares, 0.5)
+            self.sizes = self.sizes.moved(values)
+        if self.step is None:
+            self.step = MStep.of(counts, self.sizes, np.zeros_like(shares), self.prior)
+        self.step = self.step.moved(self.sizes, shares, stale(self.gain))
         weights = proportions(shares, counts.weights)
-        model = replace(maximize(step, model, options.kind), weights=weights)
-    return Restart(
-        *(model, sizes, shares, likelihood, np.array(trace), iteration, reason),
-        bool(starved.any()),
-    )
+        self.model = replace(maximize(self.step, self.model, options.kind), weights=weights)
+
+    def state(self) -> Arrays:
+        """Where it has moved to; what it has seen from there is left out, and seen again."""
+        done = len(self.trace) - self.looked
+        state = {
+            "trace": np.array(self.trace[:done]),
+            "numbers": np.array([self.iteration - self.looked, self.reseeds]),
+            "sizes": self.sizes.values,
+            **{name: getattr(self.model, name) for name in PARAMETERS},
+        }
+        if self.step is None:
+            return state
+        if self.options.estimate_sizes:  # made anew wherever size factors have moved
+            return state | {"shares": np.zeros((0, 0)), "held": np.zeros((0, 0, 0))}
+        return state | {"shares": self.step.shares, "held": self.step.held}
+
+    def restore(self, state: Arrays) -> None:
+        """Be where another one was."""
+        self.trace = state["trace"].tolist()
+        self.iteration, self.reseeds = state["numbers"].tolist()
+        weights, mean, noise = (state[name].copy() for name in PARAMETERS)
+        self.model = replace(self.model, weights=weights, mean=mean, noise=noise)
+        if not np.array_equal(state["sizes"], self.sizes.values):
+            self.sizes = self.sizes.moved(state["sizes"])
+        if "held" in state:
+            shares, held = state["shares"].copy(), state["held"].copy()
+            self.step = MStep(self.counts, self.sizes, self.prior, shares, held)
+
+    def result(self, reason: StopReason) -> Restart:
+        return Restart(
+            *(self.model, self.sizes, self.shares, self.likelihood, np.array(self.trace)),
+            *(self.iteration, reason, bool(self.starved.any())),
+        )
 
 
 def stale(gain: float) -> float:
@@ -159,7 +236,7 @@ def stale(gain: float) -> float:
 
 
 def reseeded(
-    counts: Counts, rows: np.ndarray, shares: np.ndarray, starved: np.ndarray
+    counts: AnyCounts, rows: np.ndarray, shares: np.ndarray, starved: np.ndarray
 ) -> np.ndarray:
     """Responsibilities in which starved components have rows again.
 
@@ -179,11 +256,12 @@ def reseeded(
     return shares
 
 
-def gene_means(counts: Counts, sizes: Sizes) -> np.ndarray:
+def gene_means(counts: AnyCounts, sizes: Sizes) -> np.ndarray:
     """Mean of each gene at size factor 1, (D,); genes without counts get next to nothing."""
     from lowdim.mixture._counts.genes import MEAN_FLOOR
 
-    means = (counts.rows.T @ counts.weights) / float(counts.weights @ sizes.values)
+    sums = sum(part.rows.T @ part.weights for _, part in counts.parts())
+    means = sums / float(counts.weights @ sizes.values)
     return np.maximum(means, MEAN_FLOOR)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,8 @@ from lowdim.mixture._counts.chebyshev import piece_weights
 DENSE_BLOCK = 2**24
 
 Arrays = tuple[np.ndarray, ...]
+#: (pointer, component, share): the components with a share that matters, row by row.
+Listed = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,25 @@ class Counts:
         starts = range(0, source.n_rows, step)
         parts = [source.rows(start, min(start + step, source.n_rows)) for start in starts]
         rows = sp.vstack([sp.csr_matrix(part, dtype=np.float64) for part in parts], format="csr")
+        return cls.of(rows, np.ones(source.n_rows) if weights is None else weights)
+
+    @classmethod
+    def of(cls, rows: Any, weights: np.ndarray) -> Counts:
+        """Of an array or CSR, which stays as it is."""
+        rows = sp.csr_matrix(rows, dtype=np.float64)
         if rows.nnz and not rows.data.all():
             rows = rows.copy()
             rows.eliminate_zeros()
-        return cls(rows, np.ones(source.n_rows) if weights is None else weights)
+        return cls(rows, weights)
+
+    def parts(self) -> Iterator[tuple[slice, Counts]]:
+        """All rows at once; those of a file come block by block."""
+        yield slice(0, self.shape[0]), self
+
+    @property
+    def n_stored(self) -> int:
+        """Counts that are not zero."""
+        return int(self.rows.nnz)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -85,26 +103,35 @@ class Counts:
 
         `rank` entries of the gene have more than m counts; `owned` is their weight by the node's.
         """
-        from lowdim.mixture._counts.layout import EVERY, LONGEST_PIECE, PIECE, tail_nodes
+        return tail_sums(self.columns, self.weights[self.columns[1]])
 
-        shapes = -np.cos(np.pi * np.arange(PIECE) / (PIECE - 1))
-        levels = int(np.log2(LONGEST_PIECE // EVERY)) + 1
-        weights = np.stack([piece_weights(shapes, EVERY * 2**level) for level in range(levels)])
-        pointer, rows, counts = self.columns
-        ends = np.empty(len(pointer), np.int64)
-        empty = np.empty(0), np.empty(0), np.empty(0, np.int64)
-        n = tail_nodes(pointer, counts, shapes, weights, False, *empty, ends)
-        nodes = np.empty(n), np.empty(n), np.empty(n, np.int64)
-        tail_nodes(pointer, counts, shapes, weights, True, *nodes, ends)
-        # The weight of a gene's first entries: a difference of running sums.
-        running = np.append(0.0, np.cumsum(self.weights[rows]))
-        begin = np.repeat(pointer[:-1], np.diff(ends))
-        owned = nodes[1] * (running[begin + nodes[2]] - running[begin])
-        return ends, *nodes, owned
+    def active(self, shares: np.ndarray) -> Listed:
+        """The components of each row, by responsibilities (N, K), weighted."""
+        return listed(shares, self.weights)
 
 
-def active_shares(responsibilities: np.ndarray, weights: np.ndarray) -> Any:
-    """(pointer, component, share): each row's components with a share that matters, weighted."""
+def tail_sums(columns: Arrays, weights: np.ndarray) -> Arrays:
+    """`Counts.tails` of entries by columns, and of the weight of each entry."""
+    from lowdim.mixture._counts.layout import EVERY, LONGEST_PIECE, PIECE, tail_nodes
+
+    shapes = -np.cos(np.pi * np.arange(PIECE) / (PIECE - 1))
+    levels = int(np.log2(LONGEST_PIECE // EVERY)) + 1
+    pieces = np.stack([piece_weights(shapes, EVERY * 2**level) for level in range(levels)])
+    pointer, _, counts = columns
+    ends = np.empty(len(pointer), np.int64)
+    empty = np.empty(0), np.empty(0), np.empty(0, np.int64)
+    n = tail_nodes(pointer, counts, shapes, pieces, False, *empty, ends)
+    nodes = np.empty(n), np.empty(n), np.empty(n, np.int64)
+    tail_nodes(pointer, counts, shapes, pieces, True, *nodes, ends)
+    # The weight of a gene's first entries: a difference of running sums.
+    running = np.append(0.0, np.cumsum(weights))
+    begin = np.repeat(pointer[:-1], np.diff(ends))
+    owned = nodes[1] * (running[begin + nodes[2]] - running[begin])
+    return ends, *nodes, owned
+
+
+def listed(responsibilities: np.ndarray, weights: np.ndarray) -> Listed:
+    """Each row's components with a share that matters, weighted."""
     from lowdim.mixture._counts.layout import list_active
 
     n = int(np.count_nonzero(responsibilities >= NEGLIGIBLE))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from lowdim._threads import in_threads
-from lowdim.mixture._counts.matrix import NEGLIGIBLE, Counts, active_shares
-from lowdim.mixture._counts.model import THREAD_WORK, Mixture, Sizes
+from lowdim.mixture._counts.matrix import NEGLIGIBLE, listed
+from lowdim.mixture._counts.model import THREAD_WORK, AnyCounts, Mixture, Sizes
 
 KINDS = ("gene", "component", "global", "poisson")
 #: The range of dispersions. At the least of them, variance and mean differ by a millionth of the
@@ -69,7 +70,7 @@ class MStep:
 
     Attributes
     ----------
-    counts : Counts
+    counts : Counts or CountsOnDisk
     sizes : Sizes
     prior : Prior
     shares : ndarray of shape (N, K)
@@ -78,14 +79,14 @@ class MStep:
         ``sum_i r_ik x_ig`` at the nodes.
     """
 
-    counts: Counts
+    counts: AnyCounts
     sizes: Sizes
     prior: Prior
     shares: np.ndarray
     held: np.ndarray
 
     @classmethod
-    def of(cls, counts: Counts, sizes: Sizes, shares: np.ndarray, prior: Prior) -> MStep:
+    def of(cls, counts: AnyCounts, sizes: Sizes, shares: np.ndarray, prior: Prior) -> MStep:
         """For responsibilities (N, K)."""
         shape = (shares.shape[1], counts.shape[1], len(sizes.nodes.nodes))
         empty = cls(counts, sizes, prior, np.zeros_like(shares), np.zeros(shape))
@@ -104,14 +105,16 @@ class MStep:
         change = shares - self.shares
         matter = np.abs(change) >= least
         self.shares[matter] = shares[matter]
-        component, row = np.nonzero(matter.T)
-        pointer = np.searchsorted(component, np.arange(shares.shape[1] + 1))
-        listed = pointer, row, change[row, component] * self.counts.weights[row]
+        for rows, part in self.counts.parts():
+            component, row = np.nonzero(matter[rows].T)
+            pointer = np.searchsorted(component, np.arange(shares.shape[1] + 1))
+            moves = pointer, row, change[rows][row, component] * part.weights[row]
+            given = part.stored, moves, sizes.nodes.matrix[rows]
 
-        def work(span: tuple[int, int]) -> None:
-            add_rows(self.counts.stored, listed, sizes.nodes.matrix, span, self.held)
+            def work(span: tuple[int, int], given: Any = given) -> None:
+                add_rows(*given, span, self.held)
 
-        in_threads(work, component_parts(shares.shape[1], self.counts.rows.nnz))
+            in_threads(work, component_parts(shares.shape[1], part.n_stored))
         return self
 
     def run(self, model: Mixture, *, means: bool = True, noise: bool = True) -> np.ndarray:
@@ -128,9 +131,9 @@ class MStep:
         weighted = self.shares * self.counts.weights[:, None]
         owned = np.ascontiguousarray(weighted.T @ self.sizes.nodes.matrix)
         stored = self.sizes.nodes.nodes, self.held, owned
-        active = active_shares(
-            self.shares[: len(weighted) * model.per_component], self.counts.weights
-        )
+        active = listed(np.empty((0, n_components)), np.empty(0))
+        if model.per_component:
+            active = self.counts.active(self.shares)
         prior = self.prior.count, self.prior.exposures, self.prior.centres, self.prior.precision
         plan = (model.per_component, means, noise, LEAST_NOISE, MOST_NOISE)
         bends = np.zeros((n_genes, n_components))

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from lowdim.mixture._counts.loop import SMOOTHING, LoopOptions, Restart, first_model, run_restart
-from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.maximize import Prior
-from lowdim.mixture._counts.model import Mixture, Sizes
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 
 #: Parts per component at first, rows per part at least, and iterations of EM before they merge.
 PARTS, ROWS_PER_PART, ITERATIONS = 2, 5, 3
@@ -21,7 +20,7 @@ def n_parts(n_components: int, n_rows: int) -> int:
 
 
 def merged_shares(
-    counts: Counts,
+    counts: AnyCounts,
     sizes: Sizes,
     labels: np.ndarray,
     prior: Prior,
@@ -77,7 +76,7 @@ def _cost(level: np.ndarray, known: np.ndarray, a: int, b: int) -> float:
     return float(0.5 * both @ np.square(level[a] - level[b]))
 
 
-def information(run: Restart, counts: Counts, prior: Prior) -> np.ndarray:
+def information(run: Restart, counts: AnyCounts, prior: Prior) -> np.ndarray:
     """Expected information about log mu, ``mu (b + sum_i r_ik s_i / (1 + s_i phi mu))``, (D, K).
 
     b is the exposure of the prior's counts.

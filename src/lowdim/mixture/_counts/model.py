@@ -10,6 +10,9 @@ from scipy.special import logsumexp
 from lowdim._threads import in_threads, row_parts
 from lowdim.mixture._counts.chebyshev import SizeNodes
 from lowdim.mixture._counts.matrix import Counts
+from lowdim.mixture._counts.on_disk import CountsOnDisk
+
+AnyCounts = Counts | CountsOnDisk
 
 #: Stored counts times components that are worth a thread.
 THREAD_WORK = 500_000
@@ -58,7 +61,7 @@ class Sizes:
         return Sizes(values, self.nodes.moved(values))
 
 
-def log_joint(counts: Counts, sizes: Sizes, model: Mixture) -> np.ndarray:
+def log_joint(counts: AnyCounts, sizes: Sizes, model: Mixture) -> np.ndarray:
     """``log pi_k + log p(x_i | k)``, (N, K), with all constants."""
     from lowdim.mixture._counts.rows import score_entries, zero_costs
 
@@ -66,14 +69,15 @@ def log_joint(counts: Counts, sizes: Sizes, model: Mixture) -> np.ndarray:
     scores, constants = np.empty((n, k)), -counts.factorials
     constants += counts.totals * np.log(sizes.values)
     inverse = 1.0 / model.mean
+    for where, own in counts.parts():
+        given = sizes.values[where], scores[where], constants[where]
 
-    def work(part: slice) -> None:
-        score_entries(
-            *(counts.part(part), sizes.values[part], inverse, model.noise),
-            *(model.per_component, scores[part], constants[part]),
-        )
+        def work(part: slice, own: Counts = own, given: tuple[np.ndarray, ...] = given) -> None:
+            values, out, added = (array[part] for array in given)
+            parameters = inverse, model.noise, model.per_component
+            score_entries(own.part(part), values, *parameters, out, added)
 
-    in_threads(work, row_parts(n, counts.rows.nnz * k // THREAD_WORK))
+        in_threads(work, row_parts(own.shape[0], own.n_stored * k // THREAD_WORK))
     costs = np.empty((len(sizes.nodes.nodes), k))
     zero_costs(sizes.nodes.nodes, model.mean.T.copy(), model.noise.T.copy(), costs)
     scores -= sizes.nodes.matrix @ costs
@@ -90,14 +94,14 @@ def responsibilities(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def next_sizes(
-    counts: Counts, sizes: Sizes, model: Mixture, shares: np.ndarray, power: float
+    counts: AnyCounts, sizes: Sizes, model: Mixture, shares: np.ndarray, power: float
 ) -> np.ndarray:
     """Size factors closer to the most likely ones, within the span of the nodes, (N,).
 
     Fisher's fixed point of s is that of a mean with rows and genes exchanged. The geometric mean
     of it and the old value (`power` 1/2) can never lower the expected log-likelihood.
     """
-    from lowdim.mixture._counts.matrix import active_shares
+    from lowdim.mixture._counts.matrix import listed
     from lowdim.mixture._counts.rows import discounted_counts, exposures
 
     nodes = sizes.nodes.nodes
@@ -105,7 +109,9 @@ def next_sizes(
     exposures(nodes, model.mean.T.copy(), model.noise.T.copy(), slopes)
     below = ((sizes.nodes.matrix @ slopes) * shares).sum(1)
     above = np.empty(len(shares))
-    active = active_shares(shares, np.ones(len(shares)))
-    discounted_counts(counts.stored, active, sizes.values, model.mean * model.noise, above)
+    rate = model.mean * model.noise
+    for rows, part in counts.parts():
+        active = listed(shares[rows], np.ones(part.shape[0]))
+        discounted_counts(part.stored, active, sizes.values[rows], rate, above[rows])
     fixed = above / np.maximum(below, 1e-300)
     return np.clip(sizes.values ** (1 - power) * fixed**power, *sizes.nodes.span)

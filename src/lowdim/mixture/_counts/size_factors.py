@@ -7,8 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from lowdim.mixture._counts.matrix import Counts
-from lowdim.mixture._counts.model import Mixture, Sizes, log_joint, next_sizes, responsibilities
+from lowdim.mixture._counts.model import (
+    AnyCounts,
+    Mixture,
+    Sizes,
+    log_joint,
+    next_sizes,
+    responsibilities,
+)
 
 RULES = ("total", "estimate")
 #: How far estimated size factors may go beyond those of the totals.
@@ -32,7 +38,7 @@ class SizeRule:
     unit: float
 
     @classmethod
-    def of(cls, size_factors: Any, counts: Counts) -> SizeRule:
+    def of(cls, size_factors: Any, counts: AnyCounts) -> SizeRule:
         """The rule of the argument `size_factors`; "total" has the mean one over the rows."""
         if size_factors is None:
             return cls("one", 1.0)
@@ -41,14 +47,14 @@ class SizeRule:
         unit = float(counts.weights @ counts.totals) / float(counts.weights.sum())
         return cls(size_factors, unit or 1.0)
 
-    def start(self, counts: Counts) -> Sizes:
+    def start(self, counts: AnyCounts) -> Sizes:
         """Size factors before any is estimated; a row without a count gets that of one count."""
         if self.kind == "one":
             return Sizes.of(np.ones(counts.shape[0]))
         values = np.maximum(counts.totals, 1.0) / self.unit
         return Sizes.of(values, REACH if self.kind == "estimate" else 1.0)
 
-    def new_rows(self, counts: Counts, model: Mixture) -> Sizes:
+    def new_rows(self, counts: AnyCounts, model: Mixture) -> Sizes:
         """Size factors of new rows: by the total, or the most likely ones under the mixture."""
         sizes = self.start(counts)
         if self.kind != "estimate":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from lowdim._results import FitFailed, StopReason
+from lowdim.data.blocks import Block
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._gaussian.family import GaussianParameters
 
@@ -92,11 +94,11 @@ def parameters_of(model: GaussianMixture, data: StandardizedRows) -> GaussianPar
 
 def log_joint(parameters: GaussianParameters, data: StandardizedRows) -> np.ndarray:
     """``log weight_k + log p(x_i | k)`` in the data's units, (N, K)."""
-    whitening, _ = parameters.whitening
     shift = data.n_columns * np.log(data.scale)
-    scores = []
-    for block in data:
-        distances = parameters.shape.distances(block, parameters.means, whitening)
-        own = parameters.constants[..., None] - 0.5 * distances
-        scores.append(own[0].T.cpu().numpy() - shift)
-    return np.concatenate(scores)
+    return np.concatenate(data.each(partial(_block_joint, parameters, shift)))
+
+
+def _block_joint(parameters: GaussianParameters, shift: float, block: Block) -> np.ndarray:
+    distances = parameters.shape.distances(block, parameters.means, parameters.whitening[0])
+    own = parameters.constants[..., None] - 0.5 * distances
+    return np.asarray(own[0].T.cpu().numpy() - shift)

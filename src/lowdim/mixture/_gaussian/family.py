@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device
 from lowdim.data.blocks import Block, DenseBlock, Rows
 from lowdim.mixture._family import Parameters, Statistics, block_expectation
 from lowdim.mixture._gaussian.covariance import SHAPES, Covariance
@@ -88,6 +89,10 @@ class GaussianFamily:
     def shape(self) -> Covariance:
         """What is particular to this shape of covariances."""
         return SHAPES[self.kind]
+
+    def to_send(self) -> Self:
+        """The family without the sample and the sums that starts and M-steps need."""
+        return replace(self, starter=self.starter.without_rows(), total=None)
 
     def log_joint(self, block: Block, parameters: GaussianParameters) -> Tensor:
         whitening, _ = parameters.whitening
@@ -197,7 +202,7 @@ class GaussianFamily:
 
     def unpack(self, vectors: np.ndarray, like: GaussianParameters) -> GaussianParameters:
         k, d = like.means.shape[1:]
-        values = torch.from_numpy(vectors).to(like.means.device)
+        values = to_device(vectors, like.means.device)
         covariances = self.shape.unpack(values[:, k + k * d :].contiguous(), like.covariances)
         return replace(
             like,

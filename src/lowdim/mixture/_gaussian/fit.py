@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim.cluster._seeding import sample_block
+from lowdim.data.blocks import Block
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMResult, run_em
-from lowdim.mixture._family import add_statistics, concatenate
+from lowdim.mixture._family import Statistics, concatenate
 from lowdim.mixture._gaussian.arguments import Arguments
 from lowdim.mixture._gaussian.family import GaussianFamily, GaussianParameters
 from lowdim.mixture._gaussian.starts import Starter
@@ -48,11 +51,13 @@ def make_family(
 
 def _second_moments(data: StandardizedRows) -> torch.Tensor:
     """Sum of w x x' over all rows, (D, D)."""
-    total = torch.zeros((data.n_columns, data.n_columns), dtype=torch.float64, device=data.device)
-    for block in data:
-        weights = torch.ones_like(block.squared_norms) if block.weights is None else block.weights
-        total += block.second_moments(weights[None])[0]
+    total: torch.Tensor = data.total(_weighted_moments)
     return total
+
+
+def _weighted_moments(block: Block) -> torch.Tensor:
+    weights = torch.ones_like(block.squared_norms) if block.weights is None else block.weights
+    return block.second_moments(weights[None])[0]
 
 
 def first_parameters(
@@ -71,15 +76,14 @@ def _from_shares(
     family: GaussianFamily, data: StandardizedRows, shares: np.ndarray
 ) -> GaussianParameters:
     """The M-step of given responsibilities, (N, K)."""
-    total = None
-    for block in data:
-        own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T.copy())[None]
-        own = own.to(data.device)
-        if block.weights is not None:
-            own = own * block.weights
-        total = add_statistics(total, family.moments(block, own))
-    assert total is not None
-    return family.maximize(total, None)
+    own = family if data.local else family.to_send()
+    return family.maximize(data.total(partial(_moments_of_shares, own), shares), None)
+
+
+def _moments_of_shares(family: GaussianFamily, block: Block, shares: np.ndarray) -> Statistics:
+    """The statistics of a block under given responsibilities, (n, K)."""
+    own = torch.from_numpy(shares.T.copy())[None].to(block.squared_norms.device)
+    return family.moments(block, own if block.weights is None else own * block.weights)
 
 
 def _with_given(
@@ -112,6 +116,7 @@ def fit_rows(
     *,
     start: GaussianParameters | None = None,
     verbose: int = 0,
+    journal: Journal | None = None,
 ) -> GaussianFit:
     """The best of all restarts, or of a single one from given parameters."""
     family = make_family(kind, arguments, data, rng)
@@ -119,5 +124,5 @@ def fit_rows(
         start = first_parameters(family, arguments, data)
     limit = arguments.options.max_iter
     with reports(limit, description="EM", enabled=verbose > 0) as report:
-        result = run_em(family, data, start, arguments.options, report)
+        result = run_em(family, data, start, arguments.options, report, journal)
     return GaussianFit(result, result.best())

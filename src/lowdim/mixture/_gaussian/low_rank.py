@@ -103,7 +103,8 @@ def _unfitted(model: GaussianMixture, source: RowSource) -> SubspaceMixture:
     return SubspaceMixture(
         k, dims=rank, n_init=n_init, init=init, tol=model.tol, max_iter=model.max_iter,
         reg_covar=model.reg_covar, batch_size=model.batch_size, device=model.device,
-        dtype=model.dtype or "float64", random_state=model.random_state, verbose=model.verbose,
+        dtype=model.dtype or "float64", random_state=model.random_state,
+        checkpoint=model.checkpoint, verbose=model.verbose,
     )  # fmt: skip
 
 
@@ -116,7 +117,7 @@ def _settle(
 ) -> None:
     """Run a fit of the subspace family and store what it found; the estimator warns itself."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", ".* did not converge", ConvergenceWarning)
         fit(source, sample_weight=weight)
     along = np.stack(subspaces.latent_variances_) - subspaces.noise_variances_[:, None]
     bases = np.stack(subspaces.bases_).swapaxes(1, 2)

@@ -16,6 +16,7 @@ from lowdim.cluster._family import CentroidFamily
 from lowdim.cluster._fit import run_hard
 from lowdim.cluster._seeding import seed
 from lowdim.data.blocks import Block, DenseBlock
+from lowdim.data.passes import Passes
 from lowdim.math.linalg import descending_eigh
 from lowdim.mixture._subspace.seeds import leading_coordinates
 
@@ -34,7 +35,7 @@ ROWS_PER_COLUMN = 2
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Passes):
     """A few rows as the only block."""
 
     block: Block
@@ -61,6 +62,10 @@ class Starter:
     n_rows: int
     n_columns: int
     rng: np.random.Generator
+
+    def without_rows(self) -> Starter:
+        """What is known of the rows' shape alone."""
+        return replace(self, sample=DenseBlock(torch.empty(0, 0)))
 
     @cached_property
     def _weights(self) -> Tensor:

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._journal import Journal
 from lowdim._results import StopReason
-from lowdim.data.blocks import Block, BlockList, DenseBlock
+from lowdim.data.blocks import Block, DenseBlock, images
+from lowdim.data.passes import BlockList, Elsewhere, Passes
 from lowdim.data.standardized import CACHE_BYTES, StandardizedRows
 from lowdim.math.linalg import orthonormal_rows
 from lowdim.mixture._em import PATIENCE, EMOptions, EMResult
@@ -37,54 +40,52 @@ COARSE = 100
 
 
 @dataclass(frozen=True)
-class CompactRows:
+class CompactRows(Passes):
     """Rows along some directions, with the squared length of what lies off them.
 
     Attributes
     ----------
-    data : StandardizedRows
-        The rows in all columns.
+    data : StandardizedRows or None
+        The rows in all columns; None where the others were sent to.
     directions : Tensor of shape (r, D)
         P, orthonormal rows.
     sample : DenseBlock
         The rows that starts are made from.
+    total_weight : float
+        As of the rows.
+    device : torch.device
     """
 
-    data: StandardizedRows
+    data: StandardizedRows | None
     directions: Tensor
     sample: DenseBlock
-
-    @property
-    def total_weight(self) -> float:
-        return self.data.total_weight
-
-    @property
-    def device(self) -> torch.device:
-        return self.data.device
+    total_weight: float
+    device: torch.device
 
     @cached_property
-    def rows(self) -> BlockList:
-        """All of them along the directions, made when they are first asked for."""
-        data, width = self.data, len(self.directions)
-        values = torch.empty((data.n_rows, width), dtype=data.dtype, device=data.device)
-        outside = torch.empty(data.n_rows, dtype=torch.float64, device=data.device)
-        for block in data:
-            part = slice(block.start, block.start + block.n_rows)
-            values[part], outside[part] = _along(block, self.directions)
-        weight = data.sample_weight
-        weights = None if weight is None else torch.from_numpy(weight).to(data.device)
-        edges = range(0, data.n_rows, BLOCK_ROWS)
-        parts = [slice(i, min(i + BLOCK_ROWS, data.n_rows)) for i in edges]
-        blocks = [
-            DenseBlock(
-                values[part], part.start, None if weights is None else weights[part], outside[part]
-            )
-            for part in parts
-        ]
-        return BlockList(blocks, data.total_weight, data.device)
+    def blocks(self) -> Passes:
+        """`DenseBlock`s of all rows, where those of all columns are; made when first asked for."""
+        assert self.data is not None
+        return _compact_blocks(self.data, self.directions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "blocks": self.blocks, "data": None}  # not all columns as well
+
+    @property
+    def local(self) -> bool:
+        """Whether blocks are in this process."""
+        return self.blocks.local
 
     def __iter__(self) -> Iterator[Block]:
-        return iter(self.rows)
+        return iter(self.blocks)
+
+    def each(self, function: Callable[..., Any], along: np.ndarray | None = None) -> list[Any]:
+        """What the function says of every block."""
+        return self.blocks.each(function, along)
+
+    def total(self, function: Callable[..., Any], along: np.ndarray | None = None) -> Any:
+        """The sum of what it says."""
+        return self.blocks.total(function, along)
 
     def family(self, whole: SubspaceFamily) -> SubspaceFamily:
         """The family with starts along the directions."""
@@ -125,16 +126,38 @@ def compact_rows(
     weight = data.sample_weight
     n_used = data.n_rows if weight is None else np.count_nonzero(weight)
     if starter.sample.n_rows < n_used and not of_sample:  # one more round, with all rows
-        images = directions.new_zeros(directions.shape)
-        for block in data:
-            images += block.accumulate(_weighted(block, block.project(directions).double()))
-        directions = orthonormal_rows(images)
+        directions = orthonormal_rows(data.total(partial(images, directions)))
     values, outside = _along(starter.sample, directions)
-    return CompactRows(data, directions, DenseBlock(values, outside=outside))
+    return CompactRows(
+        data, directions, DenseBlock(values, outside=outside), data.total_weight, data.device
+    )
 
 
-def _weighted(block: Block, rows: Tensor) -> Tensor:
-    return rows if block.weights is None else rows * block.weights
+def _compact_blocks(data: StandardizedRows, directions: Tensor) -> Passes:
+    """All rows along the directions: in large blocks, or where the workers have theirs."""
+    if isinstance(data, Elsewhere):
+        return data.mapped(partial(_compact_block, directions))
+    width, weight = len(directions), data.sample_weight
+    values = torch.empty((data.n_rows, width), dtype=data.dtype, device=data.device)
+    outside = torch.empty(data.n_rows, dtype=torch.float64, device=data.device)
+    for block in data:
+        part = slice(block.start, block.start + block.n_rows)
+        values[part], outside[part] = _along(block, directions)
+    weights = None if weight is None else torch.from_numpy(weight).to(data.device)
+    parts = [slice(i, min(i + BLOCK_ROWS, data.n_rows)) for i in range(0, data.n_rows, BLOCK_ROWS)]
+    return BlockList(
+        [
+            DenseBlock(
+                values[part], part.start, None if weights is None else weights[part], outside[part]
+            )
+            for part in parts
+        ]
+    )
+
+
+def _compact_block(directions: Tensor, block: Block) -> DenseBlock:
+    values, outside = _along(block, directions)
+    return DenseBlock(values, block.start, block.weights, outside)
 
 
 def _along(block: Block, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,6 +174,7 @@ def refine(
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
     n_workers: int = 1,
+    journal: Journal | None = None,
 ) -> tuple[SubspaceParameters, Sifted]:
     """Run EM among the directions; restarts that end alike go on as one.
 
@@ -161,7 +185,7 @@ def refine(
     sifted : Sifted
     """
     options = replace(options, tol=COARSE * options.tol)
-    result = run_restarts(family, rows.rows, [start], options, report, n_workers)
+    result = run_restarts(family, rows, [start], options, report, n_workers, journal)
     place = np.full(len(result.objective), -1)
     kept: list[int] = []
     behind = _behind(result, options)

@@ -25,10 +25,9 @@ def log_joint(block: Block, parameters: SubspaceParameters) -> Tensor:
     products = block.project(torch.cat([means * precision[:, None], parameters.axes])).double()
     scores, z = products[: r * k], products[r * k :]
     scores.addr_(precision, block.squared_norms, alpha=-0.5)
-    constant = torch.from_numpy(parameters.score_terms[0]).to(means.device).flatten()
-    scores += (constant - means.square().sum(1) * precision / 2)[:, None]
+    scores += (parameters.constants - means.square().sum(1) * precision / 2)[:, None]
     z -= parameters.axis_means[:, None]
-    scores.index_add_(0, parameters.axis_owner, z.square_().mul_(parameters.axis_gain[:, None]))
+    _add_along(scores, z.square_().mul_(parameters.axis_gain[:, None]), parameters)
     return scores.view(r, k, -1)
 
 
@@ -40,8 +39,17 @@ def squared_distances(block: Block, parameters: SubspaceParameters) -> Tensor:
     scores, z = products[: r * k], products[r * k :]
     scores.mul_(-2).add_(block.squared_norms).add_(means.square().sum(1)[:, None])
     z -= parameters.axis_means[:, None]
-    scores.index_add_(0, parameters.axis_owner, z.square_(), alpha=-1)
+    _add_along(scores, z.square_().neg_(), parameters)
     return scores.clamp_(min=0).view(r, k, -1)
+
+
+def _add_along(scores: Tensor, along: Tensor, parameters: SubspaceParameters) -> None:
+    """Add to the scores, (R K, n), what every stacked axis contributes, (sum of d, n)."""
+    if parameters.on_host:
+        scores.index_add_(0, parameters.axis_owner, along)
+    elif len(along):  # in the order of the axes, which `index_add_` does not keep to on a device
+        lengths = parameters.dims.flatten()
+        scores += torch.segment_reduce(along, "sum", lengths=lengths, axis=0, unsafe=True)
 
 
 def latent_coordinates(block: Block, parameters: SubspaceParameters) -> Tensor:

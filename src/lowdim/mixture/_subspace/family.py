@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block, DenseBlock, Rows
+from lowdim._device import to_device, to_host
+from lowdim.data.blocks import Block, DenseBlock, Rows, SparseBlock
 from lowdim.math.linalg import leading_eigh, orthonormal_rows, procrustes_align
 from lowdim.mixture._family import Statistics, block_expectation
 from lowdim.mixture._subspace import density
@@ -76,6 +77,9 @@ class SubspaceFamily:
         """The family with another source of random choices."""
         return replace(self, starter=replace(self.starter, rng=rng))
 
+    def to_send(self) -> Self:
+        return replace(self, starter=self.starter.without_rows(), constraints=None)
+
     def with_held(self, free: SubspaceParameters) -> SubspaceParameters:
         """Starting parameters with the fixed and background components behind them."""
         if self.constraints is None:
@@ -102,7 +106,10 @@ class SubspaceFamily:
     def expectation(
         self, block: Block, parameters: SubspaceParameters, assignment: str, beta: float
     ) -> tuple[Statistics, Tensor]:
-        if isinstance(block, DenseBlock) and parameters.on_host:
+        sketched = parameters.sketch is not None
+        if parameters.on_host and (
+            isinstance(block, DenseBlock) or (isinstance(block, SparseBlock) and sketched)
+        ):
             return fused_expectation(block, parameters, assignment, beta)
         return block_expectation(self, block, parameters, assignment, beta)
 
@@ -198,7 +205,7 @@ class SubspaceFamily:
         )
 
     def starved(self, statistics: Statistics, parameters: SubspaceParameters) -> Tensor:
-        counts, squares = (statistics[name].cpu().numpy() for name in ("counts", "squares"))
+        counts, squares = to_host(statistics["counts"], statistics["squares"])
         return torch.from_numpy(self._starved(counts, squares, parameters.host("dims")))
 
     def _starved(self, counts: np.ndarray, squares: np.ndarray, dims: np.ndarray) -> np.ndarray:
@@ -272,7 +279,7 @@ class SubspaceFamily:
             orthonormalise(axes, before)
             bases, sketch = unless_held("bases", axes), None
         else:
-            turned = torch.cat([torch.from_numpy(axes).to(device), like.sketch[..., q:, :]], -2)
+            turned = torch.cat([to_device(axes, device), like.sketch[..., q:, :]], -2)
             sketch = torch.cat([orthonormal_rows(turned)[:, :free], like.sketch[:, free:]], 1)
             bases = torch.cat([sketch[:, :free, :q], like.bases[:, free:]], 1)
         return SubspaceParameters.from_arrays(

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.data.blocks import Rows
 from lowdim.data.standardized import StandardizedRows
-from lowdim.mixture._em import EMOptions, EMResult, expectation, log_likelihood, run_em
-from lowdim.mixture._family import concatenate
+from lowdim.mixture._em import EMOptions, EMResult, expectation, run_em
+from lowdim.mixture._family import concatenate, log_likelihood
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.initialize import Starter, sample_index
 from lowdim.mixture._subspace.parallel import Run, in_workers, worth_splitting
@@ -104,22 +105,24 @@ def run_restarts(
     options: EMOptions,
     report: Callable[[int, float], None] | None = None,
     n_workers: int = 1,
+    journal: Journal | None = None,
 ) -> EMResult[SubspaceParameters]:
     """EM from all starts."""
     report = report if n_workers == 1 else None  # a bar cannot be sent to other processes
     run = partial(_run_em, options=options, report=report)
-    return in_batches(run, family, data, starts, n_workers)
+    return in_batches(run, family, data, starts, n_workers, journal)
 
 
 def _run_em(
     family: SubspaceFamily,
     data: Rows,
     start: SubspaceParameters,
+    journal: Journal,
     *,
     options: EMOptions,
     report: Callable[[int, float], None] | None,
 ) -> EMResult[SubspaceParameters]:
-    return run_em(family, data, start, options, report)
+    return run_em(family, data, start, options, report, journal)
 
 
 def in_batches(
@@ -128,20 +131,23 @@ def in_batches(
     data: Rows,
     starts: list[SubspaceParameters],
     n_workers: int = 1,
+    journal: Journal | None = None,
 ) -> EMResult[SubspaceParameters]:
     """Run all starts, by workers or as many at a time as memory allows, and join their results.
 
     The list is emptied, since what is in it is as large as what is learned from it.
     """
+    journal = journal or Journal()
     start = concatenate(starts)
     starts.clear()
-    if n_workers > 1 and worth_splitting(family.n_rows, start):
-        return _joined(in_workers(partial(_in_memory, run), family, data, start, n_workers))
-    return _in_memory(run, family, data, start)
+    if n_workers > 1 and data.local and worth_splitting(family.n_rows, start):
+        run = partial(_in_memory, run)
+        return _joined(in_workers(run, family, data, start, n_workers, journal))
+    return _in_memory(run, family, data, start, journal)
 
 
 def _in_memory(
-    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters
+    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters, journal: Journal
 ) -> EMResult[SubspaceParameters]:
     """Run as many starts at a time as memory allows."""
     size, n = restarts_per_batch(start), start.n_restarts
@@ -151,7 +157,7 @@ def _in_memory(
     del start
     results = []
     while batches:
-        results.append(run(family, data, batches.pop(0)))
+        results.append(run(family, data, batches.pop(0), journal))
     return _joined(results)
 
 

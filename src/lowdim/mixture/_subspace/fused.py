@@ -1,4 +1,4 @@
-"""The E-step of dense rows on the host: parameters in, statistics out, compiled."""
+"""The E-step of rows on the host: parameters in, statistics out, compiled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lowdim._threads import in_threads, row_parts
-from lowdim.data.blocks import DenseBlock
+from lowdim.data.blocks import THREAD_VALUES, DenseBlock, SparseBlock
 from lowdim.math.linalg import by_rotations
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.maximize import Spectrum
@@ -23,9 +23,14 @@ VECTOR = 8
 
 
 def fused_expectation(
-    block: DenseBlock, parameters: SubspaceParameters, assignment: str, beta: float
+    block: DenseBlock | SparseBlock, parameters: SubspaceParameters, assignment: str, beta: float
 ) -> tuple[Statistics, Tensor]:
-    """The block's statistics, as `SubspaceFamily.statistics` has them, and summed objective."""
+    """The block's statistics, as `SubspaceFamily.statistics` has them, and summed objective.
+
+    Sparse rows only under parameters that have a sketch.
+    """
+    if isinstance(block, SparseBlock):
+        return _stored(block, parameters, assignment, beta)
     kernel = _whole if parameters.sketch is None else _sketched
     return kernel(block, parameters, assignment, beta)
 
@@ -113,15 +118,63 @@ def _sketched(
         block.n_rows,
         block.n_rows * r * k * d // THREAD_WORK_MANY,
     )
-    moments = moments.unflatten(0, (r, k))
-    statistics = {
+    return _named(counts, squares, energy, moments.unflatten(0, (r, k))), objective
+
+
+def _stored(
+    block: SparseBlock, parameters: SubspaceParameters, assignment: str, beta: float
+) -> tuple[Statistics, Tensor]:
+    """Sparse rows in many columns."""
+    from lowdim.mixture._subspace.stored import accumulate
+
+    r, k, _ = parameters.shape
+    norms, weights = block.squared_norms.numpy(), block.host_weights
+    dtype = block.rows.dtype
+    key = (assignment, dtype, "stored")
+    if key not in parameters.layouts:
+        parameters.layouts[key] = _stored_layout(parameters, assignment, block)
+    layout = parameters.layouts[key]
+    terms = (*layout, assignment == "soft", beta)
+    counts, squares, energy, *sums, objective = _in_parts(
+        lambda part: accumulate(*block.stored(part), norms[part], weights[part], *terms),
+        block.n_rows,
+        block.rows.nnz * layout[0].shape[1] // THREAD_VALUES,
+    )
+    moments = block.centred(*(part.numpy() for part in sums)).unflatten(0, (r, k))
+    return _named(counts, squares, energy, moments), objective
+
+
+def _named(counts: Tensor, squares: Tensor, energy: Tensor, moments: Tensor) -> Statistics:
+    """Statistics from sums, of which moments, (R, K, 1 + w, D), has those along the sketch."""
+    return {
         "counts": counts,
         "squares": squares,
         "energy": energy,
         "sums": moments[:, :, 0],
         "second": moments[:, :, 1:],
     }
-    return statistics, objective
+
+
+def _stored_layout(
+    parameters: SubspaceParameters, assignment: str, block: SparseBlock
+) -> tuple[np.ndarray, ...]:
+    """Parameters as `stored.accumulate` takes them: for rows that are not yet standardised."""
+    r, k, _ = parameters.shape
+    layout = _layout(parameters, assignment, np.dtype(np.float64))
+    directions, offsets, precision, owner, centre, gain, sketches, _ = layout
+    directions, sketches = directions / block.scale, sketches / block.scale
+    centred = block.mean @ directions
+    n, dtype = r * k, block.rows.dtype
+    return (
+        directions.astype(dtype),
+        offsets - centred[:n].reshape(r, k),
+        precision,
+        owner,
+        centre + centred[n : n + len(centre)],
+        gain,
+        sketches.astype(dtype),
+        (block.mean @ sketches).astype(dtype),
+    )
 
 
 def _layout(

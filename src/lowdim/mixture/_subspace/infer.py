@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def by_block(data: StandardizedRows, function: Callable[[Block], Tensor]) -> np.ndarray:
     """Results of every block, rows first, stacked."""
-    return np.concatenate([function(block).cpu().numpy() for block in data])
+    return np.concatenate(data.each(lambda block: function(block).cpu().numpy()))
 
 
 def log_joint(data: StandardizedRows, parameters: SubspaceParameters) -> np.ndarray:
@@ -79,12 +79,12 @@ def latent_of_assigned(
 def reconstruction(data: StandardizedRows, parameters: SubspaceParameters) -> np.ndarray:
     """sum_k r_k (mu_k + V_k diag(1 - sigma^2 / lambda) z_k) in the data's units, (N, D)."""
     gain = shrinkage(parameters)[:, None]
-    mean = torch.from_numpy(data.mean).to(data.device)
+    mean, scale = torch.from_numpy(data.mean).to(data.device), data.scale
 
     def of_block(block: Block) -> Tensor:
         r = density.log_joint(block, parameters)[0].softmax(0)
         z = density.latent_coordinates(block, parameters) * gain * r[parameters.axis_owner]
-        return (r.T @ parameters.means[0] + z.T @ parameters.axes) * data.scale + mean
+        return (r.T @ parameters.means[0] + z.T @ parameters.axes) * scale + mean
 
     return by_block(data, of_block)
 

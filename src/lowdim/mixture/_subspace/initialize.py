@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.blocks import Block
+from lowdim.data.blocks import Block, DenseBlock
 from lowdim.data.standardized import StandardizedRows
 from lowdim.math.linalg import leading_axes, orthonormal_rows
 from lowdim.mixture._subspace import density
@@ -76,6 +76,10 @@ class Starter:
         if self.exact:
             return max(self.max_dim, 1)
         return min(KEPT_MULTIPLE * (1 + self.max_dim // KEPT_MULTIPLE), self.n_columns)
+
+    def without_rows(self) -> Starter:
+        """What is known of the rows' shape alone."""
+        return replace(self, sample=DenseBlock(torch.empty(0, 0)), known=None)
 
     @cached_property
     def _compact(self) -> Block:

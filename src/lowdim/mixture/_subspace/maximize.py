@@ -9,7 +9,7 @@ W (Rayleigh-Ritz) contains the current axes, so the likelihood still cannot fall
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -17,13 +17,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from lowdim._device import to_device, to_host
 from lowdim._threads import in_threads
-from lowdim.math.linalg import by_rotations, leading_eigh, leading_pairs, orthonormal_rows
+from lowdim.math.linalg import by_rotations, leading_eigh, orthonormal_rows
 from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
-#: Numbers in the sketches of the components that an accelerator takes at a time.
-SKETCH_VALUES = 2**20
 #: Numbers in all sketches from which on an M-step is worth several threads.
 THREAD_VALUES = 2**17
 
@@ -73,10 +72,8 @@ def _whole_spectrum(
     """The q leading eigenpairs of S, on the host."""
     from lowdim.mixture._subspace import mstep
 
-    counts, *moments = (
-        np.ascontiguousarray(statistics[name].cpu().numpy())
-        for name in ("counts", "sums", "energy", "second")
-    )
+    names = ("counts", "sums", "energy", "second")
+    counts, *moments = to_host(*(statistics[name] for name in names))
     q, n_columns = parameters.retained, parameters.n_columns
     if by_rotations(parameters.shape[2], q):
         means, values, vectors, tables = mstep.spectrum(counts, *moments, q, n_columns, floor)
@@ -96,61 +93,57 @@ def _sketched_spectrum(statistics: Statistics, sketch: Tensor, q: int, floor: fl
     """
     from lowdim.mixture._subspace.mstep import noise_and_cost
 
-    r, k, width, d = sketch.shape
+    r, k, _, d = sketch.shape
     counts = statistics["counts"]
     n = counts.clamp(min=1e-300)[..., None]
     means = statistics["sums"] / n
     trace = (statistics["energy"] / n[..., 0] - means.square().sum(-1)).clamp(min=0)
-    values, turned = sketch.new_empty((r * k, q)), sketch.new_empty((r * k, width, d))
     ritz = _host_ritz if sketch.device.type == "cpu" else _device_ritz
-    ritz(
+    values, turned = ritz(
         sketch.flatten(0, 1),
         n.flatten(),
         means.flatten(0, 1),
         statistics["second"].flatten(0, 1),
-        values,
-        turned,
+        q,
     )
     turned = turned.view(sketch.shape)
-    host = (counts, trace, values.clamp_(min=floor).view(r, k, q))
-    numbers = [np.ascontiguousarray(part.cpu().numpy()) for part in host]
-    residual, noise, cost = noise_and_cost(*numbers, d, floor)
+    values = np.maximum(values, floor).reshape(r, k, q)
+    weights, traces = to_host(counts, trace)
+    residual, noise, cost = noise_and_cost(weights, traces, values, d, floor)
     vectors = turned[..., :q, :]
-    return Spectrum(numbers[0], numbers[2], means, vectors, residual, noise, cost, d, sketch=turned)
+    return Spectrum(weights, values, means, vectors, residual, noise, cost, d, sketch=turned)
 
 
 def _host_ritz(
-    sketch: Tensor, n: Tensor, means: Tensor, second: Tensor, values: Tensor, turned: Tensor
-) -> None:
-    """Write eigenvalues and next sketches of all components; see `ritz.rayleigh_ritz`."""
+    sketch: Tensor, n: Tensor, means: Tensor, second: Tensor, q: int
+) -> tuple[np.ndarray, Tensor]:
+    """Eigenvalues (C, q) and next sketches of all components; see `ritz.rayleigh_ritz`."""
     from lowdim.mixture._subspace.ritz import rayleigh_ritz
 
     inputs = [part.contiguous().numpy() for part in (sketch, n, means, second)]
-    outputs = [values.numpy(), turned.numpy()]
+    values, turned = np.empty((len(sketch), q)), np.empty(sketch.shape)
     n_parts = min(torch.get_num_threads(), len(sketch)) if sketch.numel() > THREAD_VALUES else 1
     edges = np.linspace(0, len(sketch), n_parts + 1).astype(int)
     in_threads(
-        lambda span: rayleigh_ritz(*(part[slice(*span)] for part in (*inputs, *outputs))),
+        lambda span: rayleigh_ritz(*(part[slice(*span)] for part in (*inputs, values, turned))),
         pairwise(edges),
     )
+    return values, torch.from_numpy(turned)
 
 
 def _device_ritz(
-    sketch: Tensor, n: Tensor, means: Tensor, second: Tensor, values: Tensor, turned: Tensor
-) -> None:
-    """The same on an accelerator, a few components at a time."""
-    n_components, width, d = sketch.shape
-    q = values.shape[1]
-    step = max(1, SKETCH_VALUES // (width * d))
-    for part in (slice(i, i + step) for i in range(0, n_components, step)):
-        own, mean = sketch[part], means[part]
-        products = torch.baddbmm(  # W S
-            second[part] / n[part, None, None], own @ mean[..., None], mean[:, None], alpha=-1
-        )
-        values[part], rotation = leading_pairs(products @ own.mT, q)
-        axes, images = rotation @ own, rotation @ products
-        residuals = images - (images @ axes.mT) @ axes
-        turned[part] = orthonormal_rows(torch.cat([axes, residuals], 1)[:, :width])
+    sketch: Tensor, n: Tensor, means: Tensor, second: Tensor, q: int
+) -> tuple[np.ndarray, Tensor]:
+    """The same on an accelerator; the host finds the eigenpairs of the small matrices W S W'."""
+    products = torch.baddbmm(  # W S
+        second / n[:, None, None], sketch @ means[..., None], means[:, None], alpha=-1
+    )
+    (gram,) = to_host(products @ sketch.mT)
+    values, vectors = leading_eigh(gram, q)
+    rotation = to_device(vectors, sketch.device)
+    axes, images = rotation @ sketch, rotation @ products
+    residuals = images - (images @ axes.mT) @ axes
+    return values, orthonormal_rows(torch.cat([axes, residuals], 1)[:, : sketch.shape[1]])
 
 
 def reassigned_dims(cost: np.ndarray, dims: np.ndarray) -> np.ndarray:
@@ -235,13 +228,17 @@ def pool_noise(
     following = np.concatenate([ascending, np.full_like(ascending[:, :1], np.inf)], 1)
     first = (pools <= following).argmax(1)[:, None]
     shared = np.maximum(np.take_along_axis(pools, first, 1), floor)
-    device = parameters.noise.device
-    noise = np.where(learns_noise, shared, parameters.host("noise"))
-    raised = np.where(joins, np.maximum(latent, shared[..., None]), latent)
-    return replace(
-        parameters,
-        latent=torch.from_numpy(raised).to(device),
-        noise=torch.from_numpy(noise).to(device),
+    return SubspaceParameters.from_arrays(
+        parameters.device,
+        weights=parameters.host("weights"),
+        means=parameters.means,
+        bases=parameters.bases,
+        latent=np.where(joins, np.maximum(latent, shared[..., None]), latent),
+        noise=np.where(learns_noise, shared, parameters.host("noise")),
+        dims=dims,
+        log_volume=parameters.log_volume,
+        sketch=parameters.sketch,
+        n_outside=parameters.n_outside,
     )
 
 

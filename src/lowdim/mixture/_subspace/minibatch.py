@@ -14,18 +14,30 @@ from itertools import islice
 import numpy as np
 import torch
 
+from lowdim._checkpoint import Arrays
+from lowdim._journal import Journal
 from lowdim._results import StopReason
 from lowdim.data import as_rows
 from lowdim.data.standardized import StandardizedRows
+from lowdim.mixture._checkpoint import (
+    finished_as_arrays,
+    finished_of,
+    parameters_as_arrays,
+    parameters_of,
+    reasons_as_array,
+    reasons_of,
+    tensor_of,
+    traces_as_arrays,
+    traces_of,
+)
 from lowdim.mixture._em import (
     MAX_RESEEDS,
     SETTLED,
     EMOptions,
     EMResult,
     expectation,
-    without_broken,
 )
-from lowdim.mixture._family import Statistics, concatenate
+from lowdim.mixture._family import Statistics, concatenate, without_broken
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.online import blend, rebase, reweighted, step_size
 from lowdim.mixture._subspace.parameters import SubspaceParameters
@@ -53,37 +65,69 @@ class Minibatches:
     rounds: int
     replace: bool = False
 
-    def draw(self, data: StandardizedRows, rng: np.random.Generator) -> Iterator[StandardizedRows]:
-        """The rows of each step, without end, in the units of all rows.
+    def draw(self, data: StandardizedRows, rng: np.random.Generator) -> Pieces:
+        """The rows of each step."""
+        return Pieces(self, data, rng)
 
-        Rows without weight are never drawn; the others have equal chances and count with their
-        weights.
-        """
-        weight = data.sample_weight
-        used = np.arange(data.n_rows) if weight is None else np.flatnonzero(weight)
-        n_steps = -(-len(used) // self.size)
-        while True:
-            if self.replace:
-                parts = [rng.choice(used, self.size)]
+
+@dataclass
+class Pieces:
+    """The rows of one step after the other, without end, in the units of all rows.
+
+    Rows without weight are never drawn; the others have equal chances and count with their weights.
+
+    Attributes
+    ----------
+    order : ndarray
+        The numbers of rows as they were last drawn.
+    at : int
+        How many steps have taken theirs from it.
+    """
+
+    plan: Minibatches
+    data: StandardizedRows
+    rng: np.random.Generator
+    order: np.ndarray = field(init=False)
+    at: int = 0
+
+    def __post_init__(self) -> None:
+        weight = self.data.sample_weight
+        self._used = np.arange(self.data.n_rows) if weight is None else np.flatnonzero(weight)
+        self._n_steps = 1 if self.plan.replace else -(-len(self._used) // self.plan.size)
+        self.order = self._used[:0]
+
+    def __iter__(self) -> Iterator[StandardizedRows]:
+        return self
+
+    def __next__(self) -> StandardizedRows:
+        data, weight = self.data, self.data.sample_weight
+        if not len(self.order) or self.at == self._n_steps:
+            if self.plan.replace:
+                self.order = self.rng.choice(self._used, self.plan.size)
             else:
-                parts = np.array_split(rng.permutation(used), n_steps)
-            for part in parts:
-                index, counts = np.unique(part, return_counts=True)
-                own = counts.astype(np.float64) if weight is None else counts * weight[index]
-                yield StandardizedRows(
-                    as_rows(data.source.take(index)),
-                    device=data.device,
-                    dtype=data.dtype,
-                    sample_weight=None if (own == 1).all() else own,
-                    block_rows=data.block_rows,
-                    moments=(data.mean, data.scale),
-                )
+                self.order = self.rng.permutation(self._used)
+            self.at = 0
+        size, larger = divmod(len(self.order), self._n_steps)  # as np.array_split has it
+        start = self.at * size + min(self.at, larger)
+        part = self.order[start : start + size + (self.at < larger)]
+        self.at += 1
+        index, counts = np.unique(part, return_counts=True)
+        own = counts.astype(np.float64) if weight is None else counts * weight[index]
+        return StandardizedRows(
+            as_rows(data.source.take(index)),
+            device=data.device,
+            dtype=data.dtype,
+            sample_weight=None if (own == 1).all() else own,
+            block_rows=data.block_rows,
+            moments=(data.mean, data.scale),
+        )
 
 
 def run_minibatches(
     family: SubspaceFamily,
     data: StandardizedRows,
     start: SubspaceParameters,
+    journal: Journal | None = None,
     *,
     options: EMOptions,
     plan: Minibatches,
@@ -91,17 +135,28 @@ def run_minibatches(
 ) -> EMResult[SubspaceParameters]:
     """Take steps with all restarts, which share the rows of each, until they have settled.
 
-    Objectives are those of all rows at the end, and traces the mean over each round's rows.
+    Objectives are those of all rows at the end, and traces the mean over each round's rows. The
+    restarts go on from where the journal has them, and stop where it is asked to end.
     """
-    run = _Run(replace(family, total_weight=1.0), start, options)
+    journal = journal or Journal()
+    stage = journal.stage()
     pieces = plan.draw(data, family.starter.rng)
-    for i in range(plan.rounds):
+    run = _Run(replace(family, total_weight=1.0), start, options, pieces)
+    if stage.kept is not None:
+        run.restore(stage.kept)
+    while run.n_done < plan.rounds and len(run.active) and not journal.asked:
         run.round(islice(pieces, plan.steps))
         if report is not None:
-            report(i + 1, float(np.nanmax(run.value, initial=-np.inf)))
-        if not len(run.active):
-            break
-    return run.result(family, data)
+            report(run.n_done, float(np.nanmax(run.value, initial=-np.inf)))
+        stage.keep(run.state)
+    stage.close(run.state)
+    reason = StopReason.INTERRUPTED if journal.asked else StopReason.ITERATION_LIMIT
+    return run.result(family, data, reason)
+
+
+#: What is known of every restart, and of all together.
+OF_RESTARTS = ("active", "value", "n_rounds", "reseeds")
+OF_ALL = ("t", "n_done", "beta")
 
 
 @dataclass
@@ -111,8 +166,10 @@ class _Run:
     family: SubspaceFamily  # of statistics per unit of weight
     now: SubspaceParameters
     options: EMOptions
+    pieces: Pieces
     past: Statistics | None = None
     t: int = 0
+    n_done: int = 0
     finished: dict[int, SubspaceParameters] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -127,6 +184,7 @@ class _Run:
 
     def round(self, pieces: Iterator[StandardizedRows]) -> None:
         """Some steps, after which restarts that have settled or failed leave."""
+        self.n_done += 1
         total, weight = np.zeros(len(self.active)), 0.0
         for rows in pieces:
             total += self._step(rows) * rows.total_weight
@@ -206,11 +264,37 @@ class _Run:
     def _index(self, positions: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(positions).to(self.now.weights.device)
 
+    def state(self) -> Arrays:
+        """Where the restarts are, and which rows come next."""
+        state = {name: getattr(self, name).copy() for name in OF_RESTARTS}
+        state |= {name: np.array(getattr(self, name)) for name in OF_ALL}
+        state |= {"reasons": reasons_as_array(self.reasons), **traces_as_arrays(self.traces)}
+        state |= {"order": self.pieces.order, "at": np.array(self.pieces.at)}
+        past = {} if self.past is None else self.past
+        state |= {f"past.{name}": value.cpu().numpy() for name, value in past.items()}
+        return state | parameters_as_arrays("now", self.now) | finished_as_arrays(self.finished)
+
+    def restore(self, state: Arrays) -> None:
+        """Be where others were."""
+        like = self.now
+        for name in OF_RESTARTS:
+            setattr(self, name, state[name].copy())
+        for name in OF_ALL:
+            setattr(self, name, state[name].item())
+        self.reasons, self.traces = reasons_of(state), traces_of(state)
+        self.pieces.order, self.pieces.at = state["order"], int(state["at"])
+        self.past = {
+            name.removeprefix("past."): tensor_of(array, like.weights)
+            for name, array in state.items()
+            if name.startswith("past.")
+        }
+        self.now, self.finished = parameters_of("now", state, like), finished_of(state, like)
+
     def result(
-        self, family: SubspaceFamily, data: StandardizedRows
+        self, family: SubspaceFamily, data: StandardizedRows, reason: StopReason
     ) -> EMResult[SubspaceParameters]:
-        """Where the restarts are, seen with all rows."""
-        self._leave(np.ones(len(self.active), dtype=bool), StopReason.ITERATION_LIMIT)
+        """Where the restarts are, seen with all rows; `reason` is why those not settled stop."""
+        self._leave(np.ones(len(self.active), dtype=bool), reason)
         final = concatenate([self.finished[restart] for restart in range(len(self.value))])
         statistics, value = expectation(family, data, final, self.options.assignment)
         starved = family.starved(statistics, final).any(1)

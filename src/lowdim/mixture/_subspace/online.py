@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from lowdim.mixture._family import Statistics, add_statistics
+from lowdim.data.passes import add
+from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 DECAY = 0.6
@@ -21,7 +22,7 @@ def step_size(t: int) -> float:
 
 def blend(past: Statistics, piece: Statistics, rho: float) -> Statistics:
     """(1 - rho) past + rho piece, both per unit of weight."""
-    return add_statistics(reweighted(past, 1 - rho), reweighted(piece, rho))
+    return add(reweighted(past, 1 - rho), reweighted(piece, rho))
 
 
 def reweighted(statistics: Statistics, factor: float) -> Statistics:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
 from lowdim._random import spawn
 from lowdim._threads import threads_for
 from lowdim.data.blocks import Rows
@@ -21,7 +22,7 @@ BUSY_VALUES = 1_000_000
 SHARE = 3
 
 #: Runs a batch of restarts; a function that can be sent to another process.
-Run = Callable[[SubspaceFamily, Rows, SubspaceParameters], EMResult[SubspaceParameters]]
+Run = Callable[[SubspaceFamily, Rows, SubspaceParameters, Journal], EMResult[SubspaceParameters]]
 
 
 def worth_splitting(n_rows: int, start: SubspaceParameters) -> bool:
@@ -38,12 +39,18 @@ def worth_splitting(n_rows: int, start: SubspaceParameters) -> bool:
 
 
 def in_workers(
-    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters, n_workers: int
+    run: Run,
+    family: SubspaceFamily,
+    data: Rows,
+    start: SubspaceParameters,
+    n_workers: int,
+    journal: Journal,
 ) -> list[EMResult[SubspaceParameters]]:
     """Results of the restarts, in their order, a few at a time as one.
 
-    Workers are threads that share the rows, a core each, or what joblib's configuration names.
-    They take the next few when they are done, so that results do not depend on their number.
+    Workers are threads that share the rows, a core each, or what joblib's configuration names; with
+    a checkpoint, which they write together, always threads. They take the next few when they are
+    done, so that results do not depend on their number.
     """
     from joblib import Parallel, delayed
 
@@ -51,19 +58,21 @@ def in_workers(
     edges = np.linspace(0, start.n_restarts, n_shares + 1).astype(int).tolist()
     shares = [start.select(torch.arange(*edge)) for edge in pairwise(edges)]
     # Components are re-seeded at random: by a stream per share, lest their order matter.
-    families = [family.drawing_from(rng) for rng in spawn(family.starter.rng, n_shares)]
+    rngs = spawn(family.starter.rng, n_shares)
+    families, journals = [family.drawing_from(rng) for rng in rngs], journal.split(rngs)
+    kind = {"prefer": "threads"} if journal.checkpoint is None else {"require": "sharedmem"}
     next(iter(data))  # blocks that are kept are made once, and not by every thread
     with threads_for(0):
-        parallel = Parallel(n_jobs=min(n_workers, n_shares), prefer="threads", batch_size=1)
+        parallel = Parallel(n_jobs=min(n_workers, n_shares), batch_size=1, **kind)
         results: list[EMResult[SubspaceParameters]] = parallel(
-            delayed(_work)(run, own, data, share)
-            for own, share in zip(families, shares, strict=True)
+            delayed(_work)(run, own, data, share, part)
+            for own, share, part in zip(families, shares, journals, strict=True)
         )
     return results
 
 
 def _work(
-    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters
+    run: Run, family: SubspaceFamily, data: Rows, start: SubspaceParameters, journal: Journal
 ) -> EMResult[SubspaceParameters]:
     with threads_for(0):  # in another process too
-        return run(family, data, start)
+        return run(family, data, start, journal)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device, to_host
 from lowdim.mixture._family import Parameters
 
 #: The logarithm of a weight is that of at least this.
@@ -79,7 +80,7 @@ class SubspaceParameters(Parameters):
         made = cls.__new__(cls)  # frozen, and not all of it there yet: no call of __init__
         made.__dict__.update(given, **tensors, _arrays=arrays, device=device)
         if device.type != "cpu":
-            made.__dict__.update((name, getattr(made, name).to(device)) for name in values)
+            made.__dict__.update((name, to_device(own, device)) for name, own in arrays.items())
         return made
 
     if not TYPE_CHECKING:
@@ -118,20 +119,24 @@ class SubspaceParameters(Parameters):
         return torch.arange(self.retained, device=self.latent.device) < self.dims[..., None]
 
     @cached_property
+    def _axis_index(self) -> Tensor:
+        """Which of all retained directions every stacked axis is, found without a wait."""
+        return to_device(np.flatnonzero(self.inside), self.device)
+
+    @cached_property
     def axes(self) -> Tensor:
         """All subspaces' axes stacked, (sum of d, D)."""
-        return self.bases[self.in_subspace]
+        return self.bases.flatten(0, 2)[self._axis_index]
 
     @cached_property
     def axis_variances(self) -> Tensor:
         """Lambda of every stacked axis, (sum of d,)."""
-        return self.latent[self.in_subspace]
+        return self.latent.flatten()[self._axis_index]
 
     @cached_property
     def axis_owner(self) -> Tensor:
         """Flat index r * K + k of the component that every stacked axis belongs to."""
-        r, k, _ = torch.nonzero(self.in_subspace, as_tuple=True)
-        return r * self.weights.shape[1] + k
+        return self._axis_index // self.retained
 
     @cached_property
     def axis_means(self) -> Tensor:
@@ -141,7 +146,12 @@ class SubspaceParameters(Parameters):
     @cached_property
     def axis_gain(self) -> Tensor:
         """(1 / sigma^2 - 1 / lambda) / 2 of every stacked axis, (sum of d,)."""
-        return torch.from_numpy(self.score_terms[2][self.inside]).to(self.weights.device)
+        return to_device(self.score_terms[2][self.inside], self.device)
+
+    @cached_property
+    def constants(self) -> Tensor:
+        """What the log-joint of every component has beside its quadratic form, (R K,)."""
+        return to_device(self.score_terms[0], self.device).flatten()
 
     @cached_property
     def device(self) -> torch.device:
@@ -169,12 +179,15 @@ class SubspaceParameters(Parameters):
     def host(self, name: str) -> np.ndarray:
         """A field as a contiguous array on the host."""
         if name not in self._arrays:
-            value: Tensor = getattr(self, name)
-            self._arrays[name] = np.ascontiguousarray(value.cpu().numpy())
+            (self._arrays[name],) = to_host(getattr(self, name))
         return self._arrays[name]
 
     def hosts(self, *names: str) -> list[np.ndarray]:
-        """Fields as `host` has them."""
+        """Fields as `host` has them; from a device, all that are missing come together."""
+        missing = [name for name in names if name not in self._arrays]
+        if len(missing) > 1:
+            values = to_host(*(getattr(self, name) for name in missing))
+            self._arrays.update(zip(missing, values, strict=True))
         return [self.host(name) for name in names]
 
     @cached_property

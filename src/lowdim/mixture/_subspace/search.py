@@ -14,12 +14,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
+from lowdim._results import StopReason
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions, EMResult
+from lowdim.mixture._family import concatenate
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fit import reorder, run_restarts
 from lowdim.mixture._subspace.moves import SPLITS, change_dim, closest_pairs, merge, split
 from lowdim.mixture._subspace.parameters import SubspaceParameters
+from lowdim.mixture._subspace.runs import Runs
 
 #: Two runs agree when their total log-likelihoods differ by less than this share (or 0.1 nats).
 AGREEMENT = 1e-5
@@ -69,6 +73,8 @@ class Search:
     options : EMOptions
     strategies : list of str
         The kind of each fresh start per number of components.
+    journal : Journal
+        Where what was tried is kept, and what asks the search to end.
     report : callable
         Told what is being tried, and how many components the best so far has.
     history : list of (int, float)
@@ -79,7 +85,8 @@ class Search:
     data: StandardizedRows
     options: EMOptions
     strategies: list[str]
-    report: Callable[[str], None]
+    journal: Journal
+    report: Callable[[str], None] = field(default=lambda _: None)
     candidates: dict[tuple[int, ...], Candidate] = field(default_factory=dict)
     history: list[tuple[int, float]] = field(default_factory=list)
 
@@ -93,23 +100,23 @@ class Search:
             value = self.best_value(k)
             since = 0 if value < best else since + 1
             best = min(best, value)
-            if since >= patience:
+            if since >= patience or self.journal.asked:
                 break
         visited = sorted({len(dims) for dims in self.candidates})
         for k in reversed(visited):
-            if k - 1 in visited:
+            if k - 1 in visited and not self.journal.asked:
                 self.report(f"merging to {k - 1}")
                 self._shrink(k)
 
     def bic(self, dims: tuple[int, ...]) -> float:
         """BIC of the best mixture with these dimensions; infinite if degenerate."""
-        return self._bic(dims, self.candidates[dims])
+        candidate = self.candidates[dims]
+        return self._bic(dims, candidate.log_likelihood, candidate.degenerate)
 
-    def _bic(self, dims: tuple[int, ...], candidate: Candidate) -> float:
-        if candidate.degenerate:
+    def _bic(self, dims: tuple[int, ...], log_likelihood: float, degenerate: bool) -> float:
+        if degenerate:
             return np.inf
-        n = self.free_parameters(dims)
-        return n * np.log(self.data.total_weight) - 2 * candidate.log_likelihood
+        return self.free_parameters(dims) * np.log(self.data.total_weight) - 2 * log_likelihood
 
     def free_parameters(self, dims: tuple[int, ...]) -> int:
         """Parameters of learned components and weights (held components add a constant)."""
@@ -150,7 +157,7 @@ class Search:
         tried: set[tuple[int, ...]] = set()
         for _ in range(2 * k):
             dims = self.best(k)
-            if dims is None or dims in tried:
+            if dims is None or dims in tried or self.journal.asked:
                 return
             tried.add(dims)
             p = self.candidates[dims].parameters
@@ -174,43 +181,80 @@ class Search:
 
     def _try(self, starts: list[SubspaceParameters], family: SubspaceFamily) -> None:
         options = replace(self.options, prune=False)  # dimensions, so objectives, differ
-        self._keep(run_restarts(family, self.data, starts, options))
+        like = starts[0]
 
-    def _keep(self, result: EMResult[SubspaceParameters]) -> None:
-        for r in range(result.parameters.n_restarts):
-            if not np.isfinite(result.objective[r]):
-                continue
-            p = canonical(
-                result.parameters.select(torch.tensor([r], device=self.data.device)),
-                self.family.n_held,
-            )
-            n_free = p.weights.shape[1] - self.family.n_held
+        def run(journal: Journal) -> Runs:
+            result = run_restarts(family, self.data, starts, options, journal=journal)
+            return self._sifted(result)
+
+        self._keep(self.journal.once(run, Runs.as_arrays, lambda kept: Runs.of_arrays(kept, like)))
+
+    def _sifted(self, result: EMResult[SubspaceParameters]) -> Runs:
+        """What the runs that did not fail came to, and the parameters of the best ones."""
+        held, total_weight = self.family.n_held, self.data.total_weight
+        sound = np.flatnonzero(np.isfinite(result.objective)).tolist()
+        every = [
+            canonical(result.parameters.select(torch.tensor([r], device=self.data.device)), held)
+            for r in sound
+        ]
+        n_free = result.parameters.weights.shape[1] - held
+        best: dict[tuple[int, ...], tuple[tuple[bool, float], int]] = {}
+        runs = []
+        for i, (r, p) in enumerate(zip(sound, every, strict=True)):
             dims = tuple(p.dims[0, :n_free].tolist())
-            total = float(result.objective[r]) * self.data.total_weight
-            rows = p.weights[0, :n_free] * self.data.total_weight
+            total = float(result.objective[r]) * total_weight
+            rows = p.weights[0, :n_free] * total_weight
             enough = (2 * (p.dims[0, :n_free] + 1)).clamp(min=FEWEST_ROWS)
             small = n_free > 1 and bool((rows < enough).any())
-            found = Candidate(
-                parameters=p,
-                log_likelihood=total,
-                trace=result.traces[r],
-                n_iter=int(result.n_iter[r]),
-                converged=result.reasons[r].value == "converged",
-                degenerate=bool(result.degenerate[r]) or small,
-            )
-            self.history.append((n_free, self._bic(dims, found)))
+            degenerate = bool(result.degenerate[r]) or small
+            runs.append((dims, total, degenerate))
             known = self.candidates.get(dims)
-            found.totals = [*(known.totals if known else []), total]
-            if known is None or _rank(found) > _rank(known):
-                self.candidates[dims] = found
-            else:
-                known.totals = found.totals
+            rank = (not degenerate, total)
+            before = best[dims][0] if dims in best else None if known is None else _rank(known)
+            if before is None or rank > before:
+                best[dims] = rank, i
+        kept = sorted(i for _, i in best.values())
+        none = result.parameters.select(torch.zeros(0, dtype=torch.int64, device=self.data.device))
+        return Runs(
+            dims=np.array([run[0] for run in runs], dtype=np.int64).reshape(-1, n_free),
+            log_likelihoods=np.array([run[1] for run in runs]),
+            n_iter=result.n_iter[sound],
+            converged=np.array([result.reasons[r] is StopReason.CONVERGED for r in sound], bool),
+            degenerate=np.array([run[2] for run in runs], bool),
+            traces=[result.traces[r].tolist() for r in sound],
+            kept=np.array(kept, dtype=np.int64),
+            parameters=concatenate([none, *(every[i] for i in kept)]),
+        )
+
+    def _keep(self, runs: Runs) -> None:
+        every = [tuple(dims) for dims in runs.dims.tolist()]
+        totals = runs.log_likelihoods.tolist()
+        for dims, total, degenerate in zip(every, totals, runs.degenerate.tolist(), strict=True):
+            self.history.append((len(dims), self._bic(dims, total, degenerate)))
+        best = {every[r]: (place, r) for place, r in enumerate(runs.kept.tolist())}
+        for dims in dict.fromkeys(every):
+            if dims not in best:
+                continue
+            place, r = best[dims]
+            known = self.candidates.get(dims)
+            self.candidates[dims] = Candidate(
+                parameters=runs.parameters.select(torch.tensor([place], device=self.data.device)),
+                log_likelihood=totals[r],
+                trace=np.array(runs.traces[r]),
+                n_iter=int(runs.n_iter[r]),
+                converged=bool(runs.converged[r]),
+                degenerate=bool(runs.degenerate[r]),
+                totals=known.totals if known else [],
+            )
+        for dims, total in zip(every, totals, strict=True):
+            self.candidates[dims].totals.append(total)
 
     def polish(self, dims: tuple[int, ...]) -> Candidate:
         """Run the mixture on with its dimensions held, so that its trace is one of plain EM."""
         candidate = self.candidates[dims]
         family = replace(self.family, dim_penalty=None, reassign=False)
-        result = run_restarts(family, self.data, [candidate.parameters], self.options)
+        start, journal = [candidate.parameters], self.journal
+        result = run_restarts(family, self.data, start, self.options, journal=journal)
         if not np.isfinite(result.objective[0]) or result.degenerate[0]:
             return candidate
         return Candidate(
@@ -218,7 +262,7 @@ class Search:
             log_likelihood=float(result.objective[0]) * self.data.total_weight,
             trace=result.traces[0],
             n_iter=int(result.n_iter[0]),
-            converged=result.reasons[0].value == "converged",
+            converged=result.reasons[0] is StopReason.CONVERGED,
             degenerate=candidate.degenerate,
             totals=candidate.totals,
         )

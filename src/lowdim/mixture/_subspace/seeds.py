@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,24 +18,39 @@ ROUNDS, OVERSAMPLING = 4, 10
 TOLERANCE = 1e-4
 
 
-def leading_coordinates(block: Block, rng: np.random.Generator, n_columns: int = 20) -> DenseBlock:
+class Projected(Protocol):
+    """What of a block the leading directions take."""
+
+    n_rows: int
+
+    @property
+    def squared_norms(self) -> Tensor: ...
+
+    def project(self, directions: Tensor) -> Tensor: ...
+
+    def accumulate(self, coefficients: Tensor) -> Tensor: ...
+
+
+def leading_coordinates(
+    block: Projected, rng: np.random.Generator, n_columns: int = 20
+) -> DenseBlock:
     """The rows' coordinates along their leading principal directions."""
     directions = leading_directions(block, rng, min(n_columns, block.n_rows))
     rows = block.project(directions).double()
     return DenseBlock((rows - rows.mean(1, keepdim=True)).T.contiguous())
 
 
-def leading_directions(block: Block, rng: np.random.Generator, n: int) -> Tensor:
+def leading_directions(block: Projected, rng: np.random.Generator, n: int) -> Tensor:
     """The n leading principal directions of the rows, (n, D), by subspace iteration."""
     width = min(n + OVERSAMPLING, block.n_rows)
     device = block.squared_norms.device
     rows = torch.from_numpy(rng.normal(size=(width, block.n_rows))).to(device)
     for _ in range(ROUNDS):
         # Without the mean: a sample is centred only up to chance.
-        rows = rows - rows.mean(1, keepdim=True)
+        rows -= rows.mean(1, keepdim=True)
         directions = orthonormal_rows(block.accumulate(rows))
         rows = block.project(directions).double()
-    rows = rows - rows.mean(1, keepdim=True)
+    rows -= rows.mean(1, keepdim=True)
     _, rotation = descending_eigh(rows @ rows.T)
     return rotation[:n] @ directions
 

@@ -8,12 +8,15 @@ from one that goes on. Workers need only the sample, and no more than that is se
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from lowdim.data.blocks import Block, BlockList
+from lowdim._journal import Journal
+from lowdim.data.blocks import Block
+from lowdim.data.passes import Passes
 from lowdim.mixture._em import PATIENCE, EMOptions
 from lowdim.mixture._subspace.arguments import Arguments
 from lowdim.mixture._subspace.family import SubspaceFamily
@@ -29,6 +32,18 @@ ERRORS = 5
 ALIKE = 0.06
 
 
+@dataclass(frozen=True)
+class SampleRows(Passes):
+    """The sample that starts are made from, as all the rows there are."""
+
+    block: Block
+    total_weight: float
+    device: torch.device
+
+    def __iter__(self) -> Iterator[Block]:
+        yield self.block
+
+
 def worth_sifting(arguments: Arguments, sample: Block, fewer: int = FEWER) -> bool:
     """Whether workers have several starts, and `fewer` rows would do, of a sample large enough."""
     several = min(arguments.n_workers, len(arguments.strategies)) > 1
@@ -40,7 +55,11 @@ def worth_sifting(arguments: Arguments, sample: Block, fewer: int = FEWER) -> bo
 
 
 def sift(
-    family: SubspaceFamily, start: SubspaceParameters, options: EMOptions, n_workers: int
+    family: SubspaceFamily,
+    start: SubspaceParameters,
+    options: EMOptions,
+    n_workers: int,
+    journal: Journal | None = None,
 ) -> tuple[SubspaceParameters, Sifted]:
     """EM with the sample, and which starts go on from where it led them.
 
@@ -48,10 +67,10 @@ def sift(
     where they were.
     """
     sample = family.starter.sample
-    rows = BlockList([sample], float(sample.n_rows), start.device)
+    rows = SampleRows(sample, float(sample.n_rows), start.device)
     own = replace(family, n_rows=sample.n_rows, total_weight=rows.total_weight)
     to_the_end = replace(options, prune=False)  # who is behind is for the rows to say
-    result = run_restarts(own, rows, [start], to_the_end, n_workers=n_workers)
+    result = run_restarts(own, rows, [start], to_the_end, None, n_workers, journal)
     unknown = result.degenerate | ~np.isfinite(result.objective)
     scores = own.log_joint(sample, result.parameters).logsumexp(1).cpu().numpy()
     best = result.best()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
-from lowdim.data.blocks import Rows
+from lowdim.data.blocks import Block, Rows
 from lowdim.data.standardized import StandardizedRows
-from lowdim.mixture._family import Statistics, add_statistics
+from lowdim.mixture._family import Statistics
 from lowdim.mixture._subspace.arguments import Arguments
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.given import GivenComponent, build_constraints
@@ -69,12 +70,14 @@ def from_responsibilities(
 ) -> SubspaceParameters:
     """The M-step of given responsibilities, (N, K); `free` is where a sketch looks for axes."""
     learned = replace(family, constraints=None, reassign=False)
-    total: Statistics | None = None
-    for block in data:
-        own = torch.from_numpy(shares[block.start : block.start + block.n_rows].T)[None]
-        own = own.to(data.device).contiguous()
-        if block.weights is not None:
-            own = own * block.weights
-        total = add_statistics(total, learned.statistics(block, own, free))
-    assert total is not None
+    own = learned if data.local else learned.to_send()
+    total = data.total(partial(_statistics_of_shares, own, free), shares)
     return family.with_held(learned.maximize(total, free))
+
+
+def _statistics_of_shares(
+    family: SubspaceFamily, free: SubspaceParameters, block: Block, shares: np.ndarray
+) -> Statistics:
+    """The statistics of a block under given responsibilities, (n, K)."""
+    own = torch.from_numpy(shares.T)[None].to(block.squared_norms.device).contiguous()
+    return family.statistics(block, own if block.weights is None else own * block.weights, free)

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from lowdim._journal import Journal
 from lowdim._progress import Report, reports
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions
@@ -60,26 +61,34 @@ def prepare(
     return make_family(arguments, data, starter), index
 
 
-def fit_rows(arguments: Arguments, data: StandardizedRows, rng: np.random.Generator) -> SubspaceFit:
+def fit_rows(
+    arguments: Arguments,
+    data: StandardizedRows,
+    rng: np.random.Generator,
+    journal: Journal | None = None,
+) -> SubspaceFit:
     """The best of all restarts.
 
     EM with all rows and columns comes last. Before it, strategies' starts may go through EM
     with a sample, by workers, and among the leading directions, and all through minibatches, of
     which the best goes on.
     """
+    journal = journal or Journal(rng)
     family, index = prepare(arguments, data, rng)
     stages: list[Sifted] = []
     trace, rounds = np.zeros(0), 0
     limit, shown = arguments.options.max_iter, arguments.verbose > 0
     with reports(limit, description="EM", enabled=shown) as report:
-        starts, options = _begin(arguments, data, family, index, stages, report)
+        starts, options = _begin(arguments, data, family, index, stages, report, journal)
         if arguments.minibatches is not None:
-            starts, trace, rounds = _step(arguments, starts, options, data, family, stages, report)
+            starts, trace, rounds = _step(
+                arguments, starts, options, data, family, stages, report, journal
+            )
             left = max(1, options.max_iter - rounds)
             options = replace(options, annealing=None, max_iter=left)
         # Where workers have sifted the starts already, threads share what is left.
         n_workers = 1 if stages else arguments.n_workers
-        result = run_restarts(family, data, starts, options, report, n_workers)
+        result = run_restarts(family, data, starts, options, report, n_workers, journal)
     requested = torch.tensor(arguments.dims, device=data.device)
     fit = keep_best(family, data, result, options, requested)
     objectives = fit.restart_objectives
@@ -100,6 +109,7 @@ def _begin(
     index: np.ndarray,
     stages: list[Sifted],
     report: Report | None,
+    journal: Journal,
 ) -> tuple[list[SubspaceParameters], EMOptions]:
     """Where all restarts begin, and how to go on, after EM on less than all there is."""
     starter, options = family.starter, arguments.options
@@ -119,7 +129,7 @@ def _begin(
     first = first_parameters(arguments, compact or data, own, index)
     if sifting:
         near = options if compact is None else replace(options, tol=COARSE * options.tol)
-        first, sifted = sift(own, first, near, arguments.n_workers)
+        first, sifted = sift(own, first, near, arguments.n_workers, journal)
         stages.append(sifted.after(len(starts)))
         # So near a maximum, steps are small from the first on.
         options = replace(options, tol=FINE * options.tol) if compact is None else options
@@ -129,7 +139,7 @@ def _begin(
         lifted = compact.lift(first)
     else:
         n_workers = 1 if stages else arguments.n_workers
-        lifted, refined = refine(own, compact, first, options, report, n_workers)
+        lifted, refined = refine(own, compact, first, options, report, n_workers, journal)
         stages.append(refined.after(len(starts)))
     return [*starts, starter.with_sketch(lifted)], replace(options, annealing=None)
 
@@ -142,13 +152,14 @@ def _step(
     family: SubspaceFamily,
     stages: list[Sifted],
     report: Report | None,
+    journal: Journal,
 ) -> tuple[list[SubspaceParameters], np.ndarray, int]:
     """The best restart after its minibatches, the trace of its rounds, and their number."""
     n_workers = 1 if stages else arguments.n_workers
     report = report if n_workers == 1 else None
     assert arguments.minibatches is not None
     run = partial(run_minibatches, options=options, plan=arguments.minibatches, report=report)
-    result = in_batches(run, family, data, starts, n_workers)
+    result = in_batches(run, family, data, starts, n_workers, journal)
     result = ranked(family, data, result, options)
     best = result.best()
     stages.append(Sifted(result.objective, np.where(np.arange(len(result.traces)) == best, 0, -1)))

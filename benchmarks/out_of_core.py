@@ -1,0 +1,190 @@
+"""A mixture of subspaces fitted to a file: memory, and time per iteration against that of reading.
+
+python benchmarks/out_of_core.py [--rows 1000000] [--threads 2] [--write]
+
+Log counts of ten groups, each around a plane of five dimensions, in 2,000 columns of which about 5%
+are not zero, as CSR (float32 and int32, not compressed), written in blocks to a folder that goes
+when the script ends. The fit has a process of its own, so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _machine import description, peak_bytes, resident_bytes
+from _tables import Table, seconds, write
+
+COLUMNS, GROUPS, DIM = 2000, 10, 5
+#: Mean and standard deviation of the logarithms of rates: about 5% of the counts are not zero.
+LEVEL, SPREAD, ALONG = -3.65, 1.0, 0.35
+BLOCK, STORED_CHUNK = 5000, 2**18
+#: Iterations of the shorter and the longer fit, whose difference is timed, and how often.
+FEW, MANY, REPEATS = 2, 12, 3
+SAMPLE = 20_000
+
+
+def simulate(path: Path, n: int) -> tuple[np.ndarray, float]:
+    """Write the file block by block; the group of each row, (N,), and the share that is stored."""
+    import h5py
+    import pandas as pd
+    import scipy.sparse as sp
+    from anndata.io import write_elem
+
+    rng = np.random.default_rng(0)
+    centres = rng.normal(LEVEL, SPREAD, (GROUPS, COLUMNS))
+    axes = rng.normal(0, ALONG, (GROUPS, DIM, COLUMNS))
+    groups = rng.integers(GROUPS, size=n)
+    indptr = np.zeros(n + 1, np.int64)
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        for name, length in (("obs", n), ("var", COLUMNS)):
+            write_elem(file, name, pd.DataFrame(index=np.arange(length).astype(str)))
+        X = file.create_group("X")
+        header = {"encoding-type": "csr_matrix", "encoding-version": "0.1.0"}
+        X.attrs.update({**header, "shape": (n, COLUMNS)})
+        for name, dtype in (("data", np.float32), ("indices", np.int32)):
+            X.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(STORED_CHUNK,))
+        for start in range(0, n, BLOCK):
+            own = groups[start : start + BLOCK]
+            logs = centres[own].astype(np.float32)
+            for k in range(GROUPS):
+                members = own == k
+                logs[members] += rng.normal(size=(members.sum(), DIM)) @ axes[k]
+            rows = sp.csr_matrix(rng.poisson(np.exp(logs)), dtype=np.float32).log1p()
+            first = X["data"].shape[0]
+            for name, values in (("data", rows.data), ("indices", rows.indices)):
+                X[name].resize((first + rows.nnz,))
+                X[name][first:] = values
+            indptr[start + 1 : start + 1 + len(own)] = first + rows.indptr[1:]
+        X.create_dataset("indptr", data=indptr)
+    return groups, indptr[-1] / (n * COLUMNS)
+
+
+def forget(path: Path) -> None:
+    """Let the system drop the file from its cache (Linux)."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)
+
+
+def elapsed(function: Callable[[], Any]) -> float:
+    """Seconds of a call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measured(path: Path, groups: np.ndarray, threads: int) -> dict[str, float]:
+    """Time of reading and of an iteration, and the whole fit's time, peak and agreement."""
+    import torch
+    from sklearn.metrics import adjusted_rand_score
+
+    import lowdim as ld
+    from lowdim.data.standardized import default_block_rows
+
+    warnings.simplefilter("ignore")  # fits of a given length do not converge
+    torch.set_num_threads(threads)
+    source = ld.data.as_rows(path)
+    step = default_block_rows(source, torch.device("cpu"))
+
+    def read() -> None:
+        for start in range(0, source.n_rows, step):
+            source.rows(start, min(start + step, source.n_rows))
+
+    some = source.take(np.unique(np.linspace(0, source.n_rows - 1, SAMPLE).astype(int)))
+    options = {"dims": [DIM] * GROUPS, "tol": 0.0, "random_state": 0, "device": "cpu"}
+    start = ld.SubspaceMixture(**options, n_init=1, max_iter=20).fit(some)
+    del some
+    read()  # from now on in the system's cache, if there is room
+    before = resident_bytes()
+    found: dict[str, list[float]] = {"cached": [], "disk": [], "iteration": []}
+
+    def fit(max_iter: int) -> None:
+        ld.SubspaceMixture(**options, init=start.components(), max_iter=max_iter).fit(source)
+
+    for _ in range(REPEATS):
+        found["cached"].append(elapsed(read))
+        forget(path)
+        found["disk"].append(elapsed(read))
+        difference = -elapsed(lambda: fit(FEW)) + elapsed(lambda: fit(MANY))
+        found["iteration"].append(difference / (MANY - FEW))
+    model = ld.SubspaceMixture(dims=[DIM] * GROUPS, random_state=0, device="cpu")
+    whole = elapsed(lambda: model.fit(source))
+    return {
+        **{name: float(np.median(values)) for name, values in found.items()},
+        "whole": whole,
+        "iterations": model.n_iter_,
+        "ari": adjusted_rand_score(groups, model.predict(source)),
+        "before": before,
+        "peak": peak_bytes(),
+    }
+
+
+def table(n: int, threads: int) -> Table:
+    """Simulate, measure, and forget the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "simulated.h5ad"
+        took = -time.perf_counter()
+        groups, stored = simulate(path, n)
+        took += time.perf_counter()
+        size = path.stat().st_size
+        print(f"wrote {size / 1e9:.2f} GB in {took:.0f} s", flush=True)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            found = pool.submit(measured, path, groups, threads).result()
+    result = Table(
+        "out-of-core",
+        f"SubspaceMixture of {n:,} x {COLUMNS:,} CSR from a file, ten components of dimension 5",
+        ["what", "measured"],
+        f"{threads} threads, a file of {size / 1e9:.2f} GB, not compressed, {stored:.1%} of the "
+        f"entries not zero. Medians of {REPEATS}. "
+        "Reading: all rows through the row source, in the blocks of the fit. An iteration: the "
+        f"difference between fits of {MANY} and {FEW} from the same start, by those between; the "
+        "file is in the system's cache then. The whole fit: defaults.",
+    )
+    result.begin([50, 12])
+    for what, cell in (
+        ("reading the file once, from the system's cache", seconds(found["cached"])),
+        ("reading the file once, from the disk", seconds(found["disk"])),
+        ("an iteration", seconds(found["iteration"])),
+        ("by reading from the cache", f"{found['iteration'] / found['cached']:.2f}"),
+        ("by reading from the disk", f"{found['iteration'] / found['disk']:.2f}"),
+        ("the whole fit", seconds(found["whole"])),
+        ("its iterations in all columns", f"{found['iterations']:.0f}"),
+        ("adjusted Rand index with the groups", f"{found['ari']:.4f}"),
+        ("memory of the process before any fit to the file", f"{found['before'] / 1e9:.2f} GB"),
+        ("peak memory of the process", f"{found['peak'] / 1e9:.2f} GB"),
+    ):
+        result.add(what, cell)
+    return result
+
+
+def main() -> None:
+    """Read the command line, measure, and write the table if that was asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="renew the section of RESULTS.md")
+    options = parser.parse_args()
+    machine = description()
+    print(machine)
+    made = table(options.rows, options.threads)
+    if options.write:
+        how = f"python benchmarks/out_of_core.py --rows {options.rows} --threads {options.threads}"
+        write(made, machine, how)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""One pass over blocks of rows: what a function says of each, in their order or summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from lowdim.data.blocks import Block
+
+T = TypeVar("T")
+
+
+def add(total: T, part: T) -> T:
+    """The sum of two numbers, arrays, tensors, or dicts or tuples of such.
+
+    What the first holds is reused.
+    """
+    if isinstance(total, dict):
+        assert isinstance(part, dict)
+        return {name: add(value, part[name]) for name, value in total.items()}  # type: ignore[return-value]
+    if isinstance(total, tuple):
+        assert isinstance(part, tuple)
+        return tuple(map(add, total, part))  # type: ignore[return-value]
+    total += part  # type: ignore[operator]
+    return total
+
+
+class Passes:
+    """Passes over the blocks that iteration yields.
+
+    Where blocks lie on workers (see `worker_rows`), the functions go to them. So they carry all
+    that they need, and leave the block as it is.
+    """
+
+    @property
+    def local(self) -> bool:
+        """Whether blocks are in this process."""
+        return True
+
+    def __iter__(self) -> Iterator[Block]:
+        """Blocks in the order of the rows."""
+        raise NotImplementedError
+
+    def each(self, function: Callable[..., T], along: np.ndarray | None = None) -> list[T]:
+        """What the function says of every block, in the order of the rows.
+
+        With `along`, one entry per row, the block's own entries are its second argument.
+        """
+        return list(self._results(function, along))
+
+    def total(self, function: Callable[..., T], along: np.ndarray | None = None) -> T:
+        """The sum of what the function says: numbers, arrays, tensors, dicts or tuples of them."""
+        results = self._results(function, along)
+        total = next(results)
+        for part in results:
+            total = add(total, part)
+        return total
+
+    def _results(self, function: Callable[..., T], along: np.ndarray | None) -> Iterator[T]:
+        first = None
+        for block in self:
+            if along is None:
+                yield function(block)
+                continue
+            first = block.start if first is None else first  # rows may be a part of others
+            own = slice(block.start - first, block.start - first + block.n_rows)
+            yield function(block, along[own])
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """Rows whose blocks are not in this process."""
+
+    def mapped(self, function: Callable[[Block], Block]) -> Passes:
+        """Other blocks, each made from one of these, where it is."""
+        ...
+
+
+class BlockList(Passes):
+    """Blocks that are at hand."""
+
+    def __init__(self, blocks: list[Any]) -> None:
+        self.blocks = blocks
+
+    def __iter__(self) -> Iterator[Block]:
+        return iter(self.blocks)
+
+    def __sizeof__(self) -> int:
+        return sum(block.n_bytes for block in self.blocks)

@@ -1,0 +1,90 @@
+"""Files that hold an AnnData (`.h5ad`, `.zarr`): one of their matrices, opened but not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SUFFIXES = (".h5ad", ".zarr")
+
+
+def open_matrix(path: Path, *, layer: str | None, use_rep: str | None) -> tuple[Any, Any]:
+    """Open one matrix of a file without reading it.
+
+    Unlike AnnData's own backed mode, layers and `obsm` stay on disk as well.
+
+    Parameters
+    ----------
+    path
+        A `.h5ad` file or the folder of a `.zarr` store.
+    layer, use_rep
+        A key of its `layers` or its `obsm`; neither: `X`.
+
+    Returns
+    -------
+    element
+        The array or the group.
+    feature_names
+        Names of the columns, (D,), where the columns are genes; otherwise None.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ImportError
+        A `.zarr` store without the package zarr.
+    ValueError
+        It is not such a file, or has no such key.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r}; check the path.")
+    file = _open_zarr(path) if path.suffix.lower() == ".zarr" else _open_h5ad(path)
+    if use_rep is not None and use_rep != "X":
+        return _element(file, f"obsm/{use_rep}", "use_rep", use_rep, path), None
+    key, argument = ("X", "X") if layer is None else (f"layers/{layer}", "layer")
+    return _element(file, key, argument, layer or "X", path), _var_names(file)
+
+
+def _open_h5ad(path: Path) -> Any:
+    import h5py
+
+    try:
+        return h5py.File(path, mode="r")
+    except OSError as error:
+        raise ValueError(f"{str(path)!r} cannot be opened as a .h5ad file: {error}.") from error
+
+
+def _open_zarr(path: Path) -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        raise ImportError(
+            f"{str(path)!r} is read by the package zarr, which is not installed: pip install zarr."
+        ) from error
+    try:
+        return zarr.open_group(str(path), mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{str(path)!r} cannot be opened as a .zarr store: {error}.") from error
+
+
+def _element(file: Any, key: str, argument: str, value: str, path: Path) -> Any:
+    """One element of the file; an error that lists the choices if it is not there."""
+    if key in file:
+        return file[key]
+    parent = key.rpartition("/")[0]
+    choices = sorted(file[parent]) if parent in file else []
+    listed = f"its {parent} are {choices}" if parent else "it has no X; pass layer= or use_rep="
+    raise ValueError(f"{argument}={value!r} is not in {str(path)!r}; {listed}.")
+
+
+def _var_names(file: Any) -> np.ndarray | None:
+    """Names of the genes; None for files of an age that kept them another way."""
+    from anndata.io import read_elem
+
+    var = file.get("var")
+    index = None if var is None else var.attrs.get("_index")
+    if index is None:
+        return None
+    return np.asarray(read_elem(var[index]), dtype=object)

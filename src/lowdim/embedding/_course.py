@@ -1,0 +1,90 @@
+"""The course of a fit: how far it has come, who looks at it, and why it ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lowdim._progress import Report
+
+logger = logging.getLogger("lowdim")
+
+Callback = Callable[[int, np.ndarray, float], object]
+"""Takes the number of iterations, the layout, (N, c), and its loss; true stops the fit."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks at a layout on its way.
+
+    Attributes
+    ----------
+    callbacks : sequence of Callback
+    every : int
+        Iterations between looks.
+    report : Report, optional
+        Shown every look.
+    """
+
+    callbacks: Sequence[Callback] = ()
+    every: int = 50
+    report: Report | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether anyone wants to know the loss."""
+        return bool(self.callbacks) or self.report is not None
+
+
+class Course:
+    """What became of a fit.
+
+    Parameters
+    ----------
+    *names : str
+        Of the numbers that are taken down at every look, beside ``iteration``.
+
+    Attributes
+    ----------
+    n_iter : int
+    reason : str
+        "limit", "gradient", "callback" or "interrupted".
+    history : dict of lists
+        The numbers, by name; a loss is nan where nobody asked for it.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.n_iter, self.reason = 0, "limit"
+        self.history: dict[str, list[float]] = {name: [] for name in ("iteration", *names)}
+
+    @contextmanager
+    def keeping_layout(self) -> Iterator[None]:
+        """An interrupt from the keyboard ends the fit, and what it has come to stays."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            logger.warning("Interrupted after %d iterations.", self.n_iter)
+            self.reason = "interrupted"
+
+    def note(self, *numbers: float) -> None:
+        """Take down numbers of this iteration, in the order of their names."""
+        for own, number in zip(self.history.values(), (self.n_iter, *numbers), strict=True):
+            own.append(number)
+
+    def goes_on(self, watch: Watch, layout: Callable[[], np.ndarray], loss: float) -> bool:
+        """Show the layout to those who look at it; whether all let the fit go on."""
+        if watch.report is not None:
+            watch.report(self.n_iter, loss)
+        answers = [callback(self.n_iter, layout(), loss) for callback in watch.callbacks]
+        if any(answers):
+            self.reason = "callback"
+        return not any(answers)
+
+    def tell(self, model: Any) -> None:
+        """Write an estimator's attributes."""
+        model.n_iter_, model.stop_reason_, model.history_ = self.n_iter, self.reason, self.history

@@ -1,0 +1,89 @@
+"""``--checkpoint``: commands that are cut off go on, and those on AnnData do as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import lowdim as ld
+from lowdim import _journal
+from lowdim.cli import main
+
+
+class CutOffError(Exception):
+    """In the midst of a fit."""
+
+
+def cut_off(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Raise after so many iterations of a fit that is kept."""
+    keep, seen = _journal.Stage.keep, []
+
+    def kept(self: _journal.Stage, state: object) -> None:
+        keep(self, state)  # type: ignore[arg-type]
+        if self._journal.checkpoint is not None:
+            seen.append(1)
+            if len(seen) == steps:
+                raise CutOffError
+
+    monkeypatch.setattr(_journal.Stage, "keep", kept)
+
+
+def assert_same(found: ad.AnnData, expected: ad.AnnData, key: str) -> None:
+    for name in expected.obsm:
+        np.testing.assert_array_equal(found.obsm[name], expected.obsm[name])
+    assert set(found.uns[key]["params"]) == set(expected.uns[key]["params"])
+    assert found.uns[key]["objective"] == expected.uns[key]["objective"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["subspaces", "-k", "2"],
+        ["subspaces", "--auto", "-k", "2", "--n-init", "2"],
+        ["mixture", "-k", "3"],
+        ["mixture", "-k", "3", "--family", "kmeans"],
+        ["spatial", "--model", "pnmf", "-n", "2", "--layer", "counts"],
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_a_command_that_was_cut_off_goes_on(
+    words: list[str], cells: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adata = ad.read_h5ad(cells)
+    adata.layers["counts"] = np.random.default_rng(0).poisson(3.0, adata.shape)
+    adata.write_h5ad(cells)
+    command = [words[0], str(cells), *words[1:], "--quiet"]
+    key = {"spatial": "spatial_factors"}.get(words[0], words[0])
+    path, whole, out = tmp_path / "fit.h5", tmp_path / "whole.h5ad", tmp_path / "out.h5ad"
+    assert main([*command, "-o", str(whole)]) == 0
+    command += ["-o", str(out), "--checkpoint", str(path)]
+    monkeypatch.setattr(_journal, "EVERY", 1)
+    with monkeypatch.context() as patched:
+        cut_off(patched, 3)
+        assert main(command) != 0
+    assert path.exists()
+    assert not out.exists()
+    assert main(command) == 0
+    assert_same(ad.read_h5ad(out), ad.read_h5ad(whole), key)
+
+
+def test_a_checkpoint_of_another_fit_is_told(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = str(tmp_path / "fit.h5"), str(tmp_path / "out.h5ad")
+    command = ["mixture", str(cells), "--quiet", "-o", out, "--checkpoint", path]
+    assert main([*command, "-k", "2"]) == 0
+    assert main([*command, "-k", "3"]) != 0
+    assert "n_components was 2 and is 3" in capsys.readouterr().err
+    assert main(command) != 0
+    assert "keeps a single fit" in capsys.readouterr().err
+
+
+def test_where_a_fit_was_kept_is_no_setting_of_the_model(cells: Path, tmp_path: Path) -> None:
+    adata = ad.read_h5ad(cells)
+    ld.tl.subspaces(adata, 2, checkpoint=tmp_path / "fit.h5")
+    assert "checkpoint" not in adata.uns["subspaces"]["params"]
+    assert ld.get.model(adata).checkpoint is None
