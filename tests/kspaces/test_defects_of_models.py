@@ -369,9 +369,9 @@ def test_b10_b11_workers_share_all_kinds_of_start(
     shares: list[np.ndarray] = []
     work = parallel._work
 
-    def spy(run: Any, family: Any, data: Any, start: Any) -> Any:
+    def spy(run: Any, family: Any, data: Any, start: Any, journal: Any) -> Any:
         shares.append(start.means.numpy())
-        return work(run, family, data, start)
+        return work(run, family, data, start, journal)
 
     monkeypatch.setattr(parallel, "_work", spy)
     spaces, _ = EM.run_EM_parallelized(
