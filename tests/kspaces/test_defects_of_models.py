@@ -377,7 +377,7 @@ def test_b10_b11_workers_share_all_kinds_of_start(
     spaces, _ = EM.run_EM_parallelized(
         planted.X, [1, 1, 2], initializations=8, n_jobs=4, random_state=0
     )
-    assert [len(means) for means in shares] == [2, 2, 2, 2]
+    assert sorted(len(means) for means in shares) == [2, 3, 3]
     assert len(np.unique(np.concatenate(shares)[:, 0], axis=0)) == 8  # all begin elsewhere
     serial = fit(planted.X, [1, 1, 2], initializations=8)[0]
     assert total_log_likelihood(planted.X, spaces) == pytest.approx(

@@ -103,14 +103,17 @@ class SubspaceMixture(
         restart. For many rows. By default, or if there are no more rows, each step takes all.
     n_jobs : int, optional
         Split the restarts over so many joblib workers, one core each: threads, or what
-        ``joblib.parallel_config`` names. -1 is one per core. By default all restarts share each
-        pass over the data. A search (``dims="auto"``) runs as by default.
+        ``joblib.parallel_config`` names. -1 is one per core. Of 20,000 rows (8,000 in many
+        columns) or more, they fit a sample, and restarts that end apart and not surely behind go
+        on with all rows. By default all restarts share each pass over the data. A search
+        (``dims="auto"``) runs as by default.
     device : str, default="auto"
         "cpu", "cuda", or "auto" for a GPU where there is one.
     dtype : {"float32", "float64"}, optional
         Precision of the large products; by default that of the data. Sums are in float64.
     random_state : int, Generator or RandomState, optional
-        Seed; the same seed, `n_jobs` and joblib backend give the same bits on the same machine.
+        Seed; the same seed and joblib backend give the same bits on the same machine, whatever
+        `n_jobs` if it is more than 1.
     checkpoint : path, optional
         Keep the fit in this file every few iterations. A fit to the same data with the same
         settings goes on from there, to the same bits; only `max_iter` may be another one (not in a
@@ -147,7 +150,8 @@ class SubspaceMixture(
     stop_reason_ : str
         Why it stopped.
     restart_objectives_ : ndarray of shape (n_init,)
-        Last objective of each restart (those left far behind stop early; nan where one failed),
+        Last objective of each restart (those left far behind stop early; nan where one failed;
+        with `n_jobs`, of one that a sample was enough to drop, the best less what it was behind),
         or, after a search, of every run that ended with the chosen dimensions.
     search_, search_trace_ : dict, ndarray of shape (n_runs, 2)
         After a search only: its settings; number of components and BIC (inf where a component

@@ -55,8 +55,8 @@ def test_directions_lead_and_lengths_add_up(form: type) -> None:
     p = small.directions.numpy()
     np.testing.assert_allclose(p @ p.T, np.eye(len(p)), atol=1e-10)
     z = (X - rows.mean) / rows.scale
-    block = small.blocks[0]
-    assert len(small.blocks) == 1
+    block = next(iter(small))
+    assert len(list(small)) == 1
     np.testing.assert_allclose(block.values, z @ p.T, atol=1e-8)
     np.testing.assert_allclose(block.squared_norms, np.square(z).sum(1), rtol=1e-8)
     np.testing.assert_array_equal(block.weights, np.linspace(0.5, 2, 400))
@@ -81,7 +81,7 @@ def test_the_objective_is_that_of_the_whole_rows(assignment: str, settings: dict
 @pytest.mark.parametrize("assignment", ["soft", "hard", "closest"])
 def test_compiled_sums_agree_with_the_general_ones(assignment: str) -> None:
     _, _, small, family = prepared(planted(), np.linspace(0.5, 2, 400))
-    start, block = starts(family), small.blocks[0]
+    start, block = starts(family), next(iter(small))
     expected, objective = block_expectation(family, block, start, assignment, 0.7)
     found, own = fused.fused_expectation(block, start, assignment, 0.7)
     np.testing.assert_allclose(own, objective, rtol=1e-10)
@@ -148,7 +148,7 @@ def test_single_starts_end_higher_in_fewer_passes(
         return model.objective_trace_[-1], model.n_iter_
 
     with_it = np.array([fit(seed) for seed in range(4)])
-    monkeypatch.setattr(train, "compact_rows", lambda *_: None)
+    monkeypatch.setattr(train, "compact_rows", lambda *_, **__: None)
     without = np.array([fit(seed) for seed in range(4)])
     assert (with_it[:, 0] > without[:, 0] + 0.3).all()
     assert with_it[:, 1].sum() < 0.8 * without[:, 1].sum()

@@ -95,8 +95,15 @@ def test_workers_share_the_starts_with_one_thread_each(
     assert sorted(seen) == [(2, 1), (3, 1)]
     assert torch.get_num_threads() == before
     seen.clear()
-    model(n_jobs=-1, n_init=3).fit(planted(0).X)
-    assert len(seen) == min(joblib.cpu_count(), 3)
+    model(n_jobs=-1, n_init=7).fit(planted(0).X)
+    assert sorted(seen) == [(2, 1), (2, 1), (3, 1)]
+
+
+@pytest.mark.parametrize("options", [{}, {"minibatch_size": 100}], ids=str)
+def test_results_do_not_depend_on_the_number_of_workers(options: dict, planted: Callable) -> None:
+    X = planted(0).X
+    fits = [model(n_jobs=n_jobs, n_init=8, **options).fit(X) for n_jobs in (2, 3, 8)]
+    assert len({bits(fitted) for fitted in fits}) == 1
 
 
 def test_threads_are_not_split_where_one_batch_keeps_them_busy(

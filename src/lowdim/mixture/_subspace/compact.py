@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -45,23 +45,31 @@ class CompactRows(Passes):
 
     Attributes
     ----------
+    data : StandardizedRows or None
+        The rows in all columns; None where the others were sent to.
     directions : Tensor of shape (r, D)
         P, orthonormal rows.
-    blocks : BlockList or WorkerBlocks
-        Of `DenseBlock`s, where those of all columns are.
     sample : DenseBlock
         The rows that starts are made from.
-    scale, total_weight : float
+    total_weight : float
         As of the rows.
     device : torch.device
     """
 
+    data: StandardizedRows | None
     directions: Tensor
-    blocks: Passes
     sample: DenseBlock
-    scale: float
     total_weight: float
     device: torch.device
+
+    @cached_property
+    def blocks(self) -> Passes:
+        """`DenseBlock`s of all rows, where those of all columns are; made when first asked for."""
+        assert self.data is not None
+        return _compact_blocks(self.data, self.directions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "blocks": self.blocks, "data": None}  # not all columns as well
 
     @property
     def local(self) -> bool:
@@ -96,9 +104,17 @@ class CompactRows(Passes):
 
 
 def compact_rows(
-    data: StandardizedRows, starter: Starter, dims: list[int], n_starts: int
+    data: StandardizedRows,
+    starter: Starter,
+    dims: list[int],
+    n_starts: int,
+    *,
+    of_sample: bool = False,
 ) -> CompactRows | None:
-    """The rows along their leading directions; None where that would be of no use."""
+    """The rows along their leading directions; None where that would be of no use.
+
+    With `of_sample` the directions are those of the rows that starts are made from.
+    """
     width = min(PER_DIRECTION * (len(dims) + sum(dims)) + SPARE, EXACT_COLUMNS)
     itemsize = torch.empty((), dtype=data.dtype).element_size()
     too_large = data.n_rows * width * itemsize > CACHE_BYTES
@@ -109,16 +125,11 @@ def compact_rows(
     directions = leading_directions(starter.sample, np.random.default_rng(0), width)
     weight = data.sample_weight
     n_used = data.n_rows if weight is None else np.count_nonzero(weight)
-    if starter.sample.n_rows < n_used:  # one more round, with all rows
+    if starter.sample.n_rows < n_used and not of_sample:  # one more round, with all rows
         directions = orthonormal_rows(data.total(partial(images, directions)))
-    sampled = _along(starter.sample, directions)
+    values, outside = _along(starter.sample, directions)
     return CompactRows(
-        directions=directions,
-        blocks=_compact_blocks(data, directions),
-        sample=DenseBlock(sampled[0], outside=sampled[1]),
-        scale=data.scale,
-        total_weight=data.total_weight,
-        device=data.device,
+        data, directions, DenseBlock(values, outside=outside), data.total_weight, data.device
     )
 
 

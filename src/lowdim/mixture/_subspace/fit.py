@@ -67,14 +67,18 @@ class Sifted:
         Mean objective of every restart at the end of the stage.
     place : ndarray of shape (n_init,)
         Which of the restarts that go on each one goes on as; -1 for those that do not.
+    reference : int, optional
+        Which of the restarts that go on the objectives are differences from, if they are.
     """
 
     objectives: np.ndarray
     place: np.ndarray
+    reference: int | None = None
 
     def objectives_after(self, objectives: np.ndarray) -> np.ndarray:
         """Objectives of every restart, given those of the ones that went on."""
-        return np.where(self.place < 0, self.objectives, objectives[self.place])
+        base = 0.0 if self.reference is None else objectives[self.reference]
+        return np.where(self.place < 0, base + self.objectives, objectives[self.place])
 
     def after(self, n: int) -> Sifted:
         """The same where `n` further restarts come first and all go on."""
@@ -82,6 +86,7 @@ class Sifted:
         return Sifted(
             np.concatenate([np.full(n, np.nan), self.objectives]),
             np.concatenate([np.arange(n), place]),
+            None if self.reference is None else self.reference + n,
         )
 
 

@@ -18,6 +18,8 @@ from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: With more values than this a batch of restarts already keeps all cores busy.
 BUSY_VALUES = 1_000_000
+#: Restarts that share their passes at most: one of each kind of start.
+SHARE = 3
 
 #: Runs a batch of restarts; a function that can be sent to another process.
 Run = Callable[[SubspaceFamily, Rows, SubspaceParameters, Journal], EMResult[SubspaceParameters]]
@@ -44,23 +46,25 @@ def in_workers(
     n_workers: int,
     journal: Journal,
 ) -> list[EMResult[SubspaceParameters]]:
-    """Results of the restarts, in their order, each worker's share as one.
+    """Results of the restarts, in their order, a few at a time as one.
 
     Workers are threads that share the rows, a core each, or what joblib's configuration names; with
-    a checkpoint, which they write together, always threads.
+    a checkpoint, which they write together, always threads. They take the next few when they are
+    done, so that results do not depend on their number.
     """
     from joblib import Parallel, delayed
 
-    n_workers = min(n_workers, start.n_restarts)
-    edges = np.linspace(0, start.n_restarts, n_workers + 1).astype(int).tolist()
+    n_shares = -(-start.n_restarts // SHARE)
+    edges = np.linspace(0, start.n_restarts, n_shares + 1).astype(int).tolist()
     shares = [start.select(torch.arange(*edge)) for edge in pairwise(edges)]
-    # Components are re-seeded at random: by a stream per worker, lest their order matter.
-    rngs = spawn(family.starter.rng, n_workers)
+    # Components are re-seeded at random: by a stream per share, lest their order matter.
+    rngs = spawn(family.starter.rng, n_shares)
     families, journals = [family.drawing_from(rng) for rng in rngs], journal.split(rngs)
     kind = {"prefer": "threads"} if journal.checkpoint is None else {"require": "sharedmem"}
     next(iter(data))  # blocks that are kept are made once, and not by every thread
     with threads_for(0):
-        results: list[EMResult[SubspaceParameters]] = Parallel(n_jobs=n_workers, **kind)(
+        parallel = Parallel(n_jobs=min(n_workers, n_shares), batch_size=1, **kind)
+        results: list[EMResult[SubspaceParameters]] = parallel(
             delayed(_work)(run, own, data, share, part)
             for own, share, part in zip(families, shares, journals, strict=True)
         )

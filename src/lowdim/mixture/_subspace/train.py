@@ -13,7 +13,7 @@ from lowdim._progress import Report, reports
 from lowdim.data.standardized import StandardizedRows
 from lowdim.mixture._em import EMOptions
 from lowdim.mixture._subspace.arguments import Arguments
-from lowdim.mixture._subspace.compact import compact_rows, refine
+from lowdim.mixture._subspace.compact import COARSE, compact_rows, refine
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fit import (
     Sifted,
@@ -27,8 +27,13 @@ from lowdim.mixture._subspace.fit import (
 from lowdim.mixture._subspace.given import build_constraints
 from lowdim.mixture._subspace.initialize import Starter
 from lowdim.mixture._subspace.minibatch import run_minibatches
+from lowdim.mixture._subspace.parallel import BUSY_VALUES
 from lowdim.mixture._subspace.parameters import SubspaceParameters
+from lowdim.mixture._subspace.sift import FEWER_OF_FEW_VALUES, sift, worth_sifting
 from lowdim.mixture._subspace.starts import first_parameters, start_at
+
+#: Share of the tolerance to which EM goes on from where the sample led it.
+FINE = 0.1
 
 
 def make_family(arguments: Arguments, data: StandardizedRows, starter: Starter) -> SubspaceFamily:
@@ -65,7 +70,8 @@ def fit_rows(
     """The best of all restarts.
 
     EM with all rows and columns comes last. Before it, strategies' starts may go through EM
-    among the leading directions, and all through minibatches, of which the best goes on.
+    with a sample, by workers, and among the leading directions, and all through minibatches, of
+    which the best goes on.
     """
     journal = journal or Journal(rng)
     family, index = prepare(arguments, data, rng)
@@ -105,27 +111,37 @@ def _begin(
     report: Report | None,
     journal: Journal,
 ) -> tuple[list[SubspaceParameters], EMOptions]:
-    """Where all restarts begin, and how to go on, after EM among the leading directions."""
+    """Where all restarts begin, and how to go on, after EM on less than all there is."""
     starter, options = family.starter, arguments.options
     starts: list[SubspaceParameters] = []
     if arguments.start is not None:
         starts.append(start_at(*arguments.start, family, data))
         if not arguments.strategies:
             return starts, options
-    compact = None
+    compact, sifting = None, worth_sifting(arguments, starter.sample)
     # Given components need not lie among the directions, so they would miss the annealing there.
     if family.constraints is None and not (starts and options.annealing):
         n_starts = len(starts) + len(arguments.strategies)
-        compact = compact_rows(data, starter, list(arguments.dims), n_starts)
+        compact = compact_rows(data, starter, list(arguments.dims), n_starts, of_sample=sifting)
+    if compact is None and data.n_rows * data.n_columns <= BUSY_VALUES:
+        sifting = worth_sifting(arguments, starter.sample, FEWER_OF_FEW_VALUES)
+    own = family if compact is None else compact.family(family)
+    first = first_parameters(arguments, compact or data, own, index)
+    if sifting:
+        near = options if compact is None else replace(options, tol=COARSE * options.tol)
+        first, sifted = sift(own, first, near, arguments.n_workers, journal)
+        stages.append(sifted.after(len(starts)))
+        # So near a maximum, steps are small from the first on.
+        options = replace(options, tol=FINE * options.tol) if compact is None else options
     if compact is None:
-        return [*starts, first_parameters(arguments, data, family, index)], options
-    small = compact.family(family)
-    first = first_parameters(arguments, compact, small, index)
-    parameters, sifted = refine(
-        small, compact, first, options, report, arguments.n_workers, journal
-    )
-    stages.append(sifted.after(len(starts)))
-    return [*starts, starter.with_sketch(parameters)], replace(options, annealing=None)
+        return [*starts, first], options
+    if sifting and first.n_restarts == 1:
+        lifted = compact.lift(first)
+    else:
+        n_workers = 1 if stages else arguments.n_workers
+        lifted, refined = refine(own, compact, first, options, report, n_workers, journal)
+        stages.append(refined.after(len(starts)))
+    return [*starts, starter.with_sketch(lifted)], replace(options, annealing=None)
 
 
 def _step(
