@@ -119,7 +119,8 @@ class _Rows:
         for rows, counts, columns, data in self._blocks:
             gaps = torch.repeat_interleave(Y[rows], counts, 0, output_size=len(data)) - Y[columns]
             gaps *= (data / (1 + gaps.square().sum(1) / dof))[:, None]
-            made.append(torch.segment_reduce(gaps, "sum", lengths=counts))
+            # Checks of the lengths would wait for the device; they are those of a matrix.
+            made.append(torch.segment_reduce(gaps, "sum", lengths=counts, axis=0, unsafe=True))
         return torch.cat(made)
 
     def log_sum(self, Y: Tensor, dof: float) -> Tensor:

@@ -76,6 +76,8 @@ class TorchMesh:
         if grid != self._grid:
             self._grid, levels = grid, levels_for(grid, self._dof)
             self._fine = _Level.of(levels.fine, self._device)
+            most = np.array(self._fine.grid.n_points) - STENCIL
+            self._most = torch.as_tensor(most, device=self._device)
             self._table = torch.as_tensor(levels.fine.spectra.table, device=self._device)
             self._coarse: _Level | None = None
             if levels.coarse is not None:
@@ -90,9 +92,8 @@ class TorchMesh:
         Points that have left the mesh since it was laid are taken to be at its border.
         """
         grid = self._fine.grid
-        most = torch.tensor(grid.n_points, device=self._device) - STENCIL
         place = (Y - self._origin) / grid.spacing
-        cell = torch.minimum(place.long().clamp_min(1), most + 1)
+        cell = torch.minimum(place.long().clamp_min(1), self._most + 1)
         a, b = _weights((place - cell).clamp(0.0, 1.0)).unbind(1)
         first = (cell[:, 0] - 1) * grid.n_points[1] + cell[:, 1] - 1
         steps = torch.arange(STENCIL, device=self._device)
