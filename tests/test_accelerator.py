@@ -69,8 +69,10 @@ def test_mixtures_are_those_of_the_host(name: str, form: Any, dtype: str, tolera
         got = fitted(MIXTURES[name], X, device="cuda", dtype=dtype, batch_size=250)
         labels = got.predict(X)
     assert objective(got) == pytest.approx(objective(expected), rel=tolerance)
-    # Of starts that end alike, rounding chooses: components may come in another order.
-    assert adjusted_rand_score(labels, expected.predict(X)) > 0.99
+    # Of starts that end alike, rounding chooses: components may come in another order. In single
+    # precision a few rows at even odds go the other way.
+    alike = 0.99 if dtype == "float64" else 0.95
+    assert adjusted_rand_score(labels, expected.predict(X)) > alike
 
 
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])

@@ -483,7 +483,7 @@ def test_functions_stay_out_of_files(blobs, tmp_path) -> None:
 def test_what_the_page_tells_to_type_runs() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "embeddings_general.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names: dict[str, Any] = {}
     for block in blocks:
         exec(block, names)
