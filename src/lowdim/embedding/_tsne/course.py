@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import xlogy
 
 from lowdim.embedding._course import Course, Watch
+
+#: Affinities whose logarithms are taken at a time.
+AT_A_TIME = 2**20
 
 
 @dataclass(frozen=True)
@@ -90,3 +94,12 @@ class Steps(ABC):
             course.reason = "gradient"
             return False
         return True
+
+
+def entropy_and_mass(p: np.ndarray) -> tuple[float, float]:
+    """``sum p log p`` and ``sum p`` of affinities, in float64, without a copy of all."""
+    entropy = 0.0
+    for start in range(0, len(p), AT_A_TIME):
+        part = p[start : start + AT_A_TIME].astype(np.float64)
+        entropy += float(xlogy(part, part).sum())
+    return entropy, float(p.sum(dtype=np.float64))

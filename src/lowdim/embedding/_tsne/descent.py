@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from lowdim.embedding._crew import PARTS, Crew
 from lowdim.embedding._tsne.attraction import arrange, attract, cross_entropy
-from lowdim.embedding._tsne.course import Phase, Steps
+from lowdim.embedding._tsne.course import Phase, Steps, entropy_and_mass
 from lowdim.embedding._tsne.step import move
 
 #: Iterations after which points are renumbered by where they are.
@@ -84,9 +84,7 @@ class Descent(Steps):
         self._forces = np.empty_like(Y), np.empty_like(Y)
         self._sums = np.zeros((PARTS, 2 + self._c))
         self._extent = self._measured()
-        p = P.data[P.data > 0]
-        self._entropy = float(np.sum(p * np.log(p), dtype=np.float64))
-        self._mass = float(P.data.sum(dtype=np.float64))
+        self._entropy, self._mass = entropy_and_mass(P.data)
 
     @property
     def layout(self) -> np.ndarray:

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from lowdim.embedding._tsne.course import Phase, Steps
+from lowdim.embedding._tsne.course import Phase, Steps, entropy_and_mass
 from lowdim.embedding._tsne.step import LEAST, LESS, MORE
 from lowdim.embedding._tsne.torch_mesh import TorchMesh
 
@@ -52,9 +52,7 @@ class TorchDescent(Steps):
         self._Y = torch.as_tensor(Y, device=device)
         self._free = torch.tensor([True, self._c == 2], device=device)
         self._P = _Rows.of(P, device)
-        p = P.data[P.data > 0]
-        self._entropy = float(np.sum(p * np.log(p), dtype=np.float64))
-        self._mass = float(P.data.sum(dtype=np.float64))
+        self._entropy, self._mass = entropy_and_mass(P.data)
         self._rest()
 
     @property
