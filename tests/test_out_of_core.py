@@ -277,7 +277,7 @@ def write_counts(path: Path, n_rows: int, n_columns: int, *, sparse: bool) -> in
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads Linux's /proc")
 @pytest.mark.parametrize(
-    ("sparse", "n_rows", "n_columns"), [(False, 24_000, 800), (True, 30_000, 3_000)]
+    ("sparse", "n_rows", "n_columns"), [(False, 40_000, 800), (True, 30_000, 3_000)]
 )
 def test_memory_follows_the_block_and_not_the_file(
     sparse: bool, n_rows: int, n_columns: int, tmp_path: Path
