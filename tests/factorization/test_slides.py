@@ -217,6 +217,8 @@ def test_a_fit_from_a_file_draws_and_chooses_as_the_whole_one(
     np.testing.assert_array_equal(again.factors_, whole.factors_)
     whole.save(tmp_path / "model.h5")
     loaded = ld.load(tmp_path / "model.h5")
+    for name in ("factors_", "loadings_", "length_scales_"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(whole, name))
     # The last bits of LAPACK's sums go by where arrays lie in memory.
     np.testing.assert_allclose(loaded.predict(places), whole.predict(places), rtol=1e-9)
 
