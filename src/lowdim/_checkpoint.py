@@ -23,7 +23,8 @@ SHARE = 0.1
 #: Rows that are looked at to tell whether data are the same.
 SAMPLED = 100
 #: Settings that may change before a fit goes on: one that ran out of iterations may take more.
-FREE = ("checkpoint", "max_iter", "verbose")
+#: Functions have no form that two processes would agree on.
+FREE = ("callbacks", "checkpoint", "max_iter", "verbose")
 #: Longer values are told by a hash, which begins with this.
 LONGEST, HASH = 80, "#"
 

@@ -146,6 +146,11 @@ class Stage:
         if self._n:
             self.put(state())
 
+    @property
+    def asked(self) -> bool:
+        """Whether the fit was asked to end."""
+        return self._journal.asked
+
     def put(self, record: Arrays) -> None:
         """Keep a record, in memory."""
         checkpoint = self._journal.checkpoint

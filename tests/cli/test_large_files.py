@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
+import h5py
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from lowdim import _memory
-from lowdim.cli import _h5ad, main
+from lowdim.cli import _data_file, _h5ad, main
+from lowdim.cli._data_file import DataFile
+from lowdim.cli._fit_file import Whole
 
 N, D = 240, 70
 
@@ -23,8 +27,12 @@ def small_file(path: Path) -> Path:
     adata.layers["counts"] = sp.csr_matrix(rng.poisson(rates), dtype=np.float32)
     adata.layers["dense"] = rng.normal(size=(N, D))
     adata.obs["group"] = np.array(["a", "b", "c"])[np.arange(N) % 3]
+    adata.obs["sample"] = np.array(list("pqrstu"))[rng.integers(6, size=N)]
     adata.obsm["X_pca"] = rng.normal(size=(N, 3))
-    adata.obsp["graph"] = sp.identity(N, format="csr")
+    adata.obsm["spatial"] = rng.uniform(size=(N, 2))
+    near = sp.random_array((N, N), density=0.1, rng=rng, format="csr")
+    adata.obsp["graph"] = near + near.T
+    adata.varp["pairs"] = np.arange(D) + np.arange(D)[:, None]
     adata.uns["note"] = {"by": "hand"}
     adata.raw = adata
     adata.write_h5ad(path)
@@ -42,16 +50,37 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_h5ad, "read", refuse)
 
 
+LABELS = ["--labels", "group"]
+FEW_STEPS = ["--set", "max_iter=40", *LABELS]
 COMMANDS = {
-    "subspaces": ["subspaces", "--dims", "1,1,0", "--n-init", "2"],
-    "layer": ["subspaces", "--dims", "1,1,0", "--n-init", "2", "--layer", "dense"],
+    "subspaces": ["subspaces", "--dims", "1,1,0", "--n-init", "2", *LABELS],
+    "layer": ["subspaces", "--dims", "1,1,0", "--n-init", "2", "--layer", "dense", *LABELS],
     "representation": ["subspaces", "--dims", "1,0", "--n-init", "2", "--use-rep", "X_pca"],
-    "kmeans": ["mixture", "--family", "kmeans", "-k", "3"],
+    "kmeans": ["mixture", "--family", "kmeans", "-k", "3", *LABELS],
     "counts": ["mixture", "--family", "negative-binomial", "--layer", "counts", "-k", "3"],
-}
+    "components": ["embed", "--method", "pca", *LABELS],
+    "landmarks": ["embed", "--landmarks", "0.5", "--color", "3", *FEW_STEPS],
+    "graph": ["embed", "--neighbors", "graph", *FEW_STEPS],
+    "layout of a representation": ["embed", "--use-rep", "X_pca", *FEW_STEPS],
+    "factors": ["spatial", "--model", "pnmf", "-n", "2", "--size-factors", "median_ratio"],
+    "spatial factors": ["spatial", "-n", "2", "--inducing", "30", *LABELS],
+    "chosen genes": ["spatial", "--model", "pnmf", "-n", "2", "--top-genes", "20"],
+    "chosen columns": ["spatial", "--model", "pnmf", "-n", "2", "--top-genes", "20",
+                       "--layer", "counts"],
+    "samples": ["samples", "--sample-key", "sample", "--layer", "dense", "-k", "2",
+                "--covariance-type", "diag"],
+    "samples of a representation": ["samples", "--sample-key", "sample", "--use-rep", "X_pca"],
+}  # fmt: skip
+
+
+def plain(value: Any) -> np.ndarray:
+    """Something stored, in a form that can be compared."""
+    array = np.asarray(value.toarray() if sp.issparse(value) else value)
+    return array if array.dtype.kind in "biuf" else array.astype(str)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_results_are_those_of_the_file_in_memory(
     name: str,
     tmp_path: Path,
@@ -60,30 +89,128 @@ def test_results_are_those_of_the_file_in_memory(
 ) -> None:
     file = str(small_file(tmp_path / "cells.h5ad"))
     command, *options = COMMANDS[name]
-    options += ["--labels", "group", "--key", "fit"]
+    options += ["--key", "fit"]
     assert main([command, file, *options, "-o", str(tmp_path / "whole.h5ad")]) == 0
     assert "in blocks" not in capsys.readouterr().err
     request.getfixturevalue("little_memory")
     assert main([command, file, *options, "-o", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().err
     assert "in blocks: its matrices (0.0 GB) take more than 40% of the free memory" in said
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    assert not list((tmp_path / "out").glob(".*"))
     expected = ad.read_h5ad(tmp_path / "whole.h5ad")
     found = ad.read_h5ad(tmp_path / "out" / "result.h5ad")
-    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
-    assert found.obs["fit"].tolist() == expected.obs["fit"].tolist()
-    assert found.uns["fit"].keys() == expected.uns["fit"].keys()
+    assert found.shape == expected.shape
+    assert found.uns.keys() == expected.uns.keys()
     assert found.uns["note"] == {"by": "hand"}
-    for kind in ("obsm", "varm", "layers", "obsp"):
+    for kind in ("obs", "var", "obsm", "varm", "layers", "obsp", "varp"):
         own, other = getattr(found, kind), getattr(expected, kind)
-        assert own.keys() == other.keys()
+        assert list(own) == list(other)
         for key in own:
-            first, second = (
-                value.toarray() if sp.issparse(value) else np.asarray(value)
-                for value in (own[key], other[key])
-            )
-            np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4)
+            first, second = plain(own[key]), plain(other[key])
+            if first.dtype.kind == "U":
+                assert first.tolist() == second.tolist()
+            else:
+                np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(found.X.toarray(), expected.X.toarray())
+    assert found.X.dtype == expected.X.dtype
     np.testing.assert_array_equal(found.raw.X.toarray(), expected.raw.X.toarray())
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize(
+    ("words", "who"),
+    [
+        (["embed", "--set", "max_iter=10"], "t-SNE"),
+        (["spatial", "--model", "rsf", "-n", "2"], "--model rsf"),
+        (["spatial", "--model", "fa", "-n", "2", "--layer", "counts"], "--model fa"),
+    ],
+)
+def test_what_needs_all_rows_in_memory_says_so_first(
+    words: list[str], who: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(small_file(tmp_path / "cells.h5ad"))
+    command, *options = words
+    assert main([command, file, *options, "--no-report", "-o", str(tmp_path / "fit.h5ad")]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"lowdim: {who} needs all rows of ")
+    assert "in memory: at least 0.0 GB, and 0.0 GB are free" in said
+    assert "in blocks: its" not in said
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_a_table_of_fits_reads_the_counts_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, table = str(small_file(tmp_path / "cells.h5ad")), tmp_path / "fits.csv"
+    (tmp_path / "fits.json").write_text('{"model": "pnmf", "n_factors": [1, 2], "max_iter": 3}')
+    assert main(["grid", file, str(tmp_path / "fits.json"), "-o", str(table)]) == 0
+    assert 'grid needs all rows of layers["counts"] in memory' in capsys.readouterr().err
+    assert table.read_text().count("pnmf") >= 2
+
+
+def test_the_memory_that_is_told_is_that_of_the_matrix_named(tmp_path: Path) -> None:
+    adata = DataFile.left(small_file(tmp_path / "cells.h5ad")).adata
+    sparse = ad.read_h5ad(tmp_path / "cells.h5ad").X
+    stored = sparse.data.nbytes + sparse.indices.nbytes + sparse.indptr.nbytes
+    for layer, dense, name, size in (
+        (None, False, "X", stored),
+        (None, True, "X", 8 * N * D),
+        ("dense", False, 'layers["dense"]', 8 * N * D),
+    ):
+        whole = Whole.of(adata, layer, "t-SNE", "", dense=dense)
+        assert whole is not None
+        assert (whole.matrix, whole.size) == (name, size)
+    assert Whole.of(adata, "none", "t-SNE", "") is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["embed", "--set", "max_iter=20"], ["samples", "--sample-key", "sample", "-k", "2"]],
+)
+def test_a_fit_to_a_representation_reads_no_other_matrix(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(small_file(tmp_path / "cells.h5ad"))
+    read = h5py.Dataset.__getitem__
+    seen = []
+
+    def note(dataset: h5py.Dataset, *arguments: object, **options: object) -> object:
+        seen.append(dataset.name)
+        return read(dataset, *arguments, **options)
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", note)
+    command, *options = words
+    assert main([command, file, *options, "--use-rep", "X_pca", "-o", str(tmp_path / "out")]) == 0
+    assert any(name.startswith("/obs/") for name in seen)
+    assert [name for name in seen if name.startswith(("/X", "/layers", "/raw"))] == []
+
+
+def test_matrices_stored_by_columns_are_read_where_they_are_small(tmp_path: Path) -> None:
+    file = small_file(tmp_path / "cells.h5ad")
+    adata = ad.read_h5ad(file)
+    adata.X = adata.X.tocsc()
+    adata.write_h5ad(file)
+    words = ["subspaces", str(file), "--dims", "1,0", "--use-rep", "X_pca", "--n-init", "1"]
+    assert main([*words, "--quiet", "-o", str(tmp_path / "fit.h5ad")]) == 0
+    np.testing.assert_array_equal(
+        ad.read_h5ad(tmp_path / "fit.h5ad").X.toarray(), adata.X.toarray()
+    )
+
+
+def test_genes_are_copied_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_data_file, "_BLOCK_BYTES", 8 * D * 50)
+    file = small_file(tmp_path / "cells.h5ad")
+    kept = np.arange(D) % 3 == 1
+    found = DataFile.left(file).of_genes(kept, tmp_path)
+    found.write(tmp_path / "few.h5ad")
+    own, expected = ad.read_h5ad(tmp_path / "few.h5ad"), ad.read_h5ad(file)[:, kept]
+    assert own.var_names.tolist() == expected.var_names.tolist()
+    for name in ("counts", "dense"):
+        assert own.layers[name].dtype == expected.layers[name].dtype
+        np.testing.assert_array_equal(plain(own.layers[name]), plain(expected.layers[name]))
+    np.testing.assert_array_equal(own.X.toarray(), expected.X.toarray())
+    np.testing.assert_array_equal(own.varp["pairs"], expected.varp["pairs"])
 
 
 @pytest.mark.usefixtures("little_memory")

@@ -6,7 +6,7 @@ from argparse import Namespace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lowdim.cli._fit_file import Facts, Lines, fit_file
+from lowdim.cli._fit_file import Facts, Lines, Whole, fit_file
 from lowdim.cli._usage import UsageError
 
 if TYPE_CHECKING:
@@ -31,10 +31,23 @@ def run(arguments: Namespace) -> None:
         arguments,
         partial(_fit, arguments=arguments),
         "Layout",
+        whole=partial(_whole, arguments=arguments),
         describe=partial(_describe, arguments=arguments, quality=quality),
         tables=lambda adata: quality,
         pictures=partial(_pictures, arguments=arguments),
     )
+
+
+def _whole(adata: AnnData, *, arguments: Namespace) -> Whole | None:
+    """All layouts but linear ones hold all rows, unless landmarks stand for them."""
+    from lowdim.embedding.methods import METHODS
+
+    alone = (arguments.use_rep, arguments.neighbors, arguments.landmarks) == (None,) * 3
+    if not alone or arguments.method == "pca":
+        return None
+    title = METHODS[arguments.method.replace("-", "_")].title
+    remedy = "--use-rep names a smaller matrix, and --landmarks lays out some of the rows."
+    return Whole.of(adata, arguments.layer, title, remedy)
 
 
 def _fit(adata: AnnData, *, arguments: Namespace) -> None:
@@ -58,6 +71,7 @@ def _fit(adata: AnnData, *, arguments: Namespace) -> None:
         key_added=arguments.key,
         random_state=arguments.random_state,
         n_jobs=arguments.n_jobs,
+        checkpoint=arguments.checkpoint,
         verbose=int(not arguments.quiet),
     )
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lowdim._files import replacing
 from lowdim.cli import _h5ad
+from lowdim.cli._data_file import DataFile
 from lowdim.cli._output import print_result, print_step
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from anndata import AnnData
     from matplotlib.figure import Figure
@@ -22,79 +27,144 @@ Facts = dict[str, Any]
 Lines = list[tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class Whole:
+    """Who needs all rows of a matrix in memory.
+
+    Attributes
+    ----------
+    who
+        As in "t-SNE".
+    matrix
+        As in "X".
+    size
+        Bytes that it takes in memory.
+    remedy
+        What does without, as a sentence.
+    """
+
+    who: str
+    matrix: str
+    size: int
+    remedy: str
+
+    @classmethod
+    def of(
+        cls, adata: AnnData, layer: str | None, who: str, remedy: str, *, dense: bool = False
+    ) -> Whole | None:
+        """Of `X` or a layer, which has stayed in its file; `dense` makes it an array of float64.
+
+        None where there is no such matrix, as the fit will say.
+        """
+        from lowdim.report._data import matrix_name
+
+        matrix: Any = adata.X if layer is None else adata.layers.get(layer)
+        if matrix is None:
+            return None
+        stored = _h5ad.stored_bytes(getattr(matrix, "group", matrix))
+        size = 8 * adata.n_obs * adata.n_vars if dense else stored
+        return cls(who, matrix_name({"layer": layer}), size, remedy)
+
+    def told(self) -> str:
+        """What it takes, and what there is."""
+        free = _h5ad.free_memory() or 0
+        return (
+            f"{self.who} needs all rows of {self.matrix} in memory: at least "
+            f"{self.size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free. {self.remedy}"
+        )
+
+
 def fit_file(
     arguments: Namespace,
-    fit: Callable[[AnnData], AnnData | None],
+    fit: Callable[[AnnData], None],
     what: str,
     *,
+    select: Callable[[AnnData], np.ndarray] | None = None,
+    whole: Callable[[AnnData], Whole | None] | None = None,
     describe: Callable[[AnnData], tuple[Facts, Lines]] | None = None,
     tables: Callable[[AnnData], dict[str, pd.DataFrame]] | None = None,
     pictures: Callable[[AnnData], dict[str, Figure]] | None = None,
-    by_blocks: bool = False,
 ) -> None:
     """Read, fit, write and say what was found.
 
     Parameters
     ----------
     arguments
-        With `file`, `output`, `report`, `labels`, `key`, `quiet` and `json`.
+        With `file`, `output`, `report`, `labels`, `key`, `quiet` and `json`, and what it has of
+        `layer` and `use_rep`.
     fit
-        Puts results into the AnnData, or returns another that has them.
+        Puts results into the AnnData.
     what
         Is found, for the title of the report.
+    select
+        Which genes are kept, (D,) booleans; by default all.
+    whole
+        What needs all rows of its matrix in memory, if anything does; by default they are read
+        block by block.
     describe
         What was found, for programs and for people; by default that of a mixture.
     tables
         What else goes to a folder, as NAME.csv.
     pictures
         What else goes to a folder, as NAME.png.
-    by_blocks
-        Whether the fit reads its matrix block by block: a large one then stays in the file.
     """
     result, report, in_folder = _targets(arguments)
-    on_disk = by_blocks and _h5ad.is_large(arguments.file)
-    if on_disk:
-        size = _h5ad.matrix_bytes(arguments.file) / 1e9
-        print_step(
-            f"reading {arguments.file} in blocks: its matrices ({size:.1f} GB) take more than "
-            f"{_h5ad.IN_MEMORY_SHARE:.0%} of the free memory",
-            quiet=arguments.quiet,
-        )
-    adata = _h5ad.open_on_disk(arguments.file) if on_disk else _h5ad.read(arguments.file)
-    if arguments.labels is not None and arguments.labels not in adata.obs:
-        raise ValueError(
-            f"--labels {arguments.labels} is not a column of obs, which has "
-            f"{sorted(adata.obs.columns)}."
-        )
-    start = time.perf_counter()
-    fitted = fit(adata)
-    adata = adata if fitted is None else fitted
-    seconds = time.perf_counter() - start
-    facts, lines = (describe or _of_mixture(arguments))(adata)
-    print_step(f"writing {result}", quiet=arguments.quiet)
-    if on_disk:
-        _h5ad.write_beside(adata, result, arguments.file)
-    else:
-        _h5ad.write(adata, result)
-    lines += [("seconds", f"{seconds:.1f}"), ("result", str(result))]
-    if tables is not None and in_folder:
-        files = _write_tables(tables(adata), result.parent)
-        facts |= {"tables": files}
-        lines.append(("tables", ", ".join(files)))
-    if pictures is not None and in_folder:
-        files = _write_pictures(pictures(adata), result.parent)
-        facts |= {"pictures": files}
-        lines.append(("pictures", ", ".join(files)))
-    if report is not None:
-        from lowdim import report as reports
+    data = DataFile.open(arguments.file, use_rep=getattr(arguments, "use_rep", None))
+    _check_labels(data.adata, arguments.labels)
+    _say_what_is_read(data, arguments, whole)
+    with ExitStack() as stack:
+        if select is not None:
+            kept = select(data.adata)
+            folder = stack.enter_context(TemporaryDirectory(prefix=".lowdim-", dir=result.parent))
+            data = data.of_genes(kept, Path(folder))
+        adata = data.adata
+        start = time.perf_counter()
+        fit(adata)
+        seconds = time.perf_counter() - start
+        facts, lines = (describe or _of_mixture(arguments))(adata)
+        print_step(f"writing {result}", quiet=arguments.quiet)
+        data.write(result)
+        lines += [("seconds", f"{seconds:.1f}"), ("result", str(result))]
+        if tables is not None and in_folder:
+            files = _write_tables(tables(adata), result.parent)
+            facts |= {"tables": files}
+            lines.append(("tables", ", ".join(files)))
+        if pictures is not None and in_folder:
+            files = _write_pictures(pictures(adata), result.parent)
+            facts |= {"pictures": files}
+            lines.append(("pictures", ", ".join(files)))
+        if report is not None:
+            from lowdim import report as reports
 
-        print_step(f"writing {report}", quiet=arguments.quiet)
-        title = f"{what} in {Path(arguments.file).name}"
-        reports.write(adata, report, key=arguments.key, labels=arguments.labels, title=title)
-        lines.append(("report", str(report)))
+            print_step(f"writing {report}", quiet=arguments.quiet)
+            title = f"{what} in {Path(arguments.file).name}"
+            reports.write(adata, report, key=arguments.key, labels=arguments.labels, title=title)
+            lines.append(("report", str(report)))
     written = {"result": str(result), "report": None if report is None else str(report)}
     facts = {"input": arguments.file, **facts, "seconds": round(seconds, 3), **written}
     print_result(facts, lines, as_json=arguments.json)
+
+
+def _check_labels(adata: AnnData, labels: str | None) -> None:
+    if labels is not None and labels not in adata.obs:
+        raise ValueError(
+            f"--labels {labels} is not a column of obs, which has {sorted(adata.obs.columns)}."
+        )
+
+
+def _say_what_is_read(
+    data: DataFile, arguments: Namespace, whole: Callable[[AnnData], Whole | None] | None
+) -> None:
+    """Tell, before anything is read, what is left in a large file, or that it cannot be."""
+    if data.left_in is None or not _h5ad.is_large(arguments.file):
+        return
+    needed = None if whole is None else whole(data.adata)
+    size = _h5ad.matrix_bytes(arguments.file) / 1e9
+    said = (
+        f"reading {arguments.file} in blocks: its matrices ({size:.1f} GB) take more than "
+        f"{_h5ad.IN_MEMORY_SHARE:.0%} of the free memory"
+    )
+    print_step(said if needed is None else needed.told(), quiet=arguments.quiet)
 
 
 def _of_mixture(arguments: Namespace) -> Callable[[AnnData], tuple[Facts, Lines]]:

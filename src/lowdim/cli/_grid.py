@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lowdim.cli import _h5ad
-from lowdim.cli._output import print_result
+from lowdim.cli._data_file import DataFile
+from lowdim.cli._fit_file import Whole
+from lowdim.cli._output import print_result, print_step
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Columns of the table that are printed.
 SHOWN = ("deviance_held_out", "explained_held_out", "sparsity", "cpu_seconds")
+
+_REMEDY = "Fewer genes or rows take less."
 
 
 def run(arguments: Namespace) -> None:
@@ -95,10 +99,14 @@ def run_grid(
 
     if isinstance(configurations, str | Path):
         configurations = _read_json(Path(configurations))
-    adata = _h5ad.read(path)
+    data = DataFile.open(path)
+    adata = data.adata
+    layer = _h5ad.counts_layer(adata, layer)
+    if data.left_in is not None and (whole := Whole.of(adata, layer, "grid", _REMEDY, dense=True)):
+        print_step(whole.told(), quiet=not verbose)
     samples, train = samples_of(adata, sample_key), _column(adata, train_key)
     return compare_factorizations(
-        as_rows(adata, layer=_h5ad.counts_layer(adata, layer)),
+        as_rows(adata, layer=layer),
         coordinates_of(adata, spatial_key),
         configurations,
         output,

@@ -18,9 +18,6 @@ IN_MEMORY_SHARE = 0.4
 """Matrices are read into memory if they take no more than this share of what is free: a fit takes
 about as much again."""
 
-_TABLES = ("obs", "var", "obsm", "varm", "uns")
-"""What fits write to; all else in a file stays as it is."""
-
 _NO_FOLDERS = {".csv", ".h5", ".hdf5", ".html", ".loom", ".zarr"}
 
 
@@ -60,6 +57,12 @@ def read(path: str) -> AnnData:
         raise ValueError(f"{path!r} cannot be read as a .h5ad file: {error}") from error
 
 
+def matrices(file: h5py.File) -> dict[str, Any]:
+    """`X` and the layers of an open .h5ad file, by their place."""
+    names = [*(["X"] if "X" in file else []), *(f"layers/{k}" for k in file.get("layers", ()))]
+    return {name: file[name] for name in names}
+
+
 def matrix_bytes(path: str) -> int:
     """What `X` and the layers of a .h5ad file take in memory.
 
@@ -68,13 +71,8 @@ def matrix_bytes(path: str) -> int:
     ValueError
         It is no such file.
     """
-    import h5py
-
-    try:
-        with h5py.File(check_input(path)) as file:
-            return sum(_bytes(item) for item in _matrices(file).values())
-    except OSError as error:
-        raise ValueError(f"{path!r} cannot be read as a .h5ad file: {error}") from error
+    with opened(path) as file:
+        return sum(stored_bytes(item) for item in matrices(file).values())
 
 
 def is_large(path: str) -> bool:
@@ -83,33 +81,26 @@ def is_large(path: str) -> bool:
     return free is not None and matrix_bytes(path) > IN_MEMORY_SHARE * free
 
 
-def open_on_disk(path: str) -> AnnData:
-    """An AnnData whose `X` and layers stay in the file; tables are read."""
+def opened(path: str) -> h5py.File:
+    """A .h5ad file that exists, open to be read.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        It is not there, or is none.
+    """
     import h5py
-    from anndata import AnnData
-    from anndata.io import read_elem
 
-    file = h5py.File(check_input(path))
-    tables = {name: read_elem(file[name]) for name in _TABLES if name in file}
-    matrices = {name: _on_disk(item) for name, item in _matrices(file).items()}
-    X = matrices.pop("X", None)
-    layers = {name.removeprefix("layers/"): item for name, item in matrices.items()}
-    return AnnData(X, layers=layers, **tables)
+    try:
+        return h5py.File(check_input(path))
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path!r} cannot be read as a .h5ad file: {error}") from error
 
 
-def _matrices(file: h5py.File) -> dict[str, Any]:
-    """`X` and the layers, by their place."""
-    names = [*(["X"] if "X" in file else []), *(f"layers/{k}" for k in file.get("layers", ()))]
-    return {name: file[name] for name in names}
-
-
-def _on_disk(item: Any) -> Any:
-    from anndata.io import sparse_dataset
-
-    return sparse_dataset(item) if hasattr(item, "keys") else item
-
-
-def _bytes(item: Any) -> int:
+def stored_bytes(item: Any) -> int:
+    """What an array or a sparse matrix of a file takes in memory."""
     parts = item.values() if hasattr(item, "keys") else [item]
     return sum(int(part.size) * part.dtype.itemsize for part in parts)
 
@@ -118,24 +109,6 @@ def write(adata: AnnData, path: Path) -> None:
     """Write a .h5ad file, which appears under its name when it is complete."""
     with replacing(path) as temporary:
         adata.write_h5ad(temporary)
-
-
-def write_beside(adata: AnnData, path: Path, source: str) -> None:
-    """Write the tables of an AnnData, and all else as it is in the file that it came from.
-
-    HDF5 copies that piece by piece, so that it is never in memory.
-    """
-    import h5py
-    from anndata.io import write_elem
-
-    with replacing(path) as temporary, h5py.File(source) as old, h5py.File(temporary, "w") as new:
-        new.attrs.update(old.attrs)
-        for name in old:
-            if name not in _TABLES:
-                old.copy(name, new)
-        for name in _TABLES:
-            table = getattr(adata, name)
-            write_elem(new, name, table if name in ("obs", "var") else dict(table))
 
 
 def result_path(output: str) -> tuple[Path, bool]:

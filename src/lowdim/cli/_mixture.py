@@ -17,7 +17,7 @@ def run(arguments: Namespace) -> None:
     _check(arguments)
     clusters = arguments.family in ("kmeans", "soft-kmeans")
     what = "Clusters" if clusters else "Mixture"
-    fit_file(arguments, lambda adata: _fit(adata, arguments), what, by_blocks=True)
+    fit_file(arguments, lambda adata: _fit(adata, arguments), what)
 
 
 def _check(arguments: Namespace) -> None:

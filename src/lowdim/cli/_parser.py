@@ -202,6 +202,7 @@ def _add_embed(commands: Any) -> ArgumentParser:
         "--n-jobs", type=positive_int, metavar="N", help="threads; they change no result"
     )
     add_results(command, None)
+    add_checkpoint(command)
     return runs(command, "embed")
 
 

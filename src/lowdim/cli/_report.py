@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from lowdim.cli import _h5ad
+from lowdim.cli._data_file import DataFile
 from lowdim.cli._output import print_result, print_step
 
 
@@ -13,7 +14,7 @@ def run(arguments: Namespace) -> None:
     """Read the result and write its report."""
     output = Path(arguments.output)
     _h5ad.check_output(output, _h5ad.check_input(arguments.file))
-    adata = _h5ad.read(arguments.file)
+    adata = DataFile.open(arguments.file).adata
     print_step(f"writing {output}", quiet=arguments.quiet)
 
     from lowdim import report

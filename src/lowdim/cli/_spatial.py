@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowdim.cli._fit_file import Facts, Lines, fit_file
+from lowdim.cli._fit_file import Facts, Lines, Whole, fit_file
 from lowdim.cli._h5ad import counts_layer
 from lowdim.cli._output import print_step
 from lowdim.cli._usage import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from anndata import AnnData
 
@@ -37,29 +38,46 @@ def run(arguments: Namespace) -> None:
         arguments,
         partial(_fit, arguments=arguments),
         "Spatial factors",
+        select=None if arguments.top_genes is None else partial(_genes, arguments=arguments),
+        whole=partial(_whole, arguments=arguments),
         describe=partial(_describe, key=arguments.key),
         tables=partial(_tables, key=arguments.key, sets=sets),
     )
 
 
-def _fit(adata: AnnData, *, arguments: Namespace) -> AnnData:
-    """An AnnData with the factors, of the genes that were asked for."""
-    from lowdim import tl
+def _genes(adata: AnnData, *, arguments: Namespace) -> np.ndarray:
+    """The genes that were asked for, (D,) booleans."""
+    from lowdim.pp import deviance_selection
 
     layer = counts_layer(adata, arguments.layer)
-    if arguments.top_genes is not None:
-        from lowdim.pp import deviance_selection
+    deviance_selection(adata, arguments.top_genes, layer=layer)
+    chosen = adata.var["highly_deviant"].to_numpy()
+    print_step(f"fitting the {chosen.sum():,} genes of largest deviance", quiet=arguments.quiet)
+    return chosen
 
-        deviance_selection(adata, arguments.top_genes, layer=layer)
-        adata = adata[:, adata.var["highly_deviant"]].copy()
-        print_step(f"fitting the {adata.n_vars:,} genes of largest deviance", quiet=arguments.quiet)
+
+def _whole(adata: AnnData, *, arguments: Namespace) -> Whole | None:
+    """Models of values, and those of real-valued factors, hold all rows."""
+    from lowdim.factorization.models import reads_blocks
+
+    if reads_blocks(arguments.model, arguments.likelihood):
+        return None
+    layer = counts_layer(adata, arguments.layer)
+    remedy = "Models nsf, nsfh and pnmf of counts read them in blocks."
+    return Whole.of(adata, layer, f"--model {arguments.model}", remedy, dense=True)
+
+
+def _fit(adata: AnnData, *, arguments: Namespace) -> None:
+    """Fit; the factors go into `adata`."""
+    from lowdim import tl
+
     sizes = arguments.size_factors
     tl.spatial_factors(
         adata,
         arguments.n_factors,
         arguments.model,
         n_spatial=arguments.n_spatial,
-        layer=layer,
+        layer=counts_layer(adata, arguments.layer),
         spatial_key=arguments.spatial_key,
         sample_key=arguments.sample_key,
         likelihood=arguments.likelihood,
@@ -71,7 +89,6 @@ def _fit(adata: AnnData, *, arguments: Namespace) -> AnnData:
         checkpoint=arguments.checkpoint,
         verbose=int(not arguments.quiet),
     )
-    return adata
 
 
 def _describe(adata: AnnData, *, key: str) -> tuple[Facts, Lines]:

@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 def run(arguments: Namespace) -> None:
     """Fit or search, and write what was found."""
     dims, n_components = _model(arguments)
-    fit_file(
-        arguments,
-        lambda adata: _fit(adata, arguments, dims, n_components),
-        "Subspaces",
-        by_blocks=True,
-    )
+    fit_file(arguments, lambda adata: _fit(adata, arguments, dims, n_components), "Subspaces")
 
 
 def _model(arguments: Namespace) -> tuple[Any, int | None]:

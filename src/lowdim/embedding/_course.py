@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from lowdim._checkpoint import Arrays
 from lowdim._progress import Report
 
 logger = logging.getLogger("lowdim")
+
+LIMIT, INTERRUPTED = "limit", "interrupted"
 
 Callback = Callable[[int, np.ndarray, float], object]
 """Takes the number of iterations, the layout, (N, c), and its loss; true stops the fit."""
@@ -59,7 +62,7 @@ class Course:
     """
 
     def __init__(self, *names: str) -> None:
-        self.n_iter, self.reason = 0, "limit"
+        self.n_iter, self.reason = 0, LIMIT
         self.history: dict[str, list[float]] = {name: [] for name in ("iteration", *names)}
 
     @contextmanager
@@ -69,7 +72,26 @@ class Course:
             yield
         except KeyboardInterrupt:
             logger.warning("Interrupted after %d iterations.", self.n_iter)
-            self.reason = "interrupted"
+            self.end_early()
+
+    def end_early(self) -> None:
+        """Take down that the fit was interrupted."""
+        self.reason = INTERRUPTED
+
+    def state(self) -> Arrays:
+        """All of this, for the file that a long fit is kept in; what was interrupted may go on."""
+        reason = LIMIT if self.reason == INTERRUPTED else self.reason
+        history = {f"history.{name}": np.array(own) for name, own in self.history.items()}
+        return {
+            "n_iter": np.array(self.n_iter),
+            "reason": np.array([reason], dtype=object),
+            **history,
+        }
+
+    def take(self, state: Arrays) -> None:
+        """Put in its place what `state` returned."""
+        self.n_iter, self.reason = int(state["n_iter"]), str(state["reason"][0])
+        self.history = {name: state[f"history.{name}"].tolist() for name in self.history}
 
     def note(self, *numbers: float) -> None:
         """Take down numbers of this iteration, in the order of their names."""

@@ -21,7 +21,7 @@ from lowdim.neighbors._space import Space
 from lowdim.neighbors.search import CellsState, IndexState
 
 #: Parameters that stand for something outside the model, and come back as None.
-OUTSIDE = ("callbacks", "encoder")
+OUTSIDE = ("callbacks", "checkpoint", "encoder")
 _RECORDS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._device import resolve_device
+from lowdim._journal import Journal, LongFit
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_positive, check_positive_int
@@ -20,6 +21,7 @@ from lowdim.embedding._initial import check_init, first_layout, needs_rows
 from lowdim.embedding._tsne.settings import Settings
 
 if TYPE_CHECKING:
+    from lowdim._typing import PathLike
     from lowdim.embedding._tsne.course import Steps
 
 #: Points up to which one thread is quicker than several.
@@ -90,6 +92,10 @@ class TSNE(NeighborLayout):
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
+    checkpoint : str or Path, optional
+        A file to keep the descent in every few iterations. If the fit is cut off, the same call
+        finds the graph again, goes on from there, and ends with the same bits. `max_iter` and
+        `callbacks` may be others; other data or settings are refused.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -150,6 +156,7 @@ class TSNE(NeighborLayout):
         device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -174,6 +181,7 @@ class TSNE(NeighborLayout):
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -192,7 +200,12 @@ class TSNE(NeighborLayout):
         Raises
         ------
         ValueError, TypeError
-            An argument or the data cannot be used.
+            An argument or the data cannot be used, or the checkpoint is of another fit.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Ctrl-C has ended the fit; the layout is the one reached by then.
         """
         settings = Settings.of(self)
         rng = generator(self.random_state)
@@ -200,12 +213,14 @@ class TSNE(NeighborLayout):
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
-        found = self._found(source, rng)
-        P = joint_probabilities(found.graph)
-        rows = source.rows(0, source.n_rows) if needs_rows(init) else None
-        start = first_layout(init, settings.n_components, rows, P, rng)
-        self._descend(P, start, settings)
-        self._remember(found)
+        with LongFit(self, source, rng, {}) as journal:
+            rng = journal.rng
+            found = self._found(source, rng)
+            P = joint_probabilities(found.graph)
+            rows = source.rows(0, source.n_rows) if needs_rows(init) else None
+            start = first_layout(init, settings.n_components, rows, P, rng)
+            self._descend(P, start, settings, journal)
+            self._remember(found)
         return self
 
     def transform(
@@ -260,7 +275,9 @@ class TSNE(NeighborLayout):
     def _affinity(self) -> EntropicAffinity:
         return EntropicAffinity(self.perplexity)
 
-    def _descend(self, P: sp.csr_matrix, start: np.ndarray, settings: Settings) -> None:
+    def _descend(
+        self, P: sp.csr_matrix, start: np.ndarray, settings: Settings, journal: Journal
+    ) -> None:
         from lowdim.embedding._tsne.course import Phase
 
         n = len(start)
@@ -272,7 +289,7 @@ class TSNE(NeighborLayout):
             descent = self._descent(P, start, settings, crew)
             phases = [Phase(*numbers) for numbers in settings.phases(n)]
             watch = Watch(settings.callbacks, settings.every, report)
-            course = descent.run(phases, watch, settings.tol)
+            course = descent.run(phases, watch, settings.tol, journal)
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()
         course.tell(self)

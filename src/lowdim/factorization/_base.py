@@ -97,8 +97,13 @@ class Factors(BaseEstimator):
         known = self._stays_on_disk(source)
         return read_rows(self, source, reset=reset, counts=self._counted, allow_nan=not known)
 
+    @property
+    def _by_blocks(self) -> bool:
+        """Whether the rows of a file are read block by block."""
+        return self._counted and self._positive
+
     def _stays_on_disk(self, source: RowSource) -> bool:
-        return self._counted and self._positive and not source.in_memory
+        return self._by_blocks and not source.in_memory
 
     def _values(self, source: RowSource) -> np.ndarray | sp.csr_array | FileCounts:
         """All values, (N, J), in memory, but for counts of positive factors in a file."""

@@ -38,3 +38,11 @@ def estimator_of(name: Any) -> Any:
     """
     kind, settings = MODELS[check_in(name, "model", tuple(MODELS))]
     return kind(**settings)
+
+
+def reads_blocks(name: str, likelihood: str | None = None) -> bool:
+    """Whether a model, maybe with another likelihood than its own, reads files in blocks."""
+    estimator = estimator_of(name)
+    if likelihood is not None:
+        estimator.set_params(likelihood=likelihood)
+    return bool(estimator._by_blocks)

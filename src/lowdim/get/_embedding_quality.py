@@ -9,12 +9,16 @@ import numpy as np
 
 from lowdim._keys import EmbeddingKeys, EmbeddingRecord
 from lowdim.data import as_rows
+from lowdim.metrics._rows import chosen_rows
 from lowdim.metrics.embedding import embedding_quality as quality_of_arrays
 from lowdim.metrics.neighborhoods import SAMPLE_SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+#: Rows of a file that stand for all: their distances from each other need them in memory.
+FROM_FILE = 10_000
 
 
 def embedding_quality(
@@ -44,7 +48,8 @@ def embedding_quality(
         fitted to, or that the graph came from; of a layout that is not lowdim's, "X_pca" if there
         is one.
     sample_size
-        Rows that are looked at, drawn at random; None is all.
+        Rows that are looked at, drawn at random; None is all. Their neighbours are sought among all
+        rows; of a matrix that stays in a file, among 10,000 drawn at random.
     random_state
         Of these.
 
@@ -66,10 +71,12 @@ def embedding_quality(
     matrix = fitted_matrix(adata, name) if use_rep is None else {"use_rep": use_rep}
     rows = as_rows(adata, layer=matrix.get("layer"), use_rep=matrix.get("use_rep"))
     n_pcs = matrix.get("n_pcs")
+    index = chosen_rows(rows.n_rows, None if rows.in_memory else FROM_FILE, random_state)
+    values = rows.rows(0, rows.n_rows) if rows.in_memory else rows.take(index)
     return quality_of_arrays(
-        rows.rows(0, rows.n_rows)[:, : n_pcs or rows.n_cols],
-        np.asarray(adata.obsm[name]),
-        None if labels is None else adata.obs[labels],
+        values[:, : n_pcs or rows.n_cols],
+        np.asarray(adata.obsm[name])[index],
+        None if labels is None else adata.obs[labels].iloc[index],
         n_neighbors=n_neighbors,
         sample_size=sample_size,
         random_state=random_state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._validation import check_matrix
+from lowdim.data.read_ahead import row_blocks
+from lowdim.data.sources import as_rows
 from lowdim.embedding.methods import title_of
 from lowdim.get._embedding_quality import layout_record
 from lowdim.pl._colors import Coloring, array_coloring, plain_coloring
@@ -17,6 +19,10 @@ from lowdim.pl._fitted import is_anndata
 
 if TYPE_CHECKING:
     from lowdim._typing import Float64Array
+
+
+_BLOCK_VALUES = 2**23
+"""Of a file that are read at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +116,17 @@ def _values(data: Any, color: Any, layer: str | None) -> tuple[Any, str]:
             f"color={color!r} is neither in adata.obs, which has {sorted(data.obs.columns)}, nor "
             "a gene."
         )
-    matrix = data[:, color].X if layer is None else data[:, color].layers[layer]
-    dense = matrix.toarray() if sp.issparse(matrix) else np.asarray(matrix)
-    return dense.ravel().astype(np.float64), color
+    return _expression(data, color, layer), color
+
+
+def _expression(adata: Any, gene: str, layer: str | None) -> np.ndarray:
+    """Of a gene, (N,); a matrix that is in a file is read in blocks of rows."""
+    matrix = adata.X if layer is None else adata.layers[layer]
+    column = [int(np.flatnonzero(adata.var_names == gene)[0])]
+    parts: Iterable[Any] = [matrix]
+    if not (isinstance(matrix, np.ndarray) or sp.issparse(matrix)):
+        source = as_rows(adata, layer=layer, name="adata")
+        parts = (rows for _, rows in row_blocks(source, max(1, _BLOCK_VALUES // source.n_cols)))
+    own = [part[:, column] for part in parts]
+    dense = [part.toarray() if sp.issparse(part) else np.asarray(part) for part in own]
+    return np.concatenate(dense).ravel().astype(np.float64)

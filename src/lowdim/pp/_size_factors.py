@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from lowdim._validation import check_in
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._size_factors import RULES, rule_of, size_factors_of
 from lowdim.pp._input import open_counts, target_of
 
@@ -51,7 +54,9 @@ def size_factors(
     """
     check_in(method, "method", RULES)
     source = open_counts(adata, layer)
-    counts = source.rows(0, source.n_rows)
+    counts: Any = FileCounts(source, torch.empty(0, dtype=torch.float64))
+    if source.in_memory:
+        counts = source.rows(0, source.n_rows)
     sizes = size_factors_of(method, rule_of(method, counts), counts)
     target = target_of(adata, copy=copy)
     target.obs[key_added] = sizes

@@ -22,6 +22,8 @@ from lowdim.tl._results import Results
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from lowdim._typing import PathLike
+
 GRAPHS = ("connectivities", "distances")
 #: Fitted numbers that are kept where a method has them.
 NUMBERS = ("n_iter_", "stop_reason_", "kl_divergence_", "explained_variance_ratio_", "history_")
@@ -44,6 +46,7 @@ def embed(
     key_added: str | None = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
@@ -89,6 +92,9 @@ def embed(
         Seed; the same seed gives the same layout on the same machine.
     n_jobs
         Threads; they do not change the layout.
+    checkpoint
+        A file to keep the fit in every few iterations, for methods that take one; the same call
+        goes on from there. With `n_landmarks` it keeps their layout.
     verbose
         1 shows a progress bar.
     copy
@@ -141,11 +147,18 @@ def embed(
         "n_jobs": n_jobs,
         "verbose": verbose,
     }
+    if checkpoint is not None:
+        own["checkpoint"] = checkpoint
     if init is not None:
         own["init"] = _start(adata, init, n_components, name)
     known = model.get_params(deep=False)
     if init is not None and "init" not in known:
         raise TypeError(f"init is given, but {type(model).__name__} does not begin anywhere.")
+    if checkpoint is not None and "checkpoint" not in known:
+        raise TypeError(
+            f"checkpoint={str(checkpoint)!r} is given, but {type(model).__name__} keeps none; "
+            "leave it out, or take another method, such as 'tsne'."
+        )
     model.set_params(**{n: v for n, v in own.items() if n in known})
     if n_landmarks is not None:
         model = LandmarkEmbedding(model, n_landmarks=n_landmarks, random_state=random_state)
@@ -197,7 +210,8 @@ def _given_graph(adata: AnnData, key: str, kind: str, model: Any) -> Any:
             f"{sorted(adata.obsp)}; run sc.pp.neighbors, or name one of these."
         )
     model.set_params(**{wanted: "precomputed"})
-    return sp.csr_matrix(adata.obsp[name])
+    rows = as_rows(adata.obsp[name], name=f"adata.obsp[{name!r}]")
+    return sp.csr_matrix(rows.rows(0, rows.n_rows))
 
 
 def _first_columns(adata: AnnData, use_rep: str | None, n_pcs: Any) -> Any:

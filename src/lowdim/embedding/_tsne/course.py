@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import xlogy
 
-from lowdim.embedding._course import Course, Watch
+from lowdim._checkpoint import Arrays
+from lowdim._journal import Journal, Stage
+from lowdim.embedding._course import LIMIT, Course, Watch
 
 #: Affinities whose logarithms are taken at a time.
 AT_A_TIME = 2**20
@@ -60,25 +62,57 @@ class Steps(ABC):
     def _norms(self) -> tuple[float, float]:
         """Norms of the gradient, without its factor of four, and of the attraction."""
 
-    def run(self, phases: Sequence[Phase], watch: Watch, tol: float = 0.0) -> Course:
-        """Go through the phases; an interrupt from the keyboard ends them and keeps the layout.
+    @abstractmethod
+    def _arrays(self) -> Arrays:
+        """What the next step depends on, beside what the descent was made of."""
 
-        The last phase stops when the gradient is no more than `tol` times the attraction.
+    @abstractmethod
+    def _take(self, arrays: Arrays) -> None:
+        """Put in its place what `_arrays` returned."""
+
+    def state(self) -> Arrays:
+        """How far the descent has come, for the file that a long fit is kept in."""
+        return {**self._arrays(), **self.course.state()}
+
+    def run(
+        self,
+        phases: Sequence[Phase],
+        watch: Watch,
+        tol: float = 0.0,
+        journal: Journal | None = None,
+    ) -> Course:
+        """Go through the phases, from where the journal has them.
+
+        The last phase stops when the gradient is no more than `tol` times the attraction; an
+        interrupt from the keyboard ends them all and keeps the layout.
         """
+        stage = (Journal() if journal is None else journal).stage()
+        if stage.kept is not None:
+            self._take(stage.kept)
+            self.course.take(stage.kept)
+        first, goes_on = 0, self.course.reason == LIMIT
         with self.course.keeping_layout():
             for phase in phases:
-                if not self._run_phase(phase, watch, tol if phase is phases[-1] else 0.0):
-                    break
+                n_done = min(max(self.course.n_iter - first, 0), phase.n_iter)
+                first += phase.n_iter
+                last_tol = tol if phase is phases[-1] else 0.0
+                goes_on = goes_on and self._run_phase(phase, n_done, watch, last_tol, stage)
+            stage.close(self.state)
         return self.course
 
-    def _run_phase(self, phase: Phase, watch: Watch, tol: float) -> bool:
-        """Whether to go on after the phase."""
-        self._rest()
+    def _run_phase(self, phase: Phase, n_done: int, watch: Watch, tol: float, stage: Stage) -> bool:
+        """Whether to go on after the phase, of which so many iterations are done."""
+        if n_done == 0:
+            self._rest()
         course = self.course
-        for n_before in range(phase.n_iter):
+        for n_before in range(n_done, phase.n_iter):
             self._step(phase, n_before)
             course.n_iter += 1
             if course.n_iter % watch.every == 0 and not self._look(watch, tol):
+                return False
+            stage.keep(self.state)
+            if stage.asked:
+                course.end_early()
                 return False
         return True
 

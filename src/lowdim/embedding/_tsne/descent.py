@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._checkpoint import Arrays
 from lowdim.embedding._crew import PARTS, Crew
 from lowdim.embedding._tsne.attraction import arrange, attract, cross_entropy
 from lowdim.embedding._tsne.course import Phase, Steps, entropy_and_mass
@@ -99,6 +100,18 @@ class Descent(Steps):
         total = self._repulsion(Y, self._extent, self._forces[1])
         crossed = cross_entropy(Y, self._pairs, self._dof, self._crew)
         return self._entropy + crossed + self._mass * float(np.log(total))
+
+    def _arrays(self) -> Arrays:
+        Y, V, G = self._state
+        own = {"order": self._order, "layout": Y, "velocity": V, "gains": G, "sums": self._sums}
+        return {name: array.copy() for name, array in own.items()}
+
+    def _take(self, arrays: Arrays) -> None:
+        names = ("order", "layout", "velocity", "gains", "sums")
+        self._order, Y, V, G, self._sums = (arrays[name].copy() for name in names)
+        self._pairs = arrange(self._P, self._order, self._crew, self._pairs)
+        self._state = Y, V, G
+        self._extent = self._measured()
 
     def _rest(self) -> None:
         self._state[1][:], self._state[2][:] = 0.0, 1.0

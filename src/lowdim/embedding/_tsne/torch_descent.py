@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from lowdim._checkpoint import Arrays
 from lowdim.embedding._tsne.course import Phase, Steps, entropy_and_mass
 from lowdim.embedding._tsne.step import LEAST, LESS, MORE
 from lowdim.embedding._tsne.torch_mesh import TorchMesh
@@ -66,6 +67,19 @@ class TorchDescent(Steps):
         total = float(self._mesh(self._Y)[1])
         crossed = self._dof * float(self._P.log_sum(self._Y, self._dof))
         return self._entropy + crossed + self._mass * float(np.log(total))
+
+    def _arrays(self) -> Arrays:
+        own = {"layout": self._Y, "velocity": self._velocity, "gains": self._gains}
+        tensors = {**own, "squares": self._squares}
+        arrays = {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
+        return {**arrays, "ends": self._mesh.ends}
+
+    def _take(self, arrays: Arrays) -> None:
+        self._Y, self._velocity, self._gains, self._squares = (
+            torch.tensor(arrays[name], device=self._Y.device)
+            for name in ("layout", "velocity", "gains", "squares")
+        )
+        self._mesh.lay(arrays["ends"])
 
     def _rest(self) -> None:
         self._velocity, self._gains = torch.zeros_like(self._Y), torch.ones_like(self._Y)

@@ -72,6 +72,11 @@ class TorchMesh:
     def measure(self, Y: Tensor, *, room: float = ROOM) -> None:
         """Lay the mesh around the points; the only step that waits for the device."""
         ends = torch.stack([Y.amin(0), Y.amax(0)]).cpu().numpy().astype(np.float64)
+        self.lay(ends, room=room)
+
+    def lay(self, ends: np.ndarray, *, room: float = ROOM) -> None:
+        """Lay the mesh around a box, whose corners are `ends`, (2, 2), afterwards."""
+        self.ends = ends
         grid = grid_for(room * (ends[1] - ends[0]), self._spacing)
         if grid != self._grid:
             self._grid, levels = grid, levels_for(grid, self._dof)

@@ -1,0 +1,176 @@
+"""Layouts that are cut off or interrupted go on to the bits of one that was not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from cut_off_fits import CutOffError, after, cut_off, n_steps, press
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+import lowdim as ld
+from lowdim import _checkpoint, _journal
+from lowdim.embedding import tsne
+from lowdim.embedding._tsne import descent
+
+ROWS = np.concatenate([np.random.default_rng(k).normal(3 * k, 1, (60, 5)) for k in range(3)])
+SHORT: dict[str, Any] = {"perplexity": 8, "early_exaggeration_iter": 12, "max_iter": 30}
+LAYOUTS: dict[str, tuple[Any, Any]] = {
+    "exact": (ld.TSNE(**SHORT), ROWS),
+    "mesh": (ld.TSNE(**SHORT, method="mesh", dof=0.8), ROWS),
+    "mesh on a line": (ld.TSNE(1, **SHORT, method="mesh"), ROWS),
+    "tree": (ld.TSNE(3, **SHORT, method="tree"), ROWS),
+    "looked at": (
+        ld.TSNE(**SHORT, method="mesh", callbacks_every=7, callbacks=lambda *_: None), ROWS,
+    ),
+    "of sparse rows": (ld.TSNE(**SHORT, init="random"), sp.csr_matrix(np.maximum(ROWS, 0))),
+    "of a graph": (ld.TSNE(**SHORT, affinity="precomputed"), None),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Checkpoints are written every three iterations; points are renumbered early, too."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(_journal, "EVERY", 3)
+    monkeypatch.setattr(_checkpoint, "SHARE", np.inf)
+    monkeypatch.setattr(descent, "RENUMBERED", (4, 15))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
+def layout_of(name: str) -> tuple[Any, Any]:
+    """A model with a seed, and what it is fitted to."""
+    model, X = LAYOUTS[name]
+    if X is None:
+        X = ld.TSNE(perplexity=8, max_iter=1).fit(ROWS).affinities_.matrix
+    return clone(model).set_params(random_state=0, callbacks=model.callbacks), X
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Layout, divergence and course, to the bit."""
+    np.testing.assert_array_equal(found.embedding_, expected.embedding_)
+    assert found.kl_divergence_ == expected.kl_divergence_
+    assert (found.n_iter_, found.stop_reason_) == (expected.n_iter_, expected.stop_reason_)
+    assert found.history_.keys() == expected.history_.keys()
+    for name, values in expected.history_.items():
+        np.testing.assert_array_equal(found.history_[name], values)
+    matrices = found.affinities_.matrix, expected.affinities_.matrix
+    assert (matrices[0] != matrices[1]).nnz == 0
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_that_was_cut_off_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    model, X = layout_of(name)
+    whole = clone(model).set_params(callbacks=model.callbacks).fit(X)
+    path = tmp_path / "fit.h5"
+    model.set_params(checkpoint=path)
+    for steps in (4, 15, 30):
+        path.unlink(missing_ok=True)
+        with pytest.MonkeyPatch.context() as patched, pytest.raises(CutOffError):
+            after(patched, steps, cut_off)
+            model.fit(X)
+        assert_same(model.fit(X), whole)
+    assert n_steps(model, X, path) == 0  # what is complete is read
+    assert_same(model.fit(X), whole)
+
+
+@pytest.mark.parametrize("n_before", [5, 12, 20])
+def test_a_layout_goes_on_with_more_iterations(n_before: int, tmp_path: Path) -> None:
+    model, X = layout_of("mesh")
+    whole = clone(model).fit(X)
+    model.set_params(checkpoint=tmp_path / "fit.h5")
+    assert clone(model).set_params(max_iter=n_before).fit(X).n_iter_ == n_before
+    assert_same(model.fit(X), whole)
+
+
+def test_torch_goes_on_between_two_looks_at_the_extent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lowdim.embedding._tsne import torch_descent
+
+    monkeypatch.setattr(torch_descent, "SWIFT", 3)
+    monkeypatch.setattr(
+        tsne.TSNE, "_descent",
+        lambda self, P, start, settings, crew: torch_descent.TorchDescent(
+            P, start, dof=settings.dof, device=torch.device("cpu"), max_step=settings.max_step
+        ),
+    )  # fmt: skip
+    model, X = layout_of("mesh")
+    model.set_params(learning_rate=300.0)  # so that extents differ
+    whole = clone(model).fit(X)
+    model.set_params(checkpoint=tmp_path / "fit.h5")
+    with monkeypatch.context() as patched, pytest.raises(CutOffError):
+        after(patched, 25, cut_off)
+        model.fit(X)
+    assert_same(model.fit(X), whole)
+
+
+def test_ctrl_c_returns_the_layout_so_far_and_says_how_to_go_on(tmp_path: Path) -> None:
+    model, X = layout_of("mesh")
+    whole = clone(model).fit(X)
+    model.set_params(checkpoint=tmp_path / "fit.h5")
+    with pytest.MonkeyPatch.context() as patched:
+        after(patched, 17, press)
+        with pytest.warns(ConvergenceWarning, match="after iteration 17; .*To go on, fit again"):
+            early = clone(model).fit(X)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert (early.n_iter_, early.stop_reason_) == (17, "interrupted")
+    np.testing.assert_array_equal(
+        early.embedding_, clone(model).set_params(checkpoint=None, max_iter=17).fit(X).embedding_
+    )
+    assert_same(model.fit(X), whole)
+
+
+def test_a_layout_that_a_callback_has_ended_is_complete(tmp_path: Path) -> None:
+    model, X = layout_of("exact")
+    model.set_params(
+        callbacks=lambda n, *_: n == 20, callbacks_every=10, checkpoint=tmp_path / "fit.h5"
+    )
+    first = model.fit(X).embedding_
+    assert (model.n_iter_, model.stop_reason_) == (20, "callback")
+    np.testing.assert_array_equal(model.fit(X).embedding_, first)
+    assert (model.n_iter_, model.stop_reason_) == (20, "callback")
+
+
+def test_a_layout_without_a_seed_goes_on_from_where_it_began(tmp_path: Path) -> None:
+    model, X = layout_of("of sparse rows")
+    model.set_params(random_state=None, checkpoint=tmp_path / "fit.h5")
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(CutOffError):
+        after(patched, 10, cut_off)
+        model.fit(X)
+    (tmp_path / "copy.h5").write_bytes((tmp_path / "fit.h5").read_bytes())
+    first = clone(model).fit(X)
+    assert_same(clone(model).set_params(checkpoint=tmp_path / "copy.h5").fit(X), first)
+
+
+def test_checkpoints_of_other_layouts_are_refused_and_say_why(tmp_path: Path) -> None:
+    model, X = layout_of("exact")
+    model.set_params(checkpoint=tmp_path / "fit.h5").fit(X)
+    before = (tmp_path / "fit.h5").read_bytes()
+    for other, rows, message in (
+        (clone(model).set_params(perplexity=9), X, "perplexity was 8 and is 9"),
+        (clone(model).set_params(init=X[:, :2]), X, "init differs|init was"),
+        (model, X + 1e-9, "rows of X differs"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            other.fit(rows)
+    assert (tmp_path / "fit.h5").read_bytes() == before
+
+
+def test_where_a_layout_was_kept_is_not_saved_with_it(tmp_path: Path) -> None:
+    model, X = layout_of("exact")
+    model.set_params(checkpoint=tmp_path / "fit.h5").fit(X).save(tmp_path / "model.h5")
+    loaded = ld.load(tmp_path / "model.h5")
+    assert loaded.checkpoint is None
+    np.testing.assert_array_equal(loaded.embedding_, model.embedding_)

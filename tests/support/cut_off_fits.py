@@ -1,0 +1,65 @@
+"""Long fits that end before their time: by an error, or as by Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.base import clone
+
+from lowdim import _journal
+
+
+class CutOffError(Exception):
+    """In the midst of a fit."""
+
+
+def is_kept(stage: _journal.Stage) -> bool:
+    """Whether a stage is of the fit itself, rather than of k-means for its starts."""
+    return stage._journal.checkpoint is not None
+
+
+def after(
+    monkeypatch: pytest.MonkeyPatch, steps: int, do: Callable[[], None], *, anywhere: bool = False
+) -> None:
+    """Do something after so many iterations of a fit that is kept, or of any loop."""
+    keep, lock, seen = _journal.Stage.keep, threading.Lock(), [0]
+
+    def kept(self: Any, state: Any) -> None:
+        keep(self, state)
+        with lock:
+            counts = anywhere or is_kept(self)
+            seen[0] += counts
+            reached = counts and seen[0] == steps
+        if reached:
+            do()
+
+    monkeypatch.setattr(_journal.Stage, "keep", kept)
+
+
+def n_steps(model: Any, X: Any, path: Path) -> int:
+    """Iterations of all loops of a fit that is kept in a file."""
+    seen: list[int] = []
+    with pytest.MonkeyPatch.context() as patched:
+        keep = _journal.Stage.keep
+
+        def kept(self: Any, state: Any) -> None:
+            if is_kept(self):
+                seen.append(1)
+            keep(self, state)
+
+        patched.setattr(_journal.Stage, "keep", kept)
+        clone(model).set_params(checkpoint=path).fit(X)
+    return len(seen)
+
+
+def cut_off() -> None:
+    raise CutOffError
+
+
+def press() -> None:
+    signal.raise_signal(signal.SIGINT)
