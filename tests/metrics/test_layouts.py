@@ -139,6 +139,15 @@ def test_distances_are_those_of_all_pairs(rows: np.ndarray, layout: np.ndarray) 
     assert np.isnan(metrics.distance_correlation(rows, np.zeros((N, 2))))
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
+def test_distances_of_sparse_rows_are_those_of_dense_ones(metric: str) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 5)).clip(-0.5, None) + 0.5
+    layout, given = X[:, :2], {"metric": metric}
+    for measure in (metrics.distance_correlation, metrics.random_triplet_accuracy):
+        own, expected = measure(sp.csr_matrix(X), layout, **given), measure(X, layout, **given)
+        assert own == pytest.approx(expected, abs=1e-3)  # of distances that are equal but rounded
+
+
 def test_triplets_agree_as_often_as_all_of_them(rows: np.ndarray, layout: np.ndarray) -> None:
     far, apart = cdist(rows, rows), cdist(layout, layout)
     nearer = [d[:, :, None] < d[:, None, :] for d in (far, apart)]

@@ -124,11 +124,12 @@ def _pairs(n: int, n_pairs: int, random_state: Any) -> tuple[np.ndarray, np.ndar
 
 def _apart(rows: Any, one: np.ndarray, other: np.ndarray, metric: str) -> np.ndarray:
     """Distances of pairs of rows, a part of them at a time."""
-    from sklearn.metrics.pairwise import paired_distances
+    from sklearn.metrics.pairwise import PAIRED_DISTANCES
 
+    distances = PAIRED_DISTANCES[metric]  # `paired_distances` refuses sparse rows, which these take
     step = max(1, 2**22 // rows.shape[1])
     parts = [
-        paired_distances(rows[one[s : s + step]], rows[other[s : s + step]], metric=metric)
+        distances(rows[one[s : s + step]], rows[other[s : s + step]])
         for s in range(0, len(one), step)
     ]
     return np.concatenate(parts).astype(np.float64)
