@@ -206,18 +206,25 @@ MEASURE = """
 import contextlib, ctypes, os, sys, warnings
 import lowdim as ld
 from lowdim._validation import values
-from lowdim.cli import _h5ad, main
+from lowdim.cli import _data_file, _h5ad, main
 from lowdim.data import backed, standardized
+from lowdim.embedding._spectral import centred_rows
 from lowdim.factorization import _file_counts
+from lowdim.get import _embedding_quality, _fit_quality
 from lowdim.mixture._counts import on_disk
+from lowdim.pp import _deviance
 
 warnings.simplefilter("ignore")
-n_columns = int(sys.argv[1])
+n_columns, GENES = int(sys.argv[1]), 100
 standardized.default_block_rows = lambda source, device: 1000
 values._SCAN_BYTES = backed._SPAN_BYTES = 4000 * n_columns
 for module in (_file_counts, on_disk):
     module.DENSE_VALUES = module.SPARSE_VALUES = 1000 * n_columns
 _h5ad.free_memory = lambda: 1
+_embedding_quality.FROM_FILE = 500
+_fit_quality._BLOCK_VALUES = 1000 * GENES
+centred_rows.DENSE_VALUES, centred_rows.SPARSE_ROWS = 1000 * n_columns, 1000
+_data_file._BLOCK_BYTES = _deviance.BLOCK_BYTES = 8000 * n_columns
 models = {
     "subspaces": ld.SubspaceMixture(3, 2, n_init=1, max_iter=2, random_state=0),
     "gaussian": ld.GaussianMixture(3, covariance_type="diag", n_init=1, max_iter=2,
@@ -228,6 +235,12 @@ models = {
                                          random_state=0),
     "factors": ld.PoissonNMF(2, n_init=1, max_iter=2, random_state=0),
 }
+commands = {
+    "clusters": ["mixture", "-k", "3", "--family", "kmeans"],
+    "components": ["embed", "--method", "pca", "--set", "svd_solver=randomized"],
+    "factors of genes": ["spatial", "--model", "pnmf", "-n", "2", "--top-genes", str(GENES)],
+    "samples": ["samples", "--sample-key", "sample", "--use-rep", "X_pca", "-k", "2"],
+}
 
 def fit(name, file):
     if name in models:
@@ -235,8 +248,11 @@ def fit(name, file):
         model.predict(file) if hasattr(model, "predict") else model.transform(file)
         return
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
-        main(["mixture", file, "-k", "3", "--family", "kmeans", "--no-report", "--quiet",
-              "-o", file + ".fit.h5ad"])
+        for module in (_file_counts, on_disk):
+            module.DENSE_VALUES = module.SPARSE_VALUES = 1000 * GENES
+        command, *words = commands[name]
+        words += ["--no-report", "--quiet", "-o", file + ".fit.h5ad"]
+        assert main([command, file, *words]) == 0
 
 def status(name):
     with open("/proc/self/status") as file:
@@ -251,7 +267,10 @@ def peak(name, file):
     return status("VmHWM") - before
 
 fit("kmeans", sys.argv[2])  # imports and compiles
-for name in [*models, "command line"]:
+for name in models:
+    print(name, *(peak(name, file) for file in sys.argv[2:]), sep="\\t")
+for name in commands:
+    fit(name, sys.argv[2])
     print(name, *(peak(name, file) for file in sys.argv[2:]), sep="\\t")
 """
 
@@ -262,8 +281,10 @@ def write_counts(path: Path, n_rows: int, n_columns: int, *, sparse: bool) -> in
     rates = rng.gamma(0.3, 0.2, (4, n_columns))
     first = rng.poisson(rates[rng.integers(4, size=1000)]).astype(np.float32)
     blocks = n_rows // 1000
+    samples = np.array(["a", "b", "c", "d"])[4 * np.arange(n_rows) // n_rows]
+    tables = {"obs": {"sample": samples}, "obsm": {"X_pca": rng.normal(size=(n_rows, 3))}}
     if not sparse:
-        ad.AnnData(shape=(n_rows, n_columns)).write_h5ad(path)
+        ad.AnnData(shape=(n_rows, n_columns), **tables).write_h5ad(path)
         with h5py.File(path, "r+") as file:
             X = file.create_dataset("X", (n_rows, n_columns), np.float32)
             for i in range(blocks):
@@ -271,7 +292,7 @@ def write_counts(path: Path, n_rows: int, n_columns: int, *, sparse: bool) -> in
             X.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
         return 4 * n_rows * n_columns
     matrix = sp.vstack([sp.csr_matrix(first)] * blocks, format="csr")
-    ad.AnnData(matrix).write_h5ad(path)
+    ad.AnnData(matrix, **tables).write_h5ad(path)
     return matrix.data.nbytes + matrix.indices.nbytes
 
 
@@ -300,7 +321,7 @@ def test_memory_follows_the_block_and_not_the_file(
     )
     assert done.returncode == 0, done.stderr
     peaks = [line.split("\t") for line in done.stdout.splitlines()]
-    assert len(peaks) == 7
+    assert len(peaks) == 10
     assert Path(files[1] + ".fit.h5ad").stat().st_size > sizes[1] // 2
     for name, few, many in peaks:
         grown = (int(many) - int(few)) / (sizes[1] - sizes[0])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lowdim._keys import GmmKeys
+from lowdim.data.columns import column
 from lowdim.get._markers import standardized_differences
 from lowdim.samples._rows import listed
 from lowdim.samples._schema import model_of
@@ -101,7 +102,7 @@ def _samples(adata: AnnData, sample_key: str | None) -> np.ndarray:
         raise ValueError(
             f"sample_key={sample_key!r} is not in adata.obs; it has {listed(adata.obs)}."
         )
-    return np.asarray(adata.obs[sample_key].astype(str))
+    return np.asarray(column(adata.obs, sample_key).astype(str))
 
 
 def _by_family(

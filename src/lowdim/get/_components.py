@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lowdim._keys import MixtureKeys, SubspaceRecord
+from lowdim.data.columns import column
 from lowdim.get._record import component_names, find_fit
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def components(adata: AnnData, key: str = "subspaces", labels: str | None = None
         )
     keys = MixtureKeys(key)
     names = pd.Index(component_names(record), name="component")
-    assigned = adata.obs[keys.labels].astype(str)
+    assigned = column(adata.obs, keys.labels).astype(str)
     sizes = assigned.value_counts().reindex(names, fill_value=0)
     weights = np.asarray(record["weights"]) if "weights" in record else sizes / adata.n_obs
     columns = {"size": sizes, "weight": weights}
@@ -65,7 +66,7 @@ def components(adata: AnnData, key: str = "subspaces", labels: str | None = None
         columns["mean_probability"] = largest.groupby(assigned.to_numpy()).mean().reindex(names)
     table = pd.DataFrame(columns, index=names)
     if labels is not None:
-        majority, purity = _majority(adata.obs[labels], assigned)
+        majority, purity = _majority(column(adata.obs, labels), assigned)
         table["majority"] = pd.Series(majority, dtype=object).reindex(names)
         table["purity"] = pd.Series(purity, dtype=float).reindex(names)
     return table

@@ -9,6 +9,7 @@ import numpy as np
 
 from lowdim._keys import EmbeddingKeys, EmbeddingRecord
 from lowdim.data import as_rows
+from lowdim.data.columns import column
 from lowdim.metrics._rows import chosen_rows
 from lowdim.metrics.embedding import embedding_quality as quality_of_arrays
 from lowdim.metrics.neighborhoods import SAMPLE_SIZE
@@ -76,7 +77,7 @@ def embedding_quality(
     return quality_of_arrays(
         values[:, : n_pcs or rows.n_cols],
         np.asarray(adata.obsm[name])[index],
-        None if labels is None else adata.obs[labels].iloc[index],
+        None if labels is None else column(adata.obs, labels).iloc[index],
         n_neighbors=n_neighbors,
         sample_size=sample_size,
         random_state=random_state,

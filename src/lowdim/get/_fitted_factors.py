@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowdim._keys import SpatialFactorKeys
+from lowdim.data.columns import column
 from lowdim.get._record import find_factors
 from lowdim.tl._places import coordinates_of, samples_of
 from lowdim.tl._spatial_factors import deviations_of, is_nonnegative, n_spatial_of, shares_of
@@ -160,5 +161,5 @@ def _of_anndata(adata: Any, key: str) -> FittedSpatialFactors:
     )
 
 
-def _column(frame: Any, name: str, default: Any) -> Any:
-    return frame[name].to_numpy(dtype=np.float64) if name in frame else default
+def _column(table: Any, name: str, default: Any) -> Any:
+    return column(table, name).to_numpy(dtype=np.float64) if name in table else default

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lowdim.data.columns import frame
 from lowdim.samples._rows import listed
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def labels_of_samples(
     for name in (sample_key, column):
         if name not in adata.obs:
             raise ValueError(f"{name!r} is not in adata.obs, which has {sorted(adata.obs)}.")
-    samples = adata.obs[sample_key].astype(str).to_numpy()
-    values = adata.obs[column]
+    obs = frame(adata.obs, [sample_key, column])
+    samples, values = obs[sample_key].astype(str).to_numpy(), obs[column]
     known = pd.DataFrame({"sample": samples, "value": values.to_numpy()}).dropna()
     pairs = known.drop_duplicates()
     several = pairs["sample"][pairs["sample"].duplicated()]
@@ -52,7 +53,8 @@ def labels_of_samples(
 def _column_of(adata: AnnData, names: Sequence[str] | np.ndarray) -> str:
     """The only column of `obs` that has all these names."""
     wanted = {str(name) for name in names}
-    texts, numbers = adata.obs.select_dtypes(exclude="number"), adata.obs.select_dtypes("integer")
+    obs = frame(adata.obs)
+    texts, numbers = obs.select_dtypes(exclude="number"), obs.select_dtypes("integer")
     found: list[str] = []
     for table in (texts, numbers):  # numbers may be anything, so they are asked last
         found = found or [n for n in table if wanted <= set(table[n].astype(str).unique())]

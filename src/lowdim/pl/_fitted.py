@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowdim._keys import PCA_LOADINGS, SubspaceKeys
+from lowdim.data.columns import column
 from lowdim.data.sources import as_rows
 from lowdim.get._record import find_fit
 from lowdim.pl._clusters import clusters_in, clusters_of, is_clusters
@@ -147,17 +148,17 @@ def read_labels(source: Any, X: Any, key: str, fit: FittedSubspaces) -> IntArray
     name = SubspaceKeys(key).labels
     if name not in source.obs:
         raise ValueError(f"adata.obs has no {name!r}; run the fit again, or name another key.")
-    column = source.obs[name].astype("category").cat
+    found = column(source.obs, name).astype("category").cat
     known = {str(k): k for k in range(fit.n_components)}
-    strange = [c for c in column.categories if str(c) not in known]
+    strange = [c for c in found.categories if str(c) not in known]
     if strange:
         raise ValueError(
             f"adata.obs[{name!r}] holds {strange[0]!r}, which is none of the components 0 to "
             f"{fit.n_components - 1}; run the fit again, and keep names of your own in "
             "another column."
         )
-    numbers = np.array([*(known[str(c)] for c in column.categories), -1])
-    return numbers[column.codes.to_numpy()]
+    numbers = np.array([*(known[str(c)] for c in found.categories), -1])
+    return numbers[found.codes.to_numpy()]
 
 
 def read_probabilities(source: Any, X: Any, key: str) -> Float64Array:
@@ -191,7 +192,7 @@ def read_annotation(source: Any, X: Any, values: Any, argument: str) -> tuple[An
         raise ValueError(
             f"{argument}={values!r} is not in adata.obs, which has {sorted(adata.obs.columns)}."
         )
-    return adata.obs[values], values
+    return column(adata.obs, values), values
 
 
 def read_loadings(

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._validation import check_matrix
+from lowdim.data.columns import column
 from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import as_rows
 from lowdim.embedding.methods import title_of
@@ -110,7 +111,7 @@ def _values(data: Any, color: Any, layer: str | None) -> tuple[Any, str]:
             "array with one entry per row."
         )
     if color in data.obs:
-        return data.obs[color], color
+        return column(data.obs, color), color
     if color not in data.var_names:
         raise ValueError(
             f"color={color!r} is neither in adata.obs, which has {sorted(data.obs.columns)}, nor "
@@ -122,11 +123,11 @@ def _values(data: Any, color: Any, layer: str | None) -> tuple[Any, str]:
 def _expression(adata: Any, gene: str, layer: str | None) -> np.ndarray:
     """Of a gene, (N,); a matrix that is in a file is read in blocks of rows."""
     matrix = adata.X if layer is None else adata.layers[layer]
-    column = [int(np.flatnonzero(adata.var_names == gene)[0])]
+    which = [int(np.flatnonzero(adata.var_names == gene)[0])]
     parts: Iterable[Any] = [matrix]
     if not (isinstance(matrix, np.ndarray) or sp.issparse(matrix)):
         source = as_rows(adata, layer=layer, name="adata")
         parts = (rows for _, rows in row_blocks(source, max(1, _BLOCK_VALUES // source.n_cols)))
-    own = [part[:, column] for part in parts]
+    own = [part[:, which] for part in parts]
     dense = [part.toarray() if sp.issparse(part) else np.asarray(part) for part in own]
     return np.concatenate(dense).ravel().astype(np.float64)

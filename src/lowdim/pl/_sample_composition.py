@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.collections import PolyCollection
 
+from lowdim.data.columns import frame
 from lowdim.pl._colors import MISSING, chosen_colors
 from lowdim.pl._figure import one_axes
 from lowdim.pl._fitted import is_anndata
@@ -152,7 +153,7 @@ def _read(source: Any, parts: str | None, sample_key: str | None) -> pd.DataFram
                 raise ValueError(
                     f"{argument}={name!r} is not in adata.obs, which has {sorted(source.obs)}."
                 )
-        known = source.obs[[sample_key, parts]].dropna()
+        known = frame(source.obs, [sample_key, parts]).dropna()
         table = pd.crosstab(known[sample_key].astype(str), known[parts].astype(str))
     elif isinstance(source, pd.DataFrame):
         table = source.copy()

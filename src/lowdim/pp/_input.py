@@ -8,6 +8,7 @@ import numpy as np
 
 from lowdim._validation import check_source
 from lowdim.data import as_rows
+from lowdim.data.columns import column
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -39,7 +40,7 @@ def samples_of(adata: Any, sample_key: str | None) -> IntArray:
         )
     import pandas as pd
 
-    codes, _ = pd.factorize(adata.obs[sample_key])
+    codes, _ = pd.factorize(column(adata.obs, sample_key))
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         raise ValueError(f"adata.obs[{sample_key!r}] is missing in row {row}; fill it or drop it.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lowdim._keys import MixtureKeys
+from lowdim.data.columns import column
 from lowdim.get._record import n_components
 
 if TYPE_CHECKING:
@@ -66,12 +67,12 @@ def compare(adata: AnnData, source: RowSource | None, key: str, labels: str) -> 
         raise ValueError(
             f"labels={labels!r} is not in adata.obs, which has {sorted(adata.obs.columns)}."
         )
-    column = adata.obs[labels]
-    assigned = adata.obs[MixtureKeys(key).labels]
-    known = (column.notna() & assigned.notna()).to_numpy()
+    labelled = column(adata.obs, labels)
+    assigned = column(adata.obs, MixtureKeys(key).labels)
+    known = (labelled.notna() & assigned.notna()).to_numpy()
     if not known.any():
         raise ValueError(f"labels={labels!r} has no row with a label.")
-    truth = column[known].astype(str).to_numpy()
+    truth = labelled[known].astype(str).to_numpy()
     mine = assigned[known].astype(str).to_numpy()
     clusters = None if source is None else _kmeans(source, n_components(adata.uns[key]))
     return Agreement(

@@ -10,6 +10,7 @@ import numpy as np
 
 from lowdim import get
 from lowdim._keys import MixtureKeys
+from lowdim.data.columns import column
 from lowdim.get._record import find_mixture
 from lowdim.pl._fitted import read_fit, read_rows
 from lowdim.report import _figures
@@ -158,7 +159,7 @@ def describe_clusters(
         marker_words=_MARKERS.get(family, "the difference of means in standard deviations"),
         agreement=agreement,
         ari_with_main=(
-            float(adjusted_rand_score(adata.obs[main].astype(str), adata.obs[key].astype(str)))
+            float(adjusted_rand_score(*(column(adata.obs, own).astype(str) for own in (main, key))))
             if main
             else None
         ),

@@ -9,6 +9,7 @@ import numpy as np
 
 from lowdim import get
 from lowdim.data import as_rows
+from lowdim.data.columns import column
 from lowdim.get._fit_quality import FitQuality, fit_quality
 from lowdim.get._fitted_factors import FittedSpatialFactors, read_factors, read_places
 from lowdim.get._record import find_factors
@@ -225,7 +226,9 @@ def _draw(
             "convergence": _figures.convergence_of_factors(adata, key),
             "labels": (
                 _figures.factors_by_label(
-                    get.factor_shares(adata, key).groupby(adata.obs[labels].astype(str)).mean(),
+                    get.factor_shares(adata, key)
+                    .groupby(column(adata.obs, labels).astype(str))
+                    .mean(),
                     labels,
                 )
                 if labels is not None and fit.nonnegative

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowdim._keys import SubspaceKeys
+from lowdim.data.columns import column
 from lowdim.pl._colors import MISSING, palette
 from lowdim.pl._fitted import column_names, read_labels
 from lowdim.pl._geometry import project_flats
@@ -89,9 +90,9 @@ def _label_codes(
     """Names, the code of each chosen row (-1 is missing) and colours."""
     if labels is None:
         return [], [], []
-    column = adata.obs[labels].astype("category").cat.remove_unused_categories().cat
-    names = [str(name) for name in column.categories]
-    return names, column.codes.to_numpy()[chosen].tolist(), palette(len(names))
+    found = column(adata.obs, labels).astype("category").cat.remove_unused_categories().cat
+    names = [str(name) for name in found.categories]
+    return names, found.codes.to_numpy()[chosen].tolist(), palette(len(names))
 
 
 def _flat(flat: Flat, dim: int, center: Float64Array, scale: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowdim.data.columns import column
 from lowdim.factorization._places import check_coordinates
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def coordinates_of(adata: AnnData, spatial_key: str) -> Float64Array:
         found: Any = adata.obsm[spatial_key]
         name = f"adata.obsm[{spatial_key!r}]"
     elif spatial_key in adata.obs:
-        found, name = adata.obs[spatial_key], f"adata.obs[{spatial_key!r}]"
+        found, name = column(adata.obs, spatial_key), f"adata.obs[{spatial_key!r}]"
     else:
         raise ValueError(
             f"spatial_key={spatial_key!r} is neither in adata.obsm, which has "
@@ -50,9 +51,9 @@ def samples_of(adata: AnnData, sample_key: str | None) -> np.ndarray | None:
         raise ValueError(
             f"sample_key={sample_key!r} is not in adata.obs, which has {sorted(adata.obs.columns)}."
         )
-    column = adata.obs[sample_key]
-    if column.isna().any():
+    slides = column(adata.obs, sample_key)
+    if slides.isna().any():
         raise ValueError(
-            f"sample_key={sample_key!r} is missing in {int(column.isna().sum())} rows; drop them."
+            f"sample_key={sample_key!r} is missing in {int(slides.isna().sum())} rows; drop them."
         )
-    return column.astype(str).to_numpy(dtype=object)
+    return slides.astype(str).to_numpy(dtype=object)

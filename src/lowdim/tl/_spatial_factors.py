@@ -10,6 +10,7 @@ import numpy as np
 
 from lowdim._keys import FactorRecord, SpatialFactorKeys
 from lowdim._version import __version__
+from lowdim.data.columns import column
 from lowdim.factorization import moran, scaled_loadings, spatial_importance
 from lowdim.factorization._size_factors import RULES
 from lowdim.factorization.models import ESTIMATORS, estimator_of
@@ -170,7 +171,7 @@ def _check_layer(adata: Any, layer: str | None) -> None:
 def _size_factors(adata: AnnData, wanted: Any) -> Any:
     """A column of `obs`, or what else the estimator takes."""
     if isinstance(wanted, str) and wanted not in RULES and wanted in adata.obs:
-        return adata.obs[wanted].to_numpy(dtype=np.float64)
+        return column(adata.obs, wanted).to_numpy(dtype=np.float64)
     return wanted
 
 
