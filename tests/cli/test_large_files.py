@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 from lowdim import _memory
-from lowdim.cli import _data_file, _h5ad, main
+from lowdim.cli import _data_file, _fit_file, _h5ad, main
 from lowdim.cli._data_file import DataFile
 from lowdim.cli._fit_file import Whole
 
@@ -46,7 +46,8 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> ad.AnnData:
         raise AssertionError(f"{path} was read whole")
 
-    monkeypatch.setattr(_h5ad, "free_memory", lambda: 1)
+    for module in (_h5ad, _fit_file):
+        monkeypatch.setattr(module, "free_memory", lambda: 1)
     monkeypatch.setattr(_h5ad, "read", refuse)
 
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lowdim._files import replacing
+from lowdim._memory import free_memory
 from lowdim.cli import _h5ad
 from lowdim.cli._data_file import DataFile
 from lowdim.cli._output import print_result, print_step
@@ -67,7 +68,7 @@ class Whole:
 
     def told(self) -> str:
         """What it takes, and what there is."""
-        free = _h5ad.free_memory() or 0
+        free = free_memory() or 0
         return (
             f"{self.who} needs all rows of {self.matrix} in memory: at least "
             f"{self.size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free. {self.remedy}"

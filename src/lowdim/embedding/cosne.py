@@ -12,6 +12,7 @@ from lowdim._validation import check_interval, check_positive
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.sources import RowSource
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows
 from lowdim.embedding.output_affinities import NormalizedHyperbolicAffinity
 
@@ -178,6 +179,7 @@ class COSNE(NeighborLayout):
         self._term = term
         return self
 
+    @by_blocks
     def transform(
         self,
         X: Any,

@@ -13,6 +13,7 @@ from lowdim._validation import check_interval, check_positive, check_positive_in
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
@@ -163,6 +164,7 @@ class InfoTSNE(NeighborLayout):
         self._remember(found)
         return self
 
+    @by_blocks
     def transform(
         self,
         X: Any,

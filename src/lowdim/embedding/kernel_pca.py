@@ -25,6 +25,7 @@ from lowdim._validation import (
 )
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._spectral.centred_rows import Moments, blocks
 
 KERNELS = ("linear", "rbf", "poly", "cosine", "precomputed")
@@ -140,6 +141,7 @@ class KernelPCA(  # type: ignore[misc]
         """Find the components and return the coordinates of the rows, (N, c), float64."""
         return self.fit(X, y).embedding_
 
+    @by_blocks
     def transform(self, X: Any) -> np.ndarray:
         """Coordinates of new rows, (m, c), float64.
 

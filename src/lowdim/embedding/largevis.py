@@ -11,6 +11,7 @@ from lowdim._validation import check_interval
 from lowdim.affinities import EntropicAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._edges.fit import REACH, EdgeSettings, descend, settle
 from lowdim.embedding._edges.similarity import Similarity
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
@@ -155,6 +156,7 @@ class LargeVis(NeighborLayout):
         self._remember(found)
         return self
 
+    @by_blocks
     def transform(self, X: Any, *, perplexity: float = 5.0, n_epochs: int = 100) -> np.ndarray:
         """Places of new rows in the layout, which stays as it is.
 

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from lowdim._validation import check_in
 from lowdim.affinities import EntropicAffinity
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows, remember
 from lowdim.embedding._pairs.settings import check_backend
 from lowdim.embedding.output_affinities import NAMES, NormalizedKernelAffinity, OutputAffinity
@@ -248,6 +249,7 @@ class NeighborEmbedding(NeighborLayout):
         train(self, start, output, goes_on=True)
         return self
 
+    @by_blocks
     def transform(
         self,
         X: Any,

@@ -25,6 +25,7 @@ from lowdim.affinities.pairs import PairNumbers, local_scales, nearest_scaled, p
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.embedding._base import SEARCHES, NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import SPREAD, check_init, first_layout, needs_rows
@@ -197,6 +198,7 @@ class PaCMAP(NeighborLayout):
         self._index = index
         return self
 
+    @by_blocks
     def transform(self, X: Any) -> np.ndarray:
         """Places of new rows in the layout, which stays as it is.
 

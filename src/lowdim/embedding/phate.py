@@ -13,6 +13,7 @@ from lowdim.affinities.diffusion import DiffusionPotential, Potential, members
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._base import SEARCHES, NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._crew import Crew
 from lowdim.embedding.pca import PCA
 from lowdim.neighbors import NeighborIndex, Neighbors, from_graph
@@ -157,6 +158,7 @@ class PHATE(NeighborLayout):
         self.potential_, self.neighbors_, self._index = potential, neighbors, index
         return self
 
+    @by_blocks
     def transform(self, X: Any) -> np.ndarray:
         """Places of new rows in the layout, which stays as it is.
 

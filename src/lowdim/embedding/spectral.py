@@ -16,6 +16,7 @@ from lowdim._warnings import warn_caller
 from lowdim.affinities import UniformAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 
 #: Rows up to which all eigenvectors are worked out.
 DENSE = 300
@@ -148,6 +149,7 @@ class LaplacianEigenmaps(NeighborLayout):
         self._remember(found)
         return self
 
+    @by_blocks
     def transform(self, X: Any) -> np.ndarray:
         """Coordinates of new rows: the mean of those of their neighbours, over the eigenvalue.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from lowdim.affinities import EntropicAffinity, SymmetricEntropicAffinity
 from lowdim.embedding._base import NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows
 from lowdim.embedding.output_affinities import NormalizedStudentAffinity
 
@@ -159,6 +160,7 @@ class TSNEkhorn(NeighborLayout):
         lay_out(self, start, NormalizedStudentAffinity(normalization="sinkhorn"))
         return self
 
+    @by_blocks
     def transform(
         self,
         X: Any,

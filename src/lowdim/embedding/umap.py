@@ -14,6 +14,7 @@ from lowdim._validation import check_in, check_interval, check_positive
 from lowdim.affinities import Graph, PrecomputedAffinity, UMAPAffinity
 from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import Found, NeighborLayout
+from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._edges.fit import REACH, EdgeSettings, descend, settle
 from lowdim.embedding._edges.radii import local_radii
@@ -238,6 +239,7 @@ default="categorical"
         self._remember(replace(found, graph=graph))
         return self
 
+    @by_blocks
     def transform(self, X: Any, *, n_epochs: int = 100) -> np.ndarray:
         """Places of new rows in the layout, which stays as it is.
 

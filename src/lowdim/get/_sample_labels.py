@@ -57,7 +57,7 @@ def _column_of(adata: AnnData, names: Sequence[str] | np.ndarray) -> str:
     texts, numbers = obs.select_dtypes(exclude="number"), obs.select_dtypes("integer")
     found: list[str] = []
     for table in (texts, numbers):  # numbers may be anything, so they are asked last
-        found = found or [n for n in table if wanted <= set(table[n].astype(str).unique())]
+        found = found or [str(n) for n in table if wanted <= set(table[n].astype(str).unique())]
     if len(found) != 1:
         raise ValueError(
             f"It is not known which column of obs has the samples ({listed(found)} have their "
