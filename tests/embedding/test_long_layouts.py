@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from cut_off_fits import CutOffError, after, cut_off, n_steps, press
+from cut_off_fits import CutOffError, after, cut_off, kept_often, n_steps, press
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
-from lowdim import _checkpoint, _journal
 from lowdim.embedding import tsne
 from lowdim.embedding._tsne import descent
 
@@ -39,13 +36,9 @@ LAYOUTS: dict[str, tuple[Any, Any]] = {
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Checkpoints are written every three iterations; points are renumbered early, too."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    monkeypatch.setattr(_journal, "EVERY", 3)
-    monkeypatch.setattr(_checkpoint, "SHARE", np.inf)
+    """Checkpoints are written every few iterations; points are renumbered early, too."""
     monkeypatch.setattr(descent, "RENUMBERED", (4, 15))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with kept_often(monkeypatch):
         yield
 
 

@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cut_off_fits import CutOffError, after, cut_off, n_steps, press
+from cut_off_fits import CutOffError, after, cut_off, kept_often, n_steps, press
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
-from lowdim import _checkpoint, _journal, _storage
+from lowdim import _checkpoint, _storage
 
 PLANTED = ld.data.subspaces(240, dims=[2, 1], n_columns=6, random_state=0).X
 WIDE = ld.data.subspaces(150, dims=[2, 1], n_columns=90, random_state=0).X
@@ -66,21 +65,9 @@ MODELS: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def listening() -> Iterator[None]:
-    """Python's own handler of Ctrl-C, which a shell keeps from what it starts in the background."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, former)
-
-
-@pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Checkpoints are written every three iterations, and the disk is not waited for."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    monkeypatch.setattr(_journal, "EVERY", 3)
-    monkeypatch.setattr(_checkpoint, "SHARE", np.inf)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    """Checkpoints are written every few iterations."""
+    with kept_often(monkeypatch):
         yield
 
 

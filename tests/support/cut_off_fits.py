@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
-from lowdim import _journal
+from lowdim import _checkpoint, _journal
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Python's own handler of Ctrl-C, which a shell keeps from what it starts in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@contextmanager
+def kept_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Checkpoints are written every three iterations, and the disk is not waited for."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(_journal, "EVERY", 3)
+    monkeypatch.setattr(_checkpoint, "SHARE", np.inf)
+    with warnings.catch_warnings(), listening():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 class CutOffError(Exception):

@@ -151,15 +151,7 @@ def embed(
         own["checkpoint"] = checkpoint
     if init is not None:
         own["init"] = _start(adata, init, n_components, name)
-    known = model.get_params(deep=False)
-    if init is not None and "init" not in known:
-        raise TypeError(f"init is given, but {type(model).__name__} does not begin anywhere.")
-    if checkpoint is not None and "checkpoint" not in known:
-        raise TypeError(
-            f"checkpoint={str(checkpoint)!r} is given, but {type(model).__name__} keeps none; "
-            "leave it out, or take another method, such as 'tsne'."
-        )
-    model.set_params(**{n: v for n, v in own.items() if n in known})
+    _configure(model, own)
     if n_landmarks is not None:
         model = LandmarkEmbedding(model, n_landmarks=n_landmarks, random_state=random_state)
     layout = np.asarray(model.fit_transform(data), dtype=np.float32)
@@ -170,6 +162,25 @@ def embed(
     target = adata.copy() if copy else adata
     results.write(target)
     return target if copy else None
+
+
+def _configure(model: Any, own: Mapping[str, Any]) -> None:
+    """Give a model those of the settings that it knows.
+
+    Raises
+    ------
+    TypeError
+        It begins nowhere, or keeps no checkpoints, and is told to.
+    """
+    known, kind = model.get_params(deep=False), type(model).__name__
+    if "init" in own and "init" not in known:
+        raise TypeError(f"init is given, but {kind} does not begin anywhere.")
+    if "checkpoint" in own and "checkpoint" not in known:
+        raise TypeError(
+            f"checkpoint={str(own['checkpoint'])!r} is given, but {kind} keeps none; leave it out, "
+            "or take another method, such as 'tsne'."
+        )
+    model.set_params(**{name: value for name, value in own.items() if name in known})
 
 
 def _check_graph_alone(matrix: Mapping[str, Any], n_landmarks: Any) -> None:
