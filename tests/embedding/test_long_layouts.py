@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import torch
+from accelerator import pretended
 from cut_off_fits import CutOffError, after, cut_off, kept_often, n_steps, press
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
-from lowdim.embedding import tsne
 from lowdim.embedding._tsne import descent
 
 ROWS = np.concatenate([np.random.default_rng(k).normal(3 * k, 1, (60, 5)) for k in range(3)])
@@ -87,26 +86,19 @@ def test_a_layout_goes_on_with_more_iterations(n_before: int, tmp_path: Path) ->
     assert_same(model.fit(X), whole)
 
 
-def test_torch_goes_on_between_two_looks_at_the_extent(
+def test_a_device_goes_on_between_two_looks_at_the_extent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lowdim.embedding._tsne import torch_descent
-
-    monkeypatch.setattr(torch_descent, "SWIFT", 3)
-    monkeypatch.setattr(
-        tsne.TSNE, "_descent",
-        lambda self, P, start, settings, crew: torch_descent.TorchDescent(
-            P, start, dof=settings.dof, device=torch.device("cpu"), max_step=settings.max_step
-        ),
-    )  # fmt: skip
+    monkeypatch.setattr("lowdim.embedding._tsne.torch_descent.SWIFT", 3)
     model, X = layout_of("mesh")
-    model.set_params(learning_rate=300.0)  # so that extents differ
-    whole = clone(model).fit(X)
-    model.set_params(checkpoint=tmp_path / "fit.h5")
-    with monkeypatch.context() as patched, pytest.raises(CutOffError):
-        after(patched, 25, cut_off)
-        model.fit(X)
-    assert_same(model.fit(X), whole)
+    model.set_params(device="cuda", learning_rate=300.0)  # so that extents differ
+    with pretended():
+        whole = clone(model).fit(X)
+        model.set_params(checkpoint=tmp_path / "fit.h5")
+        with monkeypatch.context() as patched, pytest.raises(CutOffError):
+            after(patched, 25, cut_off)
+            model.fit(X)
+        assert_same(model.fit(X), whole)
 
 
 def test_ctrl_c_returns_the_layout_so_far_and_says_how_to_go_on(tmp_path: Path) -> None:

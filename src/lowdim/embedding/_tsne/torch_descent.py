@@ -9,13 +9,14 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from lowdim._checkpoint import Arrays
 from lowdim.embedding._tsne.course import Phase, Steps, entropy_and_mass
 from lowdim.embedding._tsne.step import LEAST, LESS, MORE
 from lowdim.embedding._tsne.torch_mesh import TorchMesh
 
 #: First iterations of a phase, before each of which the layout is measured, and how often later.
 SWIFT, MEASURED = 60, 8
+#: Tensors that the next step depends on, by their names in a file.
+KEPT = ("layout", "velocity", "gains", "squares")
 #: Pairs that are looked at together.
 BLOCK = 1 << 25
 
@@ -68,21 +69,18 @@ class TorchDescent(Steps):
         crossed = self._dof * float(self._P.log_sum(self._Y, self._dof))
         return self._entropy + crossed + self._mass * float(np.log(total))
 
-    def _arrays(self) -> Arrays:
-        own = {"layout": self._Y, "velocity": self._velocity, "gains": self._gains}
-        tensors = {**own, "squares": self._squares}
-        arrays = {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
-        return {**arrays, "ends": self._mesh.ends}
-
-    def _take(self, arrays: Arrays) -> None:
-        self._Y, self._velocity, self._gains, self._squares = (
-            torch.tensor(arrays[name], device=self._Y.device)
-            for name in ("layout", "velocity", "gains", "squares")
-        )
-        self._mesh.lay(arrays["ends"])
-
     def _rest(self) -> None:
         self._velocity, self._gains = torch.zeros_like(self._Y), torch.ones_like(self._Y)
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        own = (self._Y, self._velocity, self._gains, self._squares)
+        arrays = {n: tensor.cpu().numpy().copy() for n, tensor in zip(KEPT, own, strict=True)}
+        return {**arrays, **self._mesh.state()}
+
+    def _take(self, arrays: dict[str, np.ndarray]) -> None:
+        own = [torch.tensor(arrays[name], device=self._Y.device) for name in KEPT]
+        self._Y, self._velocity, self._gains, self._squares = own
+        self._mesh.take(arrays)
 
     def _norms(self) -> tuple[float, float]:
         gradient, attraction = self._squares.sqrt().tolist()

@@ -72,11 +72,19 @@ class TorchMesh:
     def measure(self, Y: Tensor, *, room: float = ROOM) -> None:
         """Lay the mesh around the points; the only step that waits for the device."""
         ends = torch.stack([Y.amin(0), Y.amax(0)]).cpu().numpy().astype(np.float64)
-        self.lay(ends, room=room)
+        self._lay(ends, room)
 
-    def lay(self, ends: np.ndarray, *, room: float = ROOM) -> None:
-        """Lay the mesh around a box, whose corners are `ends`, (2, 2), afterwards."""
-        self.ends = ends
+    def state(self) -> dict[str, np.ndarray]:
+        """Where the mesh lies."""
+        return {"ends": self._ends}
+
+    def take(self, state: dict[str, np.ndarray]) -> None:
+        """Lay the mesh where it lay; the inverse of `state`."""
+        self._lay(state["ends"], ROOM)
+
+    def _lay(self, ends: np.ndarray, room: float) -> None:
+        """Lay the mesh around a box between two corners, `ends`, (2, 2)."""
+        self._ends = ends
         grid = grid_for(room * (ends[1] - ends[0]), self._spacing)
         if grid != self._grid:
             self._grid, levels = grid, levels_for(grid, self._dof)
