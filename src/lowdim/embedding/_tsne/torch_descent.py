@@ -15,8 +15,6 @@ from lowdim.embedding._tsne.torch_mesh import TorchMesh
 
 #: First iterations of a phase, before each of which the layout is measured, and how often later.
 SWIFT, MEASURED = 60, 8
-#: Tensors that the next step depends on, by their names in a file.
-KEPT = ("layout", "velocity", "gains", "squares")
 #: Pairs that are looked at together.
 BLOCK = 1 << 25
 
@@ -73,12 +71,14 @@ class TorchDescent(Steps):
         self._velocity, self._gains = torch.zeros_like(self._Y), torch.ones_like(self._Y)
 
     def _arrays(self) -> dict[str, np.ndarray]:
-        own = (self._Y, self._velocity, self._gains, self._squares)
-        arrays = {n: tensor.cpu().numpy().copy() for n, tensor in zip(KEPT, own, strict=True)}
+        own = {"layout": self._Y, "velocity": self._velocity, "gains": self._gains}
+        tensors = {**own, "squares": self._squares}
+        arrays = {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
         return {**arrays, **self._mesh.state()}
 
     def _take(self, arrays: dict[str, np.ndarray]) -> None:
-        own = [torch.tensor(arrays[name], device=self._Y.device) for name in KEPT]
+        names = ("layout", "velocity", "gains", "squares")
+        own = [torch.tensor(arrays[name], device=self._Y.device) for name in names]
         self._Y, self._velocity, self._gains, self._squares = own
         self._mesh.take(arrays)
 
