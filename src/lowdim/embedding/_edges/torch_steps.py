@@ -1,0 +1,154 @@
+"""Epochs of attraction along edges and repulsion from random points in torch, for GPUs.
+
+What `steps.py` compiles, by the same whole numbers: an edge fires in the same epochs, and a row
+meets the same stretch of random points. Powers are torch's, where the compiled ones are polynomials
+good to 1e-5.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lowdim._device import to_device, to_host
+from lowdim.embedding._edges.rates import RATE_BITS, Edges, pool_size
+from lowdim.embedding._torch_rows import RowBlock, row_blocks, squared_lengths, stretch_sums
+
+#: Added to a squared distance.
+_TINY = 1e-12
+_WORD, _FRACTION = 0xFFFFFFFF, (1 << RATE_BITS) - 1
+#: Odd numbers that mix bits; the second less 2^32, so that no product leaves 64 bits.
+_MIXERS = 0x7FEB352D, 0x846CA68B - (1 << 32)
+
+
+def drawn(keys: Tensor, number: int, seed: int, n: int) -> Tensor:
+    """A number below n for each key, int64, and an epoch: that of the compiled `drawn`."""
+    x = _mixed((number * 0x9E3779B9 + seed) & _WORD)
+    mixed = _mixed((keys * 0x85EBCA6B + x) & _WORD)
+    return (mixed * n) >> 32
+
+
+def _mixed(x: Any) -> Any:
+    """A 32-bit number that looks random, of another."""
+    x = ((x ^ (x >> 16)) * _MIXERS[0]) & _WORD
+    x = ((x ^ (x >> 15)) * _MIXERS[1]) & _WORD
+    return x ^ (x >> 16)
+
+
+class TorchEpochs:
+    """Moves rows again and again, each time by the edges that fire and random points.
+
+    Parameters
+    ----------
+    edges : Edges
+        (m, N): how often those of each row fire.
+    n : int
+        N, points that attract and repel.
+    order : (N,)
+        The random order in which the random points of a row are a stretch.
+    curve : (6,), float32
+        As of the compiled `epoch`.
+    n_negatives, n_epochs : int
+    keys : (m,), int64
+        What the random numbers of each row go by.
+    seed : int
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        edges: Edges,
+        order: np.ndarray,
+        curve: np.ndarray,
+        *,
+        n_negatives: int,
+        n_epochs: int,
+        keys: np.ndarray,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        indptr, indices, units = edges
+        self._n, self._n_negatives, self._seed = len(order), n_negatives, seed
+        self._curve = [float(value) for value in curve]
+        self._order = to_device(np.resize(order, pool_size(edges, len(order), n_negatives)), device)
+        self._keys = to_device(keys, device)
+        fires = np.concatenate([[0], np.cumsum(units, dtype=np.int64)])[indptr] >> RATE_BITS
+        self.blocks = row_blocks(indptr, indices, device, loads=indptr + n_negatives * fires)
+        self.rates = to_device(units.astype(np.int32), device)
+        within = np.arange(len(units)) - np.repeat(indptr[:-1], np.diff(indptr))
+        phases = ((within * 0x9E3779) & _FRACTION).astype(np.int32)
+        self._phases = to_device(phases, device)
+        self._sizes = self._counted(n_epochs)
+        self._number = 0
+
+    def pool(self, reference: Tensor) -> Tensor:
+        """Points in the random order, which repeats, (c, m) of (c, N)."""
+        return reference.index_select(1, self._order)
+
+    def move(self, step: float, Y: Tensor, reference: Tensor, pool: Tensor) -> Tensor:
+        """Where the rows go in the next epoch, (c, m) of (c, m)."""
+        first = drawn(self._keys, self._number, self._seed, self._n)
+        sizes = self._sizes[self._number]
+        self._number += 1
+        pulls, made = self._curve[5], []
+        for block, size in zip(self.blocks, sizes, strict=True):
+            hits = self._fire(block).float()
+            own, gaps = Y[:, block.rows], block.gaps(Y, reference)
+            force = block.sums(pull_of(gaps, self._curve).mul_(hits)).mul_(pulls)
+            if size:
+                counts = block.sums(hits).long().mul_(self._n_negatives)
+                force += self._pushes(own, pool, first[block.rows], counts, size)
+            made.append(own + step * force)
+        return torch.cat(made, 1)
+
+    def _pushes(
+        self, own: Tensor, pool: Tensor, first: Tensor, counts: Tensor, size: int
+    ) -> Tensor:
+        """Forces of the random points, so many of each row in the pool from the first one on."""
+        heads = torch.repeat_interleave(counts, output_size=size)
+        first = first - (counts.cumsum(0) - counts)
+        places = first.index_select(0, heads)
+        places += torch.arange(size, device=places.device)
+        gaps = own.index_select(1, heads).sub_(pool.index_select(1, places))
+        return stretch_sums(push_of(gaps, self._curve), counts)
+
+    def _fire(self, block: RowBlock) -> Tensor:
+        """How often each edge of a block fires now, int32; what is left counts from then on."""
+        phases = self._phases[block.pairs]
+        phases += self.rates[block.pairs]
+        fires = phases >> RATE_BITS
+        phases &= _FRACTION
+        return fires
+
+    def _counted(self, n_epochs: int) -> list[list[int]]:
+        """Random points of each block in all epochs to come, asked of the device at once.
+
+        With them an epoch knows how much room it needs, and need not wait to be told.
+        """
+        if not n_epochs:
+            return []
+        begun = self._phases.clone()
+        counts = [self._fire(block).sum() for _ in range(n_epochs) for block in self.blocks]
+        self._phases = begun
+        (sizes,) = to_host(torch.stack(counts))
+        return (self._n_negatives * sizes.reshape(n_epochs, -1)).tolist()
+
+
+def pull_of(gaps: Tensor, curve: list[float]) -> Tensor:
+    """Gaps between points, (c, m), turned into the attraction of these pairs, in place."""
+    a, b, most = curve[0], curve[1], curve[4]
+    squares = squared_lengths(gaps).add_(_TINY)
+    powers = squares.pow(b).mul_(a)
+    factors = powers.div_(squares.mul_(powers + 1)).mul_(-2 * b)
+    return gaps.mul_(factors).clamp_(-most, most)
+
+
+def push_of(gaps: Tensor, curve: list[float]) -> Tensor:
+    """The same for repulsion."""
+    a, b, strength, softness, most = curve[:5]
+    squares = squared_lengths(gaps).add_(_TINY)
+    factors = squares.pow(b).mul_(a).add_(1).mul_(squares.add_(softness)).reciprocal_()
+    return gaps.mul_(factors.mul_(2 * b * strength)).clamp_(-most, most)
