@@ -60,8 +60,9 @@ class EdgeSteps(ABC):
 
     @abstractmethod
     def _losses(self) -> tuple[float, float, float]:
-        """Sums over edges of ``-r_ij log v_ij``, over rows of ``-r_i strength mean_k log(1 -
-        v_ik)`` with a few random points k, and of the rates.
+        """Sums of ``-r_ij log v_ij``, of ``-r_i strength mean_k log(1 - v_ik)``, and of rates.
+
+        The second by a few random points k.
         """
 
     @abstractmethod

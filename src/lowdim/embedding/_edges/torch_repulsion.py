@@ -81,5 +81,5 @@ class TorchSampledRepulsion:
 
 
 def _stretches(pool: Tensor, first: Tensor, m: int) -> Tensor:
-    """m points of a pool, (c, p), from each of some first ones on, (c, n, m)."""
+    """From each of some first points of a pool, (c, p), on so many, (c, n, m)."""
     return pool.unfold(1, m, 1).index_select(1, first)

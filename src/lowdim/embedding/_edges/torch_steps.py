@@ -107,7 +107,7 @@ class TorchEpochs:
     def _pushes(
         self, own: Tensor, pool: Tensor, first: Tensor, counts: Tensor, size: int
     ) -> Tensor:
-        """Forces of the random points, so many of each row in the pool from the first one on."""
+        """Forces of so many random points of each row, from its first one in the pool on."""
         heads = torch.repeat_interleave(counts, output_size=size)
         first = first - (counts.cumsum(0) - counts)
         places = first.index_select(0, heads)
