@@ -82,4 +82,4 @@ class TorchSampledRepulsion:
 
 def _stretches(pool: Tensor, first: Tensor, m: int) -> Tensor:
     """From each of some first points of a pool, (c, p), on so many, (c, n, m)."""
-    return pool.unfold(1, m, 1).index_select(1, first)
+    return pool.unfold(1, m, 1)[:, first]  # index_select would copy all stretches on the host
