@@ -65,9 +65,9 @@ class TorchDensityForce:
         totals, moments = sums.double()
         now = torch.log(FLOOR + moments / totals.clamp_min(1e-30))
         centred = now - now.mean()
-        n, sigma = len(now), torch.sqrt(centred.square().mean() + self._shift)
-        covariance = self._wanted @ centred / n
-        slopes = (self._wanted / sigma - centred * covariance / sigma**3) / n
+        sigma = torch.sqrt(centred.square().mean() + self._shift)
+        covariance = (self._wanted * centred).mean()
+        slopes = (self._wanted / sigma - centred * covariance / sigma**3) / len(now)
         return covariance / sigma, slopes
 
     def _sums(self, Y: Tensor, block: RowBlock) -> Tensor:
