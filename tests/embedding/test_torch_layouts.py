@@ -119,7 +119,7 @@ def test_density_is_kept() -> None:
 def test_a_device_that_is_not_there_is_named_before_any_work(name: str) -> None:
     with pytest.raises(ValueError, match="device='abacus' is not supported"):
         model_of(name, device="abacus").fit(None)
-    with pytest.raises(TypeError, match="device must be a string or a torch.device"):
+    with pytest.raises(TypeError, match="device must be a string"):
         model_of(name, device=3).fit(None)
 
 
