@@ -25,7 +25,7 @@ class RowBlock(NamedTuple):
     Attributes
     ----------
     rows, pairs : slice
-    counts : (n,), int64
+    counts : (n,), int32
         Pairs of each row.
     columns : (m,), int32
         The other point of every pair.
@@ -38,8 +38,7 @@ class RowBlock(NamedTuple):
 
     def spread(self, values: Tensor) -> Tensor:
         """What every pair has of its row's values, (c, m) of (c, N)."""
-        own, m = values[:, self.rows], len(self.columns)
-        return torch.repeat_interleave(own, self.counts, 1, output_size=m)
+        return spread(values[:, self.rows], self.counts, len(self.columns))
 
     def gaps(self, Y: Tensor, others: Tensor | None = None) -> Tensor:
         """From the other point of every pair to its row's, (c, m)."""
@@ -74,11 +73,16 @@ def row_blocks(
     blocks = []
     for first, last in pairwise(edges.tolist()):
         pairs = slice(int(indptr[first]), int(indptr[last]))
-        counts = np.diff(indptr[first : last + 1]).astype(np.int64)
+        counts = np.diff(indptr[first : last + 1]).astype(np.int32)
         columns = np.ascontiguousarray(indices[pairs], dtype=np.int32)
         sent = to_device(counts, device), to_device(columns, device)
         blocks.append(RowBlock(slice(first, last), pairs, *sent))
     return blocks
+
+
+def spread(values: Tensor, counts: Tensor, size: int) -> Tensor:
+    """Columns of (c, n), each repeated so many times, `size` in all, (c, m)."""
+    return torch.repeat_interleave(values, counts, 1, output_size=size)
 
 
 def stretch_sums(values: Tensor, counts: Tensor) -> Tensor:

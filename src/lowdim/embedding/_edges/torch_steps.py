@@ -15,7 +15,13 @@ from torch import Tensor
 
 from lowdim._device import to_device, to_host
 from lowdim.embedding._edges.rates import RATE_BITS, Edges, pool_size
-from lowdim.embedding._torch_rows import RowBlock, row_blocks, squared_lengths, stretch_sums
+from lowdim.embedding._torch_rows import (
+    RowBlock,
+    row_blocks,
+    spread,
+    squared_lengths,
+    stretch_sums,
+)
 
 #: Added to a squared distance.
 _TINY = 1e-12
@@ -82,6 +88,9 @@ class TorchEpochs:
         phases = ((within * 0x9E3779) & _FRACTION).astype(np.int32)
         self._phases = to_device(phases, device)
         self._sizes = self._counted(n_epochs)
+        most = max((max(sizes) for sizes in self._sizes), default=0)
+        most *= max(n_negatives, 1)
+        self._places = torch.arange(most, dtype=torch.int32, device=device)
         self._number = 0
 
     def pool(self, reference: Tensor) -> Tensor:
@@ -90,28 +99,39 @@ class TorchEpochs:
 
     def move(self, step: float, Y: Tensor, reference: Tensor, pool: Tensor) -> Tensor:
         """Where the rows go in the next epoch, (c, m) of (c, m)."""
-        first = drawn(self._keys, self._number, self._seed, self._n)
+        first = drawn(self._keys, self._number, self._seed, self._n).int()
         sizes = self._sizes[self._number]
         self._number += 1
-        pulls, made = self._curve[5], []
+        made = []
         for block, size in zip(self.blocks, sizes, strict=True):
-            hits = self._fire(block).float()
-            own, gaps = Y[:, block.rows], block.gaps(Y, reference)
-            force = block.sums(pull_of(gaps, self._curve).mul_(hits)).mul_(pulls)
+            own, fires = Y[:, block.rows], self._fire(block)
             if size:
-                counts = block.sums(hits).long().mul_(self._n_negatives)
+                counts, edges = self._fired(block, fires, size)
+                others = reference.index_select(1, block.columns.index_select(0, edges))
+                gaps = spread(own, counts, size).sub_(others)
+                force = stretch_sums(pull_of(gaps, self._curve), counts).mul_(self._curve[5])
                 force += self._pushes(own, pool, first[block.rows], counts, size)
-            made.append(own + step * force)
+                own = own + step * force
+            made.append(own)
         return torch.cat(made, 1)
+
+    def _fired(self, block: RowBlock, fires: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """How often edges of each row fire, (n,), and which does, `size` times in all."""
+        so_far = torch.zeros(len(fires) + 1, dtype=torch.int32, device=fires.device)
+        torch.cumsum(fires, 0, dtype=torch.int32, out=so_far[1:])
+        ends = torch.cat([so_far.new_zeros(1), block.counts.cumsum(0, dtype=torch.int32)])
+        counts = so_far.index_select(0, ends).diff()
+        places = self._places[:size]
+        return counts, torch.searchsorted(so_far[1:], places, right=True, out_int32=True)
 
     def _pushes(
         self, own: Tensor, pool: Tensor, first: Tensor, counts: Tensor, size: int
     ) -> Tensor:
-        """Forces of so many random points of each row, from its first one in the pool on."""
+        """Forces of random points, from the first one of each row in the pool on, (c, n)."""
+        counts, size = counts * self._n_negatives, size * self._n_negatives
         heads = torch.repeat_interleave(counts, output_size=size)
-        first = first - (counts.cumsum(0) - counts)
-        places = first.index_select(0, heads)
-        places += torch.arange(size, device=places.device)
+        first = first + counts - counts.cumsum(0, dtype=torch.int32)
+        places = first.index_select(0, heads).add_(self._places[:size])
         gaps = own.index_select(1, heads).sub_(pool.index_select(1, places))
         return stretch_sums(push_of(gaps, self._curve), counts)
 
@@ -124,17 +144,17 @@ class TorchEpochs:
         return fires
 
     def _counted(self, n_epochs: int) -> list[list[int]]:
-        """Random points of each block in all epochs to come, asked of the device at once.
+        """How often edges of each block fire in all epochs to come, asked of the device at once.
 
-        With them an epoch knows how much room it needs, and need not wait to be told.
+        With it an epoch knows how much room it needs, and need not wait to be told.
         """
         if not n_epochs:
             return []
         begun = self._phases.clone()
-        counts = [self._fire(block).sum() for _ in range(n_epochs) for block in self.blocks]
+        fired = [self._fire(block).sum() for _ in range(n_epochs) for block in self.blocks]
         self._phases = begun
-        (sizes,) = to_host(torch.stack(counts))
-        return (self._n_negatives * sizes.reshape(n_epochs, -1)).tolist()
+        (sizes,) = to_host(torch.stack(fired))
+        return list(sizes.reshape(n_epochs, -1).tolist())
 
 
 def pull_of(gaps: Tensor, curve: list[float]) -> Tensor:
