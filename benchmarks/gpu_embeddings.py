@@ -158,9 +158,9 @@ def umap_stages(X: np.ndarray, table: Table, host: torch.device) -> tuple[Any, n
 def least_bytes_of_edges(rates: Any) -> int:
     """Bytes that an epoch must read and write.
 
-    Of every edge the rate, and what is left of it from the last epoch, which is renewed; of one that
-    fires the index and the other point; of every random point its place; of every row its place,
-    the next one, and its place among the random points.
+    Of every edge the rate, and what is left of it from the last epoch, which is renewed; of one
+    that fires the index and the other point; of every random point its place; of every row its
+    place, the next one, and its place among the random points.
     """
     indptr, _, units = edges_of(rates, EPOCHS)
     n_fired = int(units.sum(dtype=np.int64)) >> RATE_BITS

@@ -84,9 +84,7 @@ class TorchEpochs:
         fires = np.concatenate([[0], np.cumsum(units, dtype=np.int64)])[indptr] >> RATE_BITS
         self.blocks = row_blocks(indptr, indices, device, loads=indptr + n_negatives * fires)
         self.rates = to_device(units.astype(np.int32), device)
-        within = np.arange(len(units)) - np.repeat(indptr[:-1], np.diff(indptr))
-        phases = ((within * 0x9E3779) & _FRACTION).astype(np.int32)
-        self._phases = to_device(phases, device)
+        self._phases = torch.cat([_first_phases(block) for block in self.blocks])
         self._sizes = self._counted(n_epochs)
         most = max((max(sizes) for sizes in self._sizes), default=0)
         most *= max(n_negatives, 1)
@@ -155,6 +153,13 @@ class TorchEpochs:
         self._phases = begun
         (sizes,) = to_host(torch.stack(fired))
         return list(sizes.reshape(n_epochs, -1).tolist())
+
+
+def _first_phases(block: RowBlock) -> Tensor:
+    """What spreads the edges of a row over epochs, int32, in units of rates."""
+    m, starts = len(block.columns), block.counts.cumsum(0) - block.counts
+    within = torch.arange(m, device=starts.device) - spread(starts[None], block.counts, m)[0]
+    return (within * 0x9E3779 & _FRACTION).int()
 
 
 def pull_of(gaps: Tensor, curve: list[float]) -> Tensor:
