@@ -14,7 +14,7 @@ from lowdim.embedding._course import Course, Watch
 DAMPING = 0.125
 #: Random points by which the loss of every row is estimated.
 LOSS_SAMPLES = 16
-#: Added to squared distances in the loss.
+#: Added to squared distances, which then have a logarithm.
 TINY = 1e-12
 
 

@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from lowdim._device import to_device
+from lowdim.embedding._edges.course import TINY
 from lowdim.embedding._edges.radii import FLOOR, standardized
 from lowdim.embedding._edges.similarity import LONGEST, Similarity
 from lowdim.embedding._torch_rows import RowBlock, row_blocks, squared_lengths
-
-#: Added to a squared distance.
-_TINY = 1e-12
 
 
 class TorchDensityForce:
@@ -49,16 +47,15 @@ class TorchDensityForce:
         if number < self._first:
             return
         sums = torch.cat([self._sums(Y, block) for block in self._blocks], 1)
-        _, slopes = self.correlation(sums)
         totals = sums[0].clamp_min(1e-30)
         # The logarithm of a radius m / p grows by (v + s v') / p - m v' / p^2 over floor + m / p.
-        shares = (self._weight * slopes).float() / (totals * FLOOR + sums[1])
+        shares = (self._weight * self._slopes(sums)).float() / (totals * FLOOR + sums[1])
         both = torch.stack([shares, shares * sums[1] / totals])
         for block in self._blocks:
             moved[:, block.rows] += step * self._forces(Y, both, block)
 
-    def correlation(self, sums: Tensor) -> tuple[Tensor, Tensor]:
-        """Of radii with those wanted, and how it grows with the logarithm of each, (N,).
+    def _slopes(self, sums: Tensor) -> Tensor:
+        """How the correlation grows with the logarithm of each radius, (N,).
 
         Of ``sum_j v_ij`` and ``sum_j v_ij r_ij^2``, (2, N).
         """
@@ -67,8 +64,7 @@ class TorchDensityForce:
         centred = now - now.mean()
         sigma = torch.sqrt(centred.square().mean() + self._shift)
         covariance = (self._wanted * centred).mean()
-        slopes = (self._wanted / sigma - centred * covariance / sigma**3) / len(now)
-        return covariance / sigma, slopes
+        return (self._wanted / sigma - centred * covariance / sigma**3) / len(now)
 
     def _sums(self, Y: Tensor, block: RowBlock) -> Tensor:
         _, squares, _, v = self._pairs(Y, block)
@@ -84,6 +80,6 @@ class TorchDensityForce:
     def _pairs(self, Y: Tensor, block: RowBlock) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Gaps, their squared lengths s, ``a s^b`` and similarities."""
         gaps = block.gaps(Y)
-        squares = squared_lengths(gaps).add_(_TINY)
+        squares = squared_lengths(gaps).add_(TINY)
         power = self._similarity.a * squares.pow(self._similarity.b)
         return gaps, squares, power, 1 / (1 + power)

@@ -57,7 +57,6 @@ class TorchSampledRepulsion:
         if len(self._places):
             return
         order = self._rng.permutation(n)
-        self._order = to_device(order, self._device)
         self._rank = to_device(np.argsort(order), self._device)
         self._places = to_device(np.resize(order, n + self._m), self._device)
         self._keys = torch.arange(n, device=self._device)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lowdim._device import to_device, to_host
+from lowdim.embedding._edges.course import TINY
 from lowdim.embedding._edges.rates import RATE_BITS, Edges, pool_size
 from lowdim.embedding._torch_rows import (
     RowBlock,
@@ -23,8 +24,6 @@ from lowdim.embedding._torch_rows import (
     stretch_sums,
 )
 
-#: Added to a squared distance.
-_TINY = 1e-12
 _WORD, _FRACTION = 0xFFFFFFFF, (1 << RATE_BITS) - 1
 #: Odd numbers that mix bits; the second less 2^32, so that no product leaves 64 bits.
 _MIXERS = 0x7FEB352D, 0x846CA68B - (1 << 32)
@@ -51,10 +50,8 @@ class TorchEpochs:
     ----------
     edges : Edges
         (m, N): how often those of each row fire.
-    n : int
-        N, points that attract and repel.
     order : (N,)
-        The random order in which the random points of a row are a stretch.
+        The random order of all points that attract and repel; random points of a row are a stretch.
     curve : (6,), float32
         As of the compiled `epoch`.
     n_negatives, n_epochs : int
@@ -165,7 +162,7 @@ def _first_phases(block: RowBlock) -> Tensor:
 def pull_of(gaps: Tensor, curve: list[float]) -> Tensor:
     """Gaps between points, (c, m), turned into the attraction of these pairs, in place."""
     a, b, most = curve[0], curve[1], curve[4]
-    squares = squared_lengths(gaps).add_(_TINY)
+    squares = squared_lengths(gaps).add_(TINY)
     powers = squares.pow(b).mul_(a)
     factors = powers.div_(squares.mul_(powers + 1)).mul_(-2 * b)
     return gaps.mul_(factors).clamp_(-most, most)
@@ -174,6 +171,6 @@ def pull_of(gaps: Tensor, curve: list[float]) -> Tensor:
 def push_of(gaps: Tensor, curve: list[float]) -> Tensor:
     """The same for repulsion."""
     a, b, strength, softness, most = curve[:5]
-    squares = squared_lengths(gaps).add_(_TINY)
+    squares = squared_lengths(gaps).add_(TINY)
     factors = squares.pow(b).mul_(a).add_(1).mul_(squares.add_(softness)).reciprocal_()
     return gaps.mul_(factors.mul_(2 * b * strength)).clamp_(-most, most)

@@ -68,8 +68,9 @@ class TorchDescent(PairSteps):
     def _inverse_sums(self) -> np.ndarray:
         Y, sums = self._Y.double(), []
         for blocks, offset in zip(self._kinds, OFFSETS, strict=True):
-            each = [(squared_lengths(own.gaps(Y)) + float(offset)).reciprocal() for own in blocks]
-            sums.append(torch.stack([own.sum() for own in each]).sum())
+            squares = (squared_lengths(own.gaps(Y)) for own in blocks)
+            each = [own.add_(float(offset)).reciprocal_().sum() for own in squares]
+            sums.append(torch.stack(each).sum())
         return to_host(torch.stack(sums))[0]
 
     def _step(self, weights: Sequence[float], number: int) -> None:
