@@ -33,6 +33,15 @@ class TorchSampledRepulsion:
     def measure(self, Y: Tensor) -> None:
         """Nothing is laid around the points."""
 
+    def state(self) -> dict[str, np.ndarray]:
+        """The random order of the points, and how many sums were taken."""
+        return {"places": self._places.cpu().numpy(), "calls": np.array(self._calls)}
+
+    def take(self, state: dict[str, np.ndarray]) -> None:
+        """Put in its place what `state` returned."""
+        self._calls, n = int(state["calls"]), len(state["places"]) - self._m
+        self._arrange(state["places"][:n])
+
     def __call__(self, Y: Tensor) -> tuple[Tensor, Tensor]:
         """Forces on the points, (N, d), and what to divide them by."""
         n, m, number = len(Y), self._m, 2 * self._calls
@@ -56,7 +65,10 @@ class TorchSampledRepulsion:
         """Put n points in a random order, the first time."""
         if len(self._places):
             return
-        order = self._rng.permutation(n)
+        self._arrange(self._rng.permutation(n))
+
+    def _arrange(self, order: np.ndarray) -> None:
+        n = len(order)
         self._rank = to_device(np.argsort(order), self._device)
         self._places = to_device(np.resize(order, n + self._m), self._device)
         self._keys = torch.arange(n, device=self._device)

@@ -24,6 +24,12 @@ class TorchRepulsion(Protocol):
     def measure(self, Y: Tensor) -> None:
         """Look at where the points are, which may take a wait for the device."""
 
+    def state(self) -> dict[str, np.ndarray]:
+        """What the next call depends on beside the points."""
+
+    def take(self, state: dict[str, np.ndarray]) -> None:
+        """Put in its place what `state` returned."""
+
     def __call__(self, Y: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
@@ -83,13 +89,13 @@ class TorchDescent(Steps):
         own = {"layout": self._Y, "velocity": self._velocity, "gains": self._gains}
         tensors = {**own, "squares": self._squares}
         arrays = {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
-        return {**arrays, **self._mesh.state()}
+        return {**arrays, **self._repulsion.state()}
 
     def _take(self, arrays: dict[str, np.ndarray]) -> None:
         names = ("layout", "velocity", "gains", "squares")
         own = [torch.tensor(arrays[name], device=self._Y.device) for name in names]
         self._Y, self._velocity, self._gains, self._squares = own
-        self._mesh.take(arrays)
+        self._repulsion.take(arrays)
 
     def _norms(self) -> tuple[float, float]:
         gradient, attraction = self._squares.sqrt().tolist()
