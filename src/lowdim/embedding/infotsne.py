@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._device import resolve_device
+from lowdim._journal import Journal, LongFit
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_positive, check_positive_int
@@ -24,6 +25,7 @@ from lowdim.embedding.tsne import FEW, joint_probabilities
 if TYPE_CHECKING:
     import torch
 
+    from lowdim._typing import PathLike
     from lowdim.embedding._tsne.course import Steps
 
 #: Into so many pieces is the second phase split, each with a smaller learning rate.
@@ -73,6 +75,8 @@ class InfoTSNE(NeighborLayout):
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
+    checkpoint : str or Path, optional
+        A file to keep the descent in every few iterations, as of `lowdim.TSNE`.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -125,6 +129,7 @@ class InfoTSNE(NeighborLayout):
         device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -143,6 +148,7 @@ class InfoTSNE(NeighborLayout):
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -165,15 +171,17 @@ class InfoTSNE(NeighborLayout):
         """
         c, phases = self._check()
         device = resolve_device(self.device)
-        rng = generator(self.random_state)
         source = read_rows(self, X)
         init = check_init(self.init, source.n_rows, c, has_rows=self._has_rows())
-        found = self._found(source, rng)
-        P = joint_probabilities(found.graph)
-        rows = source.rows(0, source.n_rows) if needs_rows(init) else None
-        start = first_layout(init, c, rows, P, rng)
-        self._descend(P, start, phases, rng, device)
-        self._remember(found)
+        given = {"max_iter": self.max_iter}  # steps become shorter towards the end
+        with LongFit(self, source, generator(self.random_state), given) as journal:
+            rng = journal.rng
+            found = self._found(source, rng)
+            P = joint_probabilities(found.graph)
+            rows = source.rows(0, source.n_rows) if needs_rows(init) else None
+            start = first_layout(init, c, rows, P, rng)
+            self._descend(P, start, phases, journal, device)
+            self._remember(found)
         return self
 
     @by_blocks
@@ -248,7 +256,7 @@ class InfoTSNE(NeighborLayout):
         P: sp.csr_matrix,
         start: np.ndarray,
         phases: list[tuple[int, float, float]],
-        rng: np.random.Generator,
+        journal: Journal,
         device: torch.device,
     ) -> None:
         from lowdim.embedding._tsne.course import Phase
@@ -260,13 +268,14 @@ class InfoTSNE(NeighborLayout):
             Crew(self.n_jobs if n > FEW else 1) as crew,
             reports(looks, description="InfoTSNE", enabled=bool(self.verbose)) as report,
         ):
-            descent = self._descent(P, start, rng, crew, device)
+            descent = self._descent(P, start, journal.rng, crew, device)
             course = descent.run(
                 [
                     Phase(n_iter, weight, share * (rate or n / weight), MOMENTUM)
                     for n_iter, weight, share in phases
                 ],
                 Watch(check_callbacks(self.callbacks), every, report),
+                journal=journal,
             )
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._validation import check_interval
 from lowdim.affinities import EntropicAffinity
@@ -15,6 +16,9 @@ from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._edges.fit import REACH, EdgeSettings, descend, settle
 from lowdim.embedding._edges.similarity import Similarity
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 #: How often the edges of a row fire in an epoch, on average.
 FIRES = 12.0
@@ -61,6 +65,8 @@ class LargeVis(NeighborLayout):
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
+    checkpoint : str or Path, optional
+        A file to keep the descent in every few epochs, as of `lowdim.TSNE`.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -109,6 +115,7 @@ class LargeVis(NeighborLayout):
         device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -126,6 +133,7 @@ class LargeVis(NeighborLayout):
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -147,18 +155,20 @@ class LargeVis(NeighborLayout):
             An argument or the data cannot be used.
         """
         settings, similarity = self._settings(), self._similarity()
-        rng = generator(self.random_state)
         source = read_rows(self, X)
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
-        found = self._found(source, rng)
-        P = found.graph.matrix
-        rows = source.rows(0, source.n_rows) if needs_rows(init) else None
-        start = first_layout(init, settings.n_components, rows, P, rng, reach=REACH)
-        rates = P * np.float32(FIRES * source.n_rows / P.sum(dtype=np.float64))
-        descend(self, rates, start, similarity, settings, rng)
-        self._remember(found)
+        given = {"max_iter": self.max_iter}  # steps become shorter towards the end
+        with LongFit(self, source, generator(self.random_state), given) as journal:
+            rng = journal.rng
+            found = self._found(source, rng)
+            P = found.graph.matrix
+            rows = source.rows(0, source.n_rows) if needs_rows(init) else None
+            start = first_layout(init, settings.n_components, rows, P, rng, reach=REACH)
+            rates = P * np.float32(FIRES * source.n_rows / P.sum(dtype=np.float64))
+            descend(self, rates, start, similarity, settings, journal)
+            self._remember(found)
         return self
 
     @by_blocks

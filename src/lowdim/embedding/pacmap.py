@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lowdim._device import resolve_device
+from lowdim._journal import Journal, LongFit
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._validation import (
@@ -38,6 +39,7 @@ from lowdim.neighbors import NeighborIndex, Neighbors
 if TYPE_CHECKING:
     import torch
 
+    from lowdim._typing import PathLike
     from lowdim.embedding._pacmap.course import PairSteps
 
 #: Columns above which principal components take the place of the rows, and how many of them.
@@ -95,6 +97,8 @@ class PaCMAP(NeighborLayout):
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
+    checkpoint : str or Path, optional
+        A file to keep the descent in every few iterations, as of `lowdim.TSNE`.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -148,6 +152,7 @@ class PaCMAP(NeighborLayout):
         device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -165,6 +170,7 @@ class PaCMAP(NeighborLayout):
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -186,27 +192,28 @@ class PaCMAP(NeighborLayout):
             An argument or the data cannot be used.
         """
         settings = _Settings.of(self)
-        rng = generator(self.random_state)
         source = read_rows(self, X)
         check_shape((source.n_rows, source.n_cols), min_rows=2)
         sizes = settings.sizes(source.n_rows)
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
-        self.reduction_ = self._reduction(source, rng)
-        rows = self._reduced(source)
-        index, neighbors = self._indexed(rows, sizes, rng)
-        pairs = pairs_of(index, neighbors, sizes, rng)
-        graph = _graph_of(pairs.near)
-        data = None
-        if needs_rows(init):  # an estimator knows the rows as they were given
-            data = (rows if isinstance(init, str) else source).rows(0, source.n_rows)
-        start = first_layout(init, settings.n_components, data, graph.matrix, rng)
-        if not isinstance(init, np.ndarray):
-            start *= WIDTH / SPREAD
-        self._descend(pairs, start, settings)
-        self.pairs_, self.affinities_, self.neighbors_ = pairs, graph, neighbors
-        self._index = index
+        with LongFit(self, source, generator(self.random_state), {}) as journal:
+            rng = journal.rng
+            self.reduction_ = self._reduction(source, rng)
+            rows = self._reduced(source)
+            index, neighbors = self._indexed(rows, sizes, rng)
+            pairs = pairs_of(index, neighbors, sizes, rng)
+            graph = _graph_of(pairs.near)
+            data = None
+            if needs_rows(init):  # an estimator knows the rows as they were given
+                data = (rows if isinstance(init, str) else source).rows(0, source.n_rows)
+            start = first_layout(init, settings.n_components, data, graph.matrix, rng)
+            if not isinstance(init, np.ndarray):
+                start *= WIDTH / SPREAD
+            self._descend(pairs, start, settings, journal)
+            self.pairs_, self.affinities_, self.neighbors_ = pairs, graph, neighbors
+            self._index = index
         return self
 
     @by_blocks
@@ -265,7 +272,9 @@ class PaCMAP(NeighborLayout):
             return index, self.neighbors
         return index, index.neighbors(sizes.n_sought(index.n_points))
 
-    def _descend(self, pairs: Pairs, start: np.ndarray, settings: _Settings) -> None:
+    def _descend(
+        self, pairs: Pairs, start: np.ndarray, settings: _Settings, journal: Journal
+    ) -> None:
         looks = sum(settings.lengths) // settings.every
         with (
             Crew(self.n_jobs if len(start) > FEW else 1) as crew,
@@ -273,7 +282,7 @@ class PaCMAP(NeighborLayout):
         ):
             descent = self._descent(pairs, start, settings, crew)
             watch = Watch(settings.callbacks, settings.every, report)
-            course = descent.run(settings.lengths, watch)
+            course = descent.run(settings.lengths, watch, journal)
         self.embedding_ = descent.layout
         course.tell(self)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._validation import check_in, check_interval, check_positive
 from lowdim.affinities import Graph, PrecomputedAffinity, UMAPAffinity
@@ -31,6 +32,8 @@ from lowdim.embedding._initial import check_init, first_layout, needs_rows
 
 if TYPE_CHECKING:
     import torch
+
+    from lowdim._typing import PathLike
 
 
 class UMAP(NeighborLayout):
@@ -107,6 +110,8 @@ default="categorical"
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
+    checkpoint : str or Path, optional
+        A file to keep the descent in every few epochs, as of `lowdim.TSNE`.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -174,6 +179,7 @@ default="categorical"
         device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -203,6 +209,7 @@ default="categorical"
         self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -229,22 +236,23 @@ default="categorical"
         similarity = self._similarity()
         self._check_density()
         weight = check_interval(self.target_weight, "target_weight", low=0.0, high=1.0)
-        rng = generator(self.random_state)
         source = read_rows(self, X)
         init = check_init(
             self.init, source.n_rows, settings.n_components, has_rows=self._has_rows()
         )
         known = self._known(y, source.n_rows)
-        found = self._found(source, rng)
-        graph = found.graph if known is None else self._heeding(found.graph, known, weight, rng)
-        radii = self._local_radii(found) if self.densmap else None
-        rows = source.rows(0, source.n_rows) if needs_rows(init) else None
-        start = first_layout(init, settings.n_components, rows, graph.matrix, rng, reach=REACH)
-        rates = graph.matrix / max(float(graph.matrix.data.max(initial=0.0)), 1e-30)
-        density = None if radii is None else self._density(radii, rates, similarity)
-        descend(self, rates, start, similarity, settings, rng, density)
-        self.a_, self.b_, self.radii_ = similarity.a, similarity.b, radii
-        self._remember(replace(found, graph=graph))
+        with LongFit(self, source, generator(self.random_state), {"y": y}) as journal:
+            rng = journal.rng
+            found = self._found(source, rng)
+            graph = found.graph if known is None else self._heeding(found.graph, known, weight, rng)
+            radii = self._local_radii(found) if self.densmap else None
+            rows = source.rows(0, source.n_rows) if needs_rows(init) else None
+            start = first_layout(init, settings.n_components, rows, graph.matrix, rng, reach=REACH)
+            rates = graph.matrix / max(float(graph.matrix.data.max(initial=0.0)), 1e-30)
+            density = None if radii is None else self._density(radii, rates, similarity)
+            descend(self, rates, start, similarity, settings, journal, density)
+            self.a_, self.b_, self.radii_ = similarity.a, similarity.b, radii
+            self._remember(replace(found, graph=graph))
         return self
 
     @by_blocks

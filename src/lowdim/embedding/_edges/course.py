@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._journal import Journal
 from lowdim.embedding._course import Course, Watch
+from lowdim.embedding._kept import KeptSteps
 
 #: Steps are shorter than those of one pair at a time by this factor, since all rows move at once.
 DAMPING = 0.125
@@ -40,7 +42,7 @@ class Schedule:
         return np.float32(DAMPING * self.learning_rate * (1.0 - number / self.n_epochs))
 
 
-class EdgeSteps(ABC):
+class EdgeSteps(KeptSteps):
     """A layout that goes through the epochs of a schedule.
 
     With rates ``r_ij`` of edges and ``r_i = sum_j r_ij`` the force on row i is on average minus the
@@ -69,15 +71,22 @@ class EdgeSteps(ABC):
     def _step(self, number: int) -> None:
         """Move the points, in the epoch of this number."""
 
-    def run(self, watch: Watch) -> Course:
-        """Go through the epochs; an interrupt from the keyboard ends them and keeps the layout."""
-        course = self.course
+    def run(self, watch: Watch, journal: Journal | None = None) -> Course:
+        """Go through the epochs, from where the journal has them.
+
+        An interrupt from the keyboard ends them and keeps the layout.
+        """
+        course, stage = self.course, self.taken_up(journal)
+        left = range(course.n_iter, self._schedule.n_epochs if self.goes_on else 0)
         with course.keeping_layout():
-            for number in range(self._schedule.n_epochs):
+            for number in left:
                 self._step(number)
                 course.n_iter += 1
                 if course.n_iter % watch.every == 0 and not self._look(watch):
                     break
+                if not self.stepped(stage):
+                    break
+            stage.close(self.state)
         return course
 
     def loss(self) -> float:

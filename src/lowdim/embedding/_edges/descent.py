@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._checkpoint import Arrays
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._edges.course import (
     LOSS_SAMPLES,
@@ -68,6 +69,12 @@ class EdgeDescent(EdgeSteps):
     def layout(self) -> np.ndarray:
         """The layout as it is now, (N, c), float32."""
         return self._layouts[0]
+
+    def _arrays(self) -> Arrays:
+        return {"layout": self.layout.copy()}
+
+    def _take(self, arrays: Arrays) -> None:
+        self._layouts[0][:] = arrays["layout"]
 
     def _losses(self) -> tuple[float, float, float]:
         Y, v = self.layout.astype(np.float64), self._similarity

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lowdim._device import resolve_device
+from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim._validation import check_positive, check_positive_int
 from lowdim.embedding._course import Watch
@@ -75,7 +76,7 @@ def descend(
     start: np.ndarray,
     similarity: Similarity,
     settings: EdgeSettings,
-    rng: np.random.Generator,
+    journal: Journal,
     density: Callable[[Crew, int, torch.device], Any] | None = None,
 ) -> None:
     """Move points from where they begin to their layout, and leave that in the model.
@@ -88,13 +89,13 @@ def descend(
     start : (N, c)
     similarity : Similarity
     settings : EdgeSettings
-    rng : Generator
+    journal : Journal
     density : callable, optional
         Makes what else moves points, of a crew, the number of epochs and the device.
     """
     from lowdim.embedding._edges.course import Schedule
 
-    n, device = len(start), settings.device
+    n, device, rng = len(start), settings.device, journal.rng
     n_epochs, name = settings.epochs(n), type(model).__name__
     with (
         Crew(model.n_jobs if n > FEW else 1) as crew,
@@ -114,7 +115,7 @@ def descend(
             from lowdim.embedding._edges.torch_descent import TorchEdgeDescent
 
             descent = TorchEdgeDescent(*arguments, device=device, rng=rng, density=moving)
-        course = descent.run(Watch(settings.callbacks, settings.every, report))
+        course = descent.run(Watch(settings.callbacks, settings.every, report), journal)
     model.embedding_ = descent.layout
     course.tell(model)
 

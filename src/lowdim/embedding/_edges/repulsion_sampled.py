@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from lowdim._checkpoint import Arrays
 from lowdim._compile import compiled_exact, compiled_fast
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._edges.steps import drawn, fill_pool
@@ -38,6 +39,15 @@ class SampledRepulsion:
         self._rng, self._seed = rng, int(rng.integers(2**32))
         self._order, self._rank = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._calls = 0
+
+    def state(self) -> Arrays:
+        """The random order of the points, and how many sums were taken."""
+        return {"places": self._order.copy(), "calls": np.array(self._calls)}
+
+    def take(self, state: Arrays) -> None:
+        """Put in its place what `state` returned."""
+        self._calls, self._order = int(state["calls"]), state["places"].copy()
+        self._rank = np.argsort(self._order)
 
     def __call__(self, Y: np.ndarray, extent: np.ndarray, force: np.ndarray) -> float:
         """Write the force on every point, (N, d); return what to divide it by.

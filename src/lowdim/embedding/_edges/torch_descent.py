@@ -9,6 +9,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from lowdim._checkpoint import Arrays
 from lowdim._device import to_device, to_host
 from lowdim.embedding._edges.course import (
     LOSS_SAMPLES,
@@ -77,6 +78,13 @@ class TorchEdgeDescent(EdgeSteps):
     def layout(self) -> np.ndarray:
         """The layout as it is now, (N, c), float32."""
         return places(self._Y)
+
+    def _arrays(self) -> Arrays:
+        return {"layout": self._Y.cpu().numpy().copy()}
+
+    def _take(self, arrays: Arrays) -> None:
+        self._Y = torch.tensor(arrays["layout"], device=self._Y.device)
+        self._epochs.skip(self.course.n_iter)
 
     def _losses(self) -> tuple[float, float, float]:
         Y, v = self._Y.double(), self._similarity

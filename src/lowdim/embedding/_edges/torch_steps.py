@@ -92,6 +92,12 @@ class TorchEpochs:
         """Points in the random order, which repeats, (c, m) of (c, N)."""
         return reference.index_select(1, self._order)
 
+    def skip(self, n_epochs: int) -> None:
+        """Be where so many epochs lead, from the first on."""
+        self._number = n_epochs
+        phases = self._phases.long() + n_epochs * self.rates.long()
+        self._phases = (phases & _FRACTION).int()
+
     def move(self, step: float, Y: Tensor, reference: Tensor, pool: Tensor) -> Tensor:
         """Where the rows go in the next epoch, (c, m) of (c, m)."""
         first = drawn(self._keys, self._number, self._seed, self._n).int()

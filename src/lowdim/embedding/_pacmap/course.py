@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
+from lowdim._journal import Journal
 from lowdim.affinities import Pairs
 from lowdim.embedding._course import Course, Watch
+from lowdim.embedding._kept import KeptSteps
 
 #: A near pair at squared distance r^2 costs ``1 - 10 / (11 + r^2)``, a further one ``1 / (2 +
 #: r^2)``, a mid-near one ``1 - 10000 / (10001 + r^2)``: what is divided, and what by.
@@ -32,7 +35,7 @@ def weights_of(lengths: Sequence[int]) -> Iterator[tuple[float, float, float]]:
         yield 1.0, 1.0, 0.0
 
 
-class PairSteps(ABC):
+class PairSteps(KeptSteps):
     """Adam on PaCMAP's loss.
 
     The loss is a weighted sum over near, mid-near and further pairs of ``d / (10 + d)``, ``d /
@@ -64,15 +67,22 @@ class PairSteps(ABC):
         by_kind = LEVELS * self._numbers + SCALES * sums / 2  # both points of each pair
         return float(by_kind @ np.asarray(weights))
 
-    def run(self, lengths: Sequence[int], watch: Watch) -> Course:
-        """Go through the phases; an interrupt from the keyboard ends them and keeps the layout."""
-        course = self.course
+    def run(self, lengths: Sequence[int], watch: Watch, journal: Journal | None = None) -> Course:
+        """Go through the phases, from where the journal has them.
+
+        An interrupt from the keyboard ends them and keeps the layout.
+        """
+        course, stage = self.course, self.taken_up(journal)
+        left = islice(weights_of(lengths), course.n_iter, None) if self.goes_on else ()
         with course.keeping_layout():
-            for weights in weights_of(lengths):
+            for weights in left:
                 self._step(weights, course.n_iter + 1)
                 course.n_iter += 1
                 if course.n_iter % watch.every == 0 and not self._look(weights, watch):
                     break
+                if not self.stepped(stage):
+                    break
+            stage.close(self.state)
         return course
 
     def _look(self, weights: Sequence[float], watch: Watch) -> bool:

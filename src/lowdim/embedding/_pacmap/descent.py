@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lowdim._checkpoint import Arrays
 from lowdim.affinities import Pairs
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._pacmap.course import OFFSETS, PairSteps, adam_rate, signed
@@ -46,6 +47,14 @@ class Descent(PairSteps):
         arguments = self._partners, signed(weights), OFFSETS, self._bounds, self._force
         self._crew.run(function, self._Y, *arguments)
         return self._force
+
+    def _arrays(self) -> Arrays:
+        means, squares = self._moments
+        return {"layout": self._Y.copy(), "means": means.copy(), "squares": squares.copy()}
+
+    def _take(self, arrays: Arrays) -> None:
+        self._Y, *moments = (arrays[name].copy() for name in ("layout", "means", "squares"))
+        self._moments = moments[0], moments[1]
 
     def _inverse_sums(self) -> np.ndarray:
         sums = np.empty((PARTS, 3))

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim._checkpoint import Arrays
 from lowdim._device import to_host
 from lowdim.affinities import Pairs
 from lowdim.embedding._pacmap.course import (
@@ -64,6 +65,16 @@ class TorchDescent(PairSteps):
         gaps = block.gaps(self._Y)
         inverse = squared_lengths(gaps).add_(float(offset)).reciprocal_()
         return block.sums(gaps.mul_(inverse.square_().mul_(float(weight))))
+
+    def _arrays(self) -> Arrays:
+        own = {"layout": self._Y, "means": self._means, "squares": self._squares}
+        return {name: tensor.cpu().numpy().copy() for name, tensor in own.items()}
+
+    def _take(self, arrays: Arrays) -> None:
+        self._Y, self._means, self._squares = (
+            torch.tensor(arrays[name], device=self._Y.device)
+            for name in ("layout", "means", "squares")
+        )
 
     def _inverse_sums(self) -> np.ndarray:
         Y, sums = self._Y.double(), []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import xlogy
 
-from lowdim._checkpoint import Arrays
 from lowdim._journal import Journal, Stage
-from lowdim.embedding._course import LIMIT, Course, Watch
+from lowdim.embedding._course import Course, Watch
+from lowdim.embedding._kept import KeptSteps
 
 #: Affinities whose logarithms are taken at a time.
 AT_A_TIME = 2**20
@@ -35,7 +35,7 @@ class Phase:
     momentum: float
 
 
-class Steps(ABC):
+class Steps(KeptSteps):
     """A layout that goes through phases of iterations."""
 
     def __init__(self) -> None:
@@ -62,18 +62,6 @@ class Steps(ABC):
     def _norms(self) -> tuple[float, float]:
         """Norms of the gradient, without its factor of four, and of the attraction."""
 
-    @abstractmethod
-    def _arrays(self) -> Arrays:
-        """What the next step depends on, beside what the descent was made of."""
-
-    @abstractmethod
-    def _take(self, arrays: Arrays) -> None:
-        """Put in its place what `_arrays` returned."""
-
-    def state(self) -> Arrays:
-        """How far the descent has come, for the file that a long fit is kept in."""
-        return {**self._arrays(), **self.course.state()}
-
     def run(
         self,
         phases: Sequence[Phase],
@@ -86,11 +74,8 @@ class Steps(ABC):
         The last phase stops when the gradient is no more than `tol` times the attraction; an
         interrupt from the keyboard ends them all and keeps the layout.
         """
-        stage = (Journal() if journal is None else journal).stage()
-        if stage.kept is not None:
-            self._take(stage.kept)
-            self.course.take(stage.kept)
-        first, goes_on = 0, self.course.reason == LIMIT
+        stage = self.taken_up(journal)
+        first, goes_on = 0, self.goes_on
         with self.course.keeping_layout():
             for phase in phases:
                 n_done = min(max(self.course.n_iter - first, 0), phase.n_iter)
@@ -110,9 +95,7 @@ class Steps(ABC):
             course.n_iter += 1
             if course.n_iter % watch.every == 0 and not self._look(watch, tol):
                 return False
-            stage.keep(self.state)
-            if stage.asked:
-                course.end_early()
+            if not self.stepped(stage):
                 return False
         return True
 

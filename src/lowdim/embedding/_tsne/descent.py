@@ -24,6 +24,12 @@ class Repulsion(Protocol):
 
     def __call__(self, Y: np.ndarray, extent: np.ndarray, force: np.ndarray) -> float: ...
 
+    def state(self) -> Arrays:
+        """What the next call depends on beside the points."""
+
+    def take(self, state: Arrays) -> None:
+        """Put in its place what `state` returned."""
+
 
 def repulsion(method: str, dof: float, crew: Crew) -> Repulsion:
     """By a "mesh", by a "tree", or "exact", pair by pair."""
@@ -104,7 +110,7 @@ class Descent(Steps):
     def _arrays(self) -> Arrays:
         Y, V, G = self._state
         own = {"order": self._order, "layout": Y, "velocity": V, "gains": G, "sums": self._sums}
-        return {name: array.copy() for name, array in own.items()}
+        return {**{name: array.copy() for name, array in own.items()}, **self._repulsion.state()}
 
     def _take(self, arrays: Arrays) -> None:
         names = ("order", "layout", "velocity", "gains", "sums")
@@ -112,6 +118,7 @@ class Descent(Steps):
         self._pairs = arrange(self._P, self._order, self._crew, self._pairs)
         self._state = Y, V, G
         self._extent = self._measured()
+        self._repulsion.take(arrays)
 
     def _rest(self) -> None:
         self._state[1][:], self._state[2][:] = 0.0, 1.0

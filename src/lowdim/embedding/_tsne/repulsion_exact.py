@@ -7,6 +7,7 @@ import numpy as np
 from lowdim._compile import compiled_fast
 from lowdim.embedding._crew import Crew, part_bounds
 from lowdim.embedding._float32 import exponential, logarithm
+from lowdim.embedding._kept import Stateless
 
 
 def kernel_for(dof: float) -> np.float32 | None:
@@ -14,7 +15,7 @@ def kernel_for(dof: float) -> np.float32 | None:
     return None if dof == 1.0 else np.float32(dof)
 
 
-class ExactRepulsion:
+class ExactRepulsion(Stateless):
     """Repulsion in two or three dimensions, in a time that grows with the square of N.
 
     Parameters

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import fft
 
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
+from lowdim.embedding._kept import Stateless
 from lowdim.embedding._tsne.mesh_grids import RATIO, Level, Levels, grid_for, levels_for, origin_of
 from lowdim.embedding._tsne.mesh_levels import phases, prolong, restrict
 from lowdim.embedding._tsne.mesh_points import convolve, gather, merge, spread
@@ -24,7 +25,7 @@ from lowdim.embedding._tsne.mesh_spectra import STENCIL, Grid, spectra
 SPACING = 0.35
 
 
-class MeshRepulsion:
+class MeshRepulsion(Stateless):
     """Repulsion of points in the plane, in a time that grows with their number.
 
     Parameters

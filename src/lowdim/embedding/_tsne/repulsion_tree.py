@@ -13,6 +13,7 @@ import numpy as np
 from lowdim._compile import compiled_exact, compiled_fast
 from lowdim.embedding._crew import PARTS, Crew
 from lowdim.embedding._float32 import exponential, logarithm
+from lowdim.embedding._kept import Stateless
 from lowdim.embedding._tsne.repulsion_exact import kernel_for
 from lowdim.embedding._tsne.tree_nodes import nodes_of
 
@@ -25,7 +26,7 @@ STRIDE = 64
 NOWHERE = np.float32(1e15)
 
 
-class TreeRepulsion:
+class TreeRepulsion(Stateless):
     """Repulsion of points in space, in a time that grows as N log N.
 
     Parameters
