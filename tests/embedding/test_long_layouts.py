@@ -155,6 +155,23 @@ def test_ctrl_c_returns_the_layout_so_far_and_says_how_to_go_on(tmp_path: Path) 
     assert_same(model.fit(X), whole)
 
 
+@pytest.mark.parametrize("name", ["mesh", "UMAP", "PaCMAP"])
+def test_ctrl_c_again_raises_as_usual(name: str, tmp_path: Path) -> None:
+    model, X = layout_of(name)
+    whole = clone(model).fit(X)
+    model.set_params(checkpoint=tmp_path / "fit.h5")
+
+    def twice() -> None:
+        press()
+        press()
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        after(patched, 8, twice)
+        clone(model).fit(X)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert_same(model.fit(X), whole)
+
+
 def test_a_layout_that_a_callback_has_ended_is_complete(tmp_path: Path) -> None:
     model, X = layout_of("exact")
     model.set_params(

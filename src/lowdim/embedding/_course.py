@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lowdim._checkpoint import Arrays
+from lowdim._journal import Stage
 from lowdim._progress import Report
 
 logger = logging.getLogger("lowdim")
@@ -66,11 +67,17 @@ class Course:
         self.history: dict[str, list[float]] = {name: [] for name in ("iteration", *names)}
 
     @contextmanager
-    def keeping_layout(self) -> Iterator[None]:
-        """An interrupt from the keyboard ends the fit, and what it has come to stays."""
+    def keeping_layout(self, stage: Stage | None = None) -> Iterator[None]:
+        """An interrupt from the keyboard ends the fit, and what it has come to stays.
+
+        Where a stage listens to the keyboard as well, what comes a second time, or before the first
+        step, is raised.
+        """
         try:
             yield
         except KeyboardInterrupt:
+            if stage is not None and (stage.asked or not self.n_iter):
+                raise
             logger.warning("Interrupted after %d iterations.", self.n_iter)
             self.end_early()
 

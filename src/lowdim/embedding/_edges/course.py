@@ -78,7 +78,7 @@ class EdgeSteps(KeptSteps):
         """
         course, stage = self.course, self.taken_up(journal)
         left = range(course.n_iter, self._schedule.n_epochs if self.goes_on else 0)
-        with course.keeping_layout():
+        with course.keeping_layout(stage):
             for number in left:
                 self._step(number)
                 course.n_iter += 1

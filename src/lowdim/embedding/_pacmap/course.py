@@ -74,7 +74,7 @@ class PairSteps(KeptSteps):
         """
         course, stage = self.course, self.taken_up(journal)
         left = islice(weights_of(lengths), course.n_iter, None) if self.goes_on else ()
-        with course.keeping_layout():
+        with course.keeping_layout(stage):
             for weights in left:
                 self._step(weights, course.n_iter + 1)
                 course.n_iter += 1

@@ -76,7 +76,7 @@ class Steps(KeptSteps):
         """
         stage = self.taken_up(journal)
         first, goes_on = 0, self.goes_on
-        with self.course.keeping_layout():
+        with self.course.keeping_layout(stage):
             for phase in phases:
                 n_done = min(max(self.course.n_iter - first, 0), phase.n_iter)
                 first += phase.n_iter
