@@ -116,8 +116,10 @@ def fit_file(
     with ExitStack() as stack:
         if select is not None:
             kept = select(data.adata)
-            folder = stack.enter_context(TemporaryDirectory(prefix=".lowdim-", dir=result.parent))
-            data = data.of_genes(kept, Path(folder))
+            folder = TemporaryDirectory(
+                prefix=".lowdim-", dir=result.parent, ignore_cleanup_errors=True
+            )
+            data = data.of_genes(kept, Path(stack.enter_context(folder)))
         adata = data.adata
         start = time.perf_counter()
         fit(adata)
