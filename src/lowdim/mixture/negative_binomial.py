@@ -71,9 +71,9 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         Each mean has a gamma prior that weighs as much as this many counts seen at the gene's mean,
         so that log means are expected to differ from the gene's by about ``1 / sqrt(prior)``. It
         keeps the many genes in which components do not differ, or which are rarely counted, from
-        outvoting the others. "auto" is half of what a component has of a gene on average, or a
-        tenth of the number of genes if that is less, but at least 5 and at most 100. Fewer counts,
-        such as 5, leave fold changes of means less diminished; 0 is maximum likelihood.
+        outvoting the others. "auto" is a tenth of what a component has of a gene on average, or of
+        the number of genes if that is less, but at least 5 and at most 100. Fewer counts, such as
+        5, leave fold changes of means less diminished; 0 is maximum likelihood.
     shrinkage : {"auto"}, float or None, default=None
         Shrink dispersions toward their trend over the mean: a normal prior on log phi around the
         trend of the first start. Its standard deviation is this number, or ("auto") what the genes'

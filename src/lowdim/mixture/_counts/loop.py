@@ -33,9 +33,9 @@ FIRST_NOISE = 0.3
 #: Share of the genes' means mixed into those of a component at the start, so that no component
 #: thinks impossible what it has not seen among its first rows.
 SMOOTHING = 0.02
-#: Counts of the prior on means: this share of what a component has of a gene on average, or this
-#: share of the number of genes if that is less, between the least and the most.
-PRIOR_SHARE, PRIOR_PER_GENE, LEAST_PRIOR, MOST_PRIOR = 0.5, 0.1, 5.0, 100.0
+#: Counts of the prior on means: this share of what a component has of a gene on average, or of the
+#: number of genes if that is less, between the least and the most.
+PRIOR_SHARE, LEAST_PRIOR, MOST_PRIOR = 0.1, 5.0, 100.0
 #: A component with fewer rows than this has starved, and is re-seeded, but not for ever.
 STARVED, MAX_RESEEDS = 1e-2, 5
 #: The share of the last gain per row that a responsibility may be behind, and the most it may.
@@ -278,5 +278,5 @@ def automatic_count(means: np.ndarray, counted: float, k: int) -> float:
     from lowdim.mixture._counts.genes import MEAN_FLOOR
 
     n_genes = max(int((means > MEAN_FLOOR).sum()), 1)
-    count = min(PRIOR_SHARE * counted / (k * n_genes), PRIOR_PER_GENE * n_genes, MOST_PRIOR)
-    return max(count, LEAST_PRIOR)
+    count = PRIOR_SHARE * min(counted / (k * n_genes), n_genes)
+    return min(max(count, LEAST_PRIOR), MOST_PRIOR)
