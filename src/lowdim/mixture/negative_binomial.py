@@ -22,8 +22,9 @@ from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.mixture._counts.answers import fold_changes, posterior_means, sample_counts
 from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
+from lowdim.mixture._counts.looks import labels_of
 from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, log_joint, responsibilities
-from lowdim.mixture._counts.on_disk import counts_of
+from lowdim.mixture._counts.read import counts_here, counts_of_fit
 from lowdim.mixture._counts.size_factors import SizeRule, check_size_factors
 from lowdim.mixture._scores import MixtureScores
 
@@ -194,13 +195,13 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         source = read_rows(self, X, counts=True)
         weight = check_sample_weight(sample_weight, source.n_rows)
         arguments = check_arguments(self, source.n_rows, weight)
-        counts = counts_of(source, weight)
+        counts = counts_of_fit(source, weight)
         given = {"sample_weight": weight}
         long_fit = LongFit(self, source, generator(self.random_state), given)
         with threads_for(counts.n_stored), long_fit as journal:
             fit = fit_counts(arguments, counts, journal.rng, journal)
             self._set(fit)
-            self.labels_ = like_rows(X, fit.best.shares.argmax(1).astype(np.int32))
+            self.labels_ = like_rows(X, fit.best.seen.of_rows(labels_of))
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
@@ -369,7 +370,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
                 "size_factors were given to the fit, so new rows have no rule; pass theirs as "
                 "size_factors=."
             )
-        counts = counts_of(source)
+        counts = counts_here(source)
         with threads_for(source.n_rows * source.n_cols):
             sizes = rule.new_rows(counts, model) if given is None else Sizes.of(given)
             return log_joint(counts, sizes, model), counts, sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,43 @@ DENSE_BLOCK = 2**24
 Arrays = tuple[np.ndarray, ...]
 #: (pointer, component, share): the components with a share that matters, row by row.
 Listed = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class CountTable(Protocol):
+    """What of counts, (N, D), is known in this process, wherever their rows are."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Row weights, (N,)."""
+        ...
+
+    @property
+    def totals(self) -> np.ndarray:
+        """Counts of each row, (N,)."""
+        ...
+
+    @property
+    def gene_totals(self) -> np.ndarray:
+        """Weighted counts of every gene, (D,)."""
+        ...
+
+    @property
+    def n_stored(self) -> int:
+        """Counts that are not zero."""
+        ...
+
+    @property
+    def columns(self) -> Arrays:
+        """(pointer, what the entries belong to, counts) by genes, each by descending count."""
+        ...
+
+    @property
+    def tails(self) -> Arrays:
+        """Nodes of sums below a count; see `Counts.tails`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -104,6 +141,11 @@ class Counts:
         `rank` entries of the gene have more than m counts; `owned` is their weight by the node's.
         """
         return tail_sums(self.columns, self.weights[self.columns[1]])
+
+    @property
+    def gene_totals(self) -> np.ndarray:
+        """Weighted counts of every gene, (D,)."""
+        return np.asarray(self.rows.T @ self.weights)
 
     def active(self, shares: np.ndarray) -> Listed:
         """The components of each row, by responsibilities (N, K), weighted."""
