@@ -34,8 +34,6 @@ distributed = pytest.importorskip("distributed")
 PLANTED = ld.data.subspaces(900, dims=[2, 1], n_columns=6, random_state=0)
 X = PLANTED.X
 WIDE = ld.data.subspaces(400, dims=[2, 1], n_columns=80, random_state=0).X
-RNG = np.random.default_rng(0)
-COUNTS = RNG.poisson(np.where(np.arange(600)[:, None] < 300, [1, 4, 2, 9], [6, 1, 2, 1.5]))
 CHUNKS = (300, 100, 250, 0, 250)
 
 
@@ -119,13 +117,6 @@ def test_many_columns(client: Any, make: Any) -> None:
     model = ld.SubspaceMixture(dims=[2, 1], n_init=3, tol=1e-10, random_state=0)
     alone = model.fit(WIDE if make is None else make(WIDE)).lower_bound_
     assert model.fit(chunked(WIDE, make)).lower_bound_ == pytest.approx(alone, rel=1e-8)
-
-
-def test_counts_are_read_by_the_client_and_answered_by_workers(client: Any) -> None:
-    model = ld.NegativeBinomialMixture(2, n_init=1, random_state=0)
-    alone, counts = model.fit(COUNTS).lower_bound_, chunked(COUNTS, sp.csr_matrix)
-    assert model.fit(counts).lower_bound_ == pytest.approx(alone, rel=1e-8)
-    np.testing.assert_array_equal(model.predict(counts).compute(), model.predict(COUNTS))
 
 
 def test_families_are_sent_without_rows() -> None:

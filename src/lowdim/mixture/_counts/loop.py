@@ -38,8 +38,9 @@ FIRST_NOISE = 0.3
 SMOOTHING = 0.02
 #: A component with fewer rows than this has starved, and is re-seeded, but not for ever.
 STARVED, MAX_RESEEDS = 1e-2, 5
-#: The share of the last gain per row that a responsibility may be behind, and the most it may.
-STALE, MOST_STALE = 1e-3, 1e-4
+#: The share of the last gain per row that a responsibility may be behind, and the most it may: so
+#: little that a fit ends where one ends that keeps nothing, to 1e-8.
+STALE, MOST_STALE = 1e-4, 1e-7
 #: A restart stops if so many steps like its last would not reach the best one.
 PATIENCE, EARLIEST = 20, 4
 #: Arrays of a mixture.
@@ -242,7 +243,10 @@ def stale(gain: float) -> float:
     """Changes of responsibilities below this can wait for a later iteration.
 
     What waits lowers the objective by less than itself, and is so kept far below the last gain.
+    Nothing waits before there is one.
     """
+    if not np.isfinite(gain):
+        return NEGLIGIBLE
     return float(np.clip(STALE * gain, NEGLIGIBLE, MOST_STALE))
 
 
