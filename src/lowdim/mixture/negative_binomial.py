@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device
 from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._results import StopReason
@@ -24,7 +25,7 @@ from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
 from lowdim.mixture._counts.looks import labels_of
 from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, log_joint, responsibilities
-from lowdim.mixture._counts.read import counts_here, counts_of_fit
+from lowdim.mixture._counts.read import counts_for, counts_here
 from lowdim.mixture._counts.size_factors import SizeRule, check_size_factors
 from lowdim.mixture._scores import MixtureScores
 
@@ -79,6 +80,9 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         scatter around the trend has beyond their sampling error.
     random_state : int, Generator or RandomState, optional
         Seed of the starts.
+    device : str or torch.device, default="cpu"
+        Where rows are scored and summed; "auto" is a CUDA device if there is one. What is left of
+        an iteration, one small problem per gene, is solved on the CPU.
     checkpoint : path, optional
         Keep the fit in this file every few iterations. A fit to the same data with the same
         settings goes on from there, to the same bits; only `max_iter` may be another one.
@@ -150,6 +154,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         prior: float = 5.0,
         shrinkage: Any = None,
         random_state: Any = None,
+        device: Any = "cpu",
         checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -163,6 +168,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         self.prior = prior
         self.shrinkage = shrinkage
         self.random_state = random_state
+        self.device = device
         self.checkpoint = checkpoint
         self.verbose = verbose
 
@@ -192,10 +198,11 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         ConvergenceWarning
             It stopped at `max_iter`, or a component has no rows.
         """
+        device = resolve_device(self.device)
         source = read_rows(self, X, counts=True)
         weight = check_sample_weight(sample_weight, source.n_rows)
         arguments = check_arguments(self, source.n_rows, weight)
-        counts = counts_of_fit(source, weight)
+        counts = counts_for(source, device, weight)
         given = {"sample_weight": weight}
         long_fit = LongFit(self, source, generator(self.random_state), given)
         with threads_for(counts.n_stored), long_fit as journal:

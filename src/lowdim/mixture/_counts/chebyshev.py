@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -79,16 +80,23 @@ def n_nodes(half: float) -> int:
 
 def interpolation(points: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Values of the Lagrange polynomials of Chebyshev-Lobatto nodes, (N, M), barycentric."""
-    signs = (-1.0) ** np.arange(len(nodes))
-    signs[[0, -1]] *= 0.5
+    return barycentric(points, nodes, signs(len(nodes)))
+
+
+def signs(n: int) -> np.ndarray:
+    """The barycentric weights of so many nodes, (M,)."""
+    found = (-1.0) ** np.arange(n)
+    found[[0, -1]] *= 0.5
+    return found
+
+
+def barycentric(points: Any, nodes: Any, signs: Any) -> Any:
+    """`interpolation` of arrays or of tensors."""
     away = points[:, None] - nodes
-    at_node = np.abs(away) < 1e-14
-    hit = at_node.any(1)
-    away[at_node] = 1.0
-    matrix = signs / away
-    matrix[hit] = at_node[hit]
-    matrix /= matrix.sum(1, keepdims=True)
-    return matrix
+    at_node = abs(away) < 1e-14
+    matrix = signs / (away + at_node)
+    matrix = matrix * ~at_node.any(1)[:, None] + at_node
+    return matrix / matrix.sum(1)[:, None]
 
 
 def piece_weights(nodes: np.ndarray, length: int) -> np.ndarray:

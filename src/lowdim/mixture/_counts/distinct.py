@@ -1,4 +1,4 @@
-"""The different counts of each gene: all that sums over its entries need where rows are elsewhere."""
+"""The different counts of each gene: all that sums over its entries need of far rows."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lowdim._checkpoint import Arrays as State
 from lowdim.mixture._counts.distinct import Distinct
-from lowdim.mixture._counts.matrix import Arrays, CountTable
+from lowdim.mixture._counts.matrix import Arrays
 from lowdim.mixture._counts.maximize import MStep, NodeSums, Prior
 from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 

@@ -88,5 +88,5 @@ class CountsOnDisk:
     def active(self, shares: np.ndarray) -> Listed:
         """The components' weighted responsibilities, (N, K), for each different count of a gene."""
         order = self.distinct.order
-        owned = sum(order.shares(part, shares[rows]) for rows, part in self.parts())
+        owned = reduce(add, (order.shares(part, shares[rows]) for rows, part in self.parts()))
         return listed(owned, np.ones(len(self.distinct)))

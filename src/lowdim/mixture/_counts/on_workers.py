@@ -1,8 +1,8 @@
 """Counts of a Dask array that stay on the workers of a cluster.
 
 A pass sends the parameters out, and sums over rows come back, added up by workers; see
-`data/worker_parts.py`. Nothing is kept from one pass to the next, so that what is lost with a worker
-can be made again from the rows.
+`data/worker_parts.py`. Nothing is kept from one pass to the next, so that what is lost with a
+worker can be made again from the rows.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
+import torch
 
 from lowdim.data.dask_rows import DaskRows
 from lowdim.data.sources import RowSource
@@ -10,6 +13,8 @@ from lowdim.mixture._counts.looks import CountsElsewhere
 from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.model import AnyCounts
 from lowdim.mixture._counts.on_disk import CountsOnDisk
+
+_logger = logging.getLogger("lowdim")
 
 
 def counts_here(source: RowSource, weights: np.ndarray | None = None) -> AnyCounts:
@@ -19,12 +24,19 @@ def counts_here(source: RowSource, weights: np.ndarray | None = None) -> AnyCoun
     return CountsOnDisk(source, np.ones(source.n_rows) if weights is None else weights)
 
 
-def counts_of_fit(
-    source: RowSource, weights: np.ndarray | None = None
+def counts_for(
+    source: RowSource, device: torch.device, weights: np.ndarray | None = None
 ) -> AnyCounts | CountsElsewhere:
-    """The counts of a fit: on the workers that hold them, else in this process."""
-    if not isinstance(source, DaskRows) or source.client is None:
-        return counts_here(source, weights)
-    from lowdim.mixture._counts.on_workers import CountsOnWorkers
+    """The counts of a fit: on the workers that hold them, on a device, or in this process."""
+    if isinstance(source, DaskRows) and source.client is not None:
+        from lowdim.mixture._counts.on_workers import CountsOnWorkers
 
-    return CountsOnWorkers(source, np.ones(source.n_rows) if weights is None else weights)
+        if device.type != "cpu":
+            _logger.warning("Dask workers compute on processors; device %s is not used.", device)
+        return CountsOnWorkers(source, np.ones(source.n_rows) if weights is None else weights)
+    counts = counts_here(source, weights)
+    if device.type == "cpu":
+        return counts
+    from lowdim.mixture._counts.on_device import CountsOnDevice
+
+    return CountsOnDevice(counts, device)

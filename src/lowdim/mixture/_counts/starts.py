@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from lowdim.data.blocks import SparseBlock
-from lowdim.mixture._counts.directions import (
-    FileBlocks,
-    column_sums,
-    coordinates_by_passes,
-    normalised,
-)
+from lowdim.mixture._counts.directions import coordinates_here
 from lowdim.mixture._counts.looks import CountsElsewhere
 from lowdim.mixture._counts.model import AnyCounts
-from lowdim.mixture._counts.on_disk import CountsOnDisk
-from lowdim.mixture._subspace.seeds import leading_coordinates
 
 #: Directions in which k-means looks for clusters.
 DIRECTIONS = 20
@@ -71,21 +61,7 @@ class Starter:
     @cached_property
     def coordinates(self) -> np.ndarray:
         """Log-normalised rows along their leading directions, (N, d)."""
-        counts = self.counts
-        n, d = counts.shape
-        n_directions = min(DIRECTIONS, d)
-        if isinstance(counts, CountsElsewhere):
-            return counts.coordinates(self.sizes, self.rng, n_directions)
-        mean = sum(column_sums(rows) for _, rows in self._normalised(counts)) / n
-
-        def blocks() -> Iterator[SparseBlock]:
-            for where, rows in self._normalised(counts):
-                yield SparseBlock(rows, mean, 1.0, where.start)
-
-        if isinstance(counts, CountsOnDisk):
-            return coordinates_by_passes(FileBlocks(blocks), n, self.rng, n_directions)
-        return leading_coordinates(next(blocks()), self.rng, n_directions).host_rows
-
-    def _normalised(self, counts: AnyCounts) -> Iterator[tuple[slice, sp.csr_matrix]]:
-        for where, part in counts.parts():
-            yield where, normalised(part, self.sizes[where])
+        n = min(DIRECTIONS, self.counts.shape[1])
+        if isinstance(self.counts, CountsElsewhere):
+            return self.counts.coordinates(self.sizes, self.rng, n)
+        return coordinates_here(self.counts, self.sizes, self.rng, n)
