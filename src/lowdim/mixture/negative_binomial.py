@@ -24,8 +24,8 @@ from lowdim.mixture._counts.answers import fold_changes, posterior_means, sample
 from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
 from lowdim.mixture._counts.looks import labels_of
-from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, log_joint, responsibilities
-from lowdim.mixture._counts.read import counts_for, counts_here
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, responsibilities
+from lowdim.mixture._counts.read import counts_for, counts_here, scores_of
 from lowdim.mixture._counts.size_factors import SizeRule, check_size_factors
 from lowdim.mixture._scores import MixtureScores
 
@@ -367,6 +367,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
     def _scored(self, X: Any, size_factors: Any) -> tuple[np.ndarray, AnyCounts, Sizes]:
         """Scores of new rows, (N, K), their counts and size factors."""
         check_is_fitted(self)
+        device = resolve_device(self.device)
         source = read_rows(self, X, reset=False, counts=True)
         model = self._mixture()
         rule, given = SizeRule(*self._size_rule), None
@@ -380,7 +381,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         counts = counts_here(source)
         with threads_for(source.n_rows * source.n_cols):
             sizes = rule.new_rows(counts, model) if given is None else Sizes.of(given)
-            return log_joint(counts, sizes, model), counts, sizes
+            return scores_of(counts, sizes, model, device), counts, sizes
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

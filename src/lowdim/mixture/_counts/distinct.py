@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-from lowdim.mixture._counts.matrix import Arrays, Counts, tail_sums
+from lowdim.mixture._counts.matrix import Arrays, Counts, sorted_columns, tail_sums
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,18 @@ class Distinct:
     @classmethod
     def of(cls, part: Counts) -> Distinct:
         """Of rows in memory."""
-        weight = np.repeat(part.weights, np.diff(part.rows.indptr))
-        found = _summed(part.rows.indices.astype(np.int64), part.rows.data, weight)
+        pointer, rows, counts = sorted_columns(part.rows)
+        genes = np.repeat(np.arange(part.shape[1]), np.diff(pointer))
+        found = _summed(genes, counts, part.weights[rows])
         return cls(part.shape[1], *found, part.n_stored)
 
     def __add__(self, other: Distinct) -> Distinct:
-        both = [
-            np.concatenate([getattr(self, name), getattr(other, name)])
-            for name in ("genes", "counts", "weights")
-        ]
-        return Distinct(self.n_genes, *_summed(*both), self.n_stored + other.n_stored)
+        genes = np.concatenate([self.genes, other.genes])
+        counts = np.concatenate([self.counts, other.counts])
+        order = np.lexsort((-counts, genes))
+        weights = np.concatenate([self.weights, other.weights])[order]
+        found = _summed(genes[order], counts[order], weights)
+        return Distinct(self.n_genes, *found, self.n_stored + other.n_stored)
 
     def __len__(self) -> int:
         return len(self.genes)
@@ -110,11 +112,9 @@ class Order:
 def _summed(
     genes: np.ndarray, counts: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Different pairs, genes ascending and counts descending, and their summed weights."""
-    order = np.lexsort((-counts, genes))
-    genes, counts = genes[order], counts[order]
+    """Different ones of pairs that are in order, and their summed weights."""
     new = (np.diff(genes, prepend=-1) != 0) | (np.diff(counts, prepend=-1.0) != 0)
     first = np.flatnonzero(new)
     if not len(first):
         return genes, counts, weights
-    return genes[first], counts[first], np.add.reduceat(weights[order], first)
+    return genes[first], counts[first], np.add.reduceat(weights, first)

@@ -128,11 +128,7 @@ class Counts:
     @cached_property
     def columns(self) -> Arrays:
         """(pointer, rows, counts) by columns, each by descending count."""
-        from lowdim.mixture._counts.layout import sort_columns
-
-        columns = self.rows.tocsc()
-        sort_columns(columns.indptr, columns.indices, columns.data)
-        return columns.indptr, columns.indices, columns.data
+        return sorted_columns(self.rows)
 
     @cached_property
     def tails(self) -> Arrays:
@@ -150,6 +146,15 @@ class Counts:
     def active(self, shares: np.ndarray) -> Listed:
         """The components of each row, by responsibilities (N, K), weighted."""
         return listed(shares, self.weights)
+
+
+def sorted_columns(rows: sp.csr_matrix) -> Arrays:
+    """(pointer, rows, counts) by columns, each by descending count."""
+    from lowdim.mixture._counts.layout import sort_columns
+
+    columns = rows.tocsc()
+    sort_columns(columns.indptr, columns.indices, columns.data)
+    return columns.indptr, columns.indices, columns.data
 
 
 def tail_sums(columns: Arrays, weights: np.ndarray) -> Arrays:

@@ -1,4 +1,4 @@
-"""The counts of a row source, where a fit to them is best made."""
+"""The counts of a row source, where they are scored and summed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lowdim.data.dask_rows import DaskRows
 from lowdim.data.sources import RowSource
 from lowdim.mixture._counts.looks import CountsElsewhere
 from lowdim.mixture._counts.matrix import Counts
-from lowdim.mixture._counts.model import AnyCounts
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, log_joint
 from lowdim.mixture._counts.on_disk import CountsOnDisk
 
 _logger = logging.getLogger("lowdim")
@@ -40,3 +40,12 @@ def counts_for(
     from lowdim.mixture._counts.on_device import CountsOnDevice
 
     return CountsOnDevice(counts, device)
+
+
+def scores_of(counts: AnyCounts, sizes: Sizes, model: Mixture, device: torch.device) -> np.ndarray:
+    """``log pi_k + log p(x_i | k)``, (N, K), made on a device or in this process."""
+    if device.type == "cpu":
+        return log_joint(counts, sizes, model)
+    from lowdim.mixture._counts.on_device import CountsOnDevice
+
+    return CountsOnDevice(counts, device).log_joint(sizes, model)
