@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from machines import losing_a_worker, two_workers
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
@@ -44,14 +43,7 @@ WEIGHTS = np.random.default_rng(1).integers(0, 3, N).astype(float)
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """The client of a cluster of two processes, each with one thread."""
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address="127.0.0.1:0", silence_logs="CRITICAL",
-        ) as machines,
-        distributed.Client(machines) as client,
-    ):  # fmt: skip
+    with two_workers() as client:
         yield client
 
 
@@ -145,33 +137,19 @@ def test_bits_do_not_depend_on_the_number_of_workers(client: Any) -> None:
     assert four.means_.tobytes() == two.means_.tobytes()
 
 
-def test_a_worker_that_is_killed_does_not_stop_the_fit(
-    client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_is_killed_does_not_stop_the_fit(client: Any) -> None:
     settings = {"dispersion": "component", "size_factors": "estimate"}
     undisturbed = fitted(chunked(), **settings)
-    victim, n_passes = min(client.run(os.getpid).values()), []
-    passes = WorkerParts.total
-
-    def total(self: WorkerParts, function: Any, along: Any = None) -> Any:
-        n_passes.append(len(self.futures))
-        if len(n_passes) == 6:
-            os.kill(victim, signal.SIGKILL)
-        return passes(self, function, along)
-
-    monkeypatch.setattr(WorkerParts, "total", total)
-    model = fitted(chunked(), **settings)
-    assert len(n_passes) > 6
-    assert victim not in client.run(os.getpid).values()
+    model = losing_a_worker(client, lambda: fitted(chunked(), **settings), 6)
     assert_alike(model, fitted(X, **settings))
     assert model.means_.tobytes() == undisturbed.means_.tobytes()
 
 
 def test_a_fit_that_was_cut_off_goes_on_to_the_same_bits(client: Any, tmp_path: Path) -> None:
-    whole = fitted(chunked(), max_iter=12)
+    whole = fitted(chunked(), max_iter=8)
     part = {"checkpoint": tmp_path / "fit.h5"}
-    fitted(chunked(), max_iter=7, **part)
-    again = fitted(chunked(), max_iter=12, **part)
+    fitted(chunked(), max_iter=4, **part)
+    again = fitted(chunked(), max_iter=8, **part)
     assert again.means_.tobytes() == whole.means_.tobytes()
     np.testing.assert_array_equal(again.objective_trace_, whole.objective_trace_)
 

@@ -109,6 +109,35 @@ class Order:
         return owned
 
 
+class ByDistinct:
+    """What follows for a count table from its different counts."""
+
+    @property
+    def distinct(self) -> Distinct:
+        """The different counts of each gene."""
+        raise NotImplementedError
+
+    @property
+    def n_stored(self) -> int:
+        """Counts that are not zero."""
+        return self.distinct.n_stored
+
+    @property
+    def gene_totals(self) -> np.ndarray:
+        """Weighted counts of every gene, (D,)."""
+        return self.distinct.gene_totals
+
+    @property
+    def columns(self) -> Arrays:
+        """(pointer, places, counts) of the different counts of each gene."""
+        return self.distinct.columns
+
+    @property
+    def tails(self) -> Arrays:
+        """As `Counts.tails` has them; ranks are among the different counts of the gene."""
+        return self.distinct.tails
+
+
 def _summed(
     genes: np.ndarray, counts: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,8 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from lowdim._checkpoint import Arrays as State
-from lowdim.mixture._counts.distinct import Distinct
-from lowdim.mixture._counts.matrix import Arrays
+from lowdim.mixture._counts.distinct import ByDistinct
 from lowdim.mixture._counts.maximize import MStep, NodeSums, Prior
 from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 
@@ -111,7 +110,7 @@ class FarLook:
         return self.counts.of_rows(function, self.sizes, self.model)
 
 
-class CountsElsewhere:
+class CountsElsewhere(ByDistinct):
     """A count matrix, (N, D), whose rows are on workers or on a device.
 
     It stands for `Counts` where rows are only summed. What an iteration needs of rows comes back
@@ -122,13 +121,11 @@ class CountsElsewhere:
     shape : (int, int)
     weights, totals : ndarrays of shape (N,)
         Row weights, and counts of each row.
-    distinct : Distinct
     """
 
     shape: tuple[int, int]
     weights: np.ndarray
     totals: np.ndarray
-    distinct: Distinct
 
     @abstractmethod
     def look(self, sizes: Sizes, model: Mixture, *, estimate: bool) -> FarLook:
@@ -145,26 +142,6 @@ class CountsElsewhere:
     @abstractmethod
     def coordinates(self, sizes: np.ndarray, rng: np.random.Generator, n: int) -> np.ndarray:
         """Log-normalised rows along their n leading directions, (N, n)."""
-
-    @property
-    def n_stored(self) -> int:
-        """Counts that are not zero."""
-        return self.distinct.n_stored
-
-    @property
-    def gene_totals(self) -> np.ndarray:
-        """Weighted counts of every gene, (D,)."""
-        return self.distinct.gene_totals
-
-    @property
-    def columns(self) -> Arrays:
-        """(pointer, places, counts) of the different counts of each gene."""
-        return self.distinct.columns
-
-    @property
-    def tails(self) -> Arrays:
-        """As `Counts.tails` has them; ranks are among the different counts of the gene."""
-        return self.distinct.tails
 
 
 class FarRows:

@@ -43,7 +43,6 @@ class CountsOnDevice(CountsElsewhere):
     def __init__(self, host: AnyCounts, device: torch.device) -> None:
         self.host, self.device = host, device
         self.shape, self.weights, self.totals = host.shape, host.weights, host.totals
-        self.distinct = distinct_of(host)
         self._sender = Sender(device)
         self._distinct_there = DistinctCounts(self.distinct, device)
         self._kept: list[CountBlock] | None = None
@@ -91,6 +90,11 @@ class CountsOnDevice(CountsElsewhere):
         return coordinates_here(self.host, sizes, rng, n)
 
     @cached_property
+    def distinct(self) -> Distinct:
+        """The different counts of each gene."""
+        return Distinct.of(self.host) if isinstance(self.host, Counts) else self.host.distinct
+
+    @cached_property
     def _factorials(self) -> np.ndarray:
         return self.host.factorials
 
@@ -128,11 +132,6 @@ class CountsOnDevice(CountsElsewhere):
                 arrays = pointer[own.start : own.stop + 1] - first, genes[first:last]
                 rows = slice(where.start + own.start, where.start + own.stop)
                 yield rows, [*arrays, counts[first:last], part.weights[own]]
-
-
-def distinct_of(host: AnyCounts) -> Distinct:
-    """The different counts of each gene, also of counts in memory."""
-    return Distinct.of(host) if isinstance(host, Counts) else host.distinct
 
 
 def _node_sums(held: np.ndarray, owned: np.ndarray, active: np.ndarray) -> NodeSums:

@@ -11,15 +11,15 @@ import numpy as np
 
 from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import RowSource
-from lowdim.mixture._counts.distinct import Distinct
-from lowdim.mixture._counts.matrix import Arrays, Counts, Listed, listed
+from lowdim.mixture._counts.distinct import ByDistinct, Distinct
+from lowdim.mixture._counts.matrix import Counts, Listed, listed
 
 #: Entries of a block of dense rows, and of sparse ones, zeros included.
 DENSE_VALUES, SPARSE_VALUES = 2**22, 2**25
 
 
 @dataclass(frozen=True)
-class CountsOnDisk:
+class CountsOnDisk(ByDistinct):
     """A count matrix, (N, D), of a row source that is not in memory.
 
     It stands for `Counts` (see there). What is kept of rows is a few numbers each, and of genes how
@@ -60,30 +60,10 @@ class CountsOnDisk:
         """``sum_g log x!`` of each row, (N,)."""
         return self._by_row(lambda part: part.factorials)
 
-    @property
-    def n_stored(self) -> int:
-        """Counts that are not zero."""
-        return self.distinct.n_stored
-
     @cached_property
     def distinct(self) -> Distinct:
         """The different counts of each gene."""
         return reduce(add, (Distinct.of(part) for _, part in self.parts()))
-
-    @property
-    def gene_totals(self) -> np.ndarray:
-        """Weighted counts of every gene, (D,)."""
-        return self.distinct.gene_totals
-
-    @property
-    def columns(self) -> Arrays:
-        """(pointer, places, counts) by genes: those that `active` tells the shares of."""
-        return self.distinct.columns
-
-    @property
-    def tails(self) -> Arrays:
-        """As `Counts.tails` has them; ranks are among the different counts of the gene."""
-        return self.distinct.tails
 
     def active(self, shares: np.ndarray) -> Listed:
         """The components' weighted responsibilities, (N, K), for each different count of a gene."""

@@ -8,7 +8,7 @@ worker can be made again from the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,12 @@ class CountsOnWorkers(CountsElsewhere):
         self.parts = source.parts().mapped(Counts.read, weights)
         source.release()
         self.totals = np.concatenate(self.parts.each(_totals))
-        self.distinct = self.parts.total(Distinct.of)
+
+    @cached_property
+    def distinct(self) -> Distinct:
+        """The different counts of each gene."""
+        found: Distinct = self.parts.total(Distinct.of)
+        return found
 
     def look(self, sizes: Sizes, model: Mixture, *, estimate: bool) -> FarLook:
         order = self.distinct.order if model.per_component else None
