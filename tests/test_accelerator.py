@@ -321,3 +321,50 @@ def test_layouts_are_those_of_the_host() -> None:
             layouts.append(fitted(ld.TSNE(**settings), X, device=device).embedding_)
     assert log.calls > 1000
     assert np.abs(layouts[1] - layouts[0]).max() < 0.05 * np.ptp(layouts[0])
+
+
+SAMPLED: dict[str, tuple[Any, str]] = {
+    "umap": (ld.UMAP(n_neighbors=10), "n_epochs"),
+    "densmap": (ld.UMAP(n_neighbors=10, densmap=True, dens_frac=1.0), "n_epochs"),
+    "largevis": (ld.LargeVis(perplexity=10), "max_iter"),
+    "infotsne": (ld.InfoTSNE(perplexity=10, n_negatives=40), "max_iter"),
+    "pacmap": (ld.PaCMAP(), "num_iters"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_layouts_by_samples_are_those_of_the_host_and_iterations_wait_for_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and blocks of rows."""
+    X, (model, limit) = SIMULATED.X[:200], SAMPLED[name]
+    reads, uploads = [], []
+    for n, most in ((6, 3000), (18, 2**23)):
+        monkeypatch.setattr("lowdim.embedding._torch_rows.BLOCK", most)
+        changes = {limit: (n // 3,) * 3 if limit == "num_iters" else n}
+        expected = fitted(model, X, device="cpu", **changes)
+        with pretended() as log:
+            found = fitted(model, X, device="cuda", **changes)
+        assert log.calls > 20 * n
+        reads.append(len(log.reads))
+        uploads.append(len(log.uploads))
+        if n == 6 and name != "infotsne":  # which draws other random points there
+            gaps = np.abs(found.embedding_ - expected.embedding_).max(1)
+            # Points that are very close to each other soon tell the least rounding.
+            assert np.mean(gaps < 0.01 * np.ptp(expected.embedding_)) > 0.95
+    assert reads[0] == reads[1] <= 3
+    assert uploads[0] > uploads[1]
+
+
+@pytest.mark.parametrize("name", ["umap", "largevis"])
+def test_new_rows_go_where_they_do_on_the_host(name: str) -> None:
+    rows = SIMULATED.X[:200]
+    model = fitted(SAMPLED[name][0], rows[:150], device="cpu", **{SAMPLED[name][1]: 30})
+    expected = model.transform(rows[150:], n_epochs=10)
+    with pretended() as log:
+        found = model.set_params(device="cuda").transform(rows[150:], n_epochs=10)
+        few = len(log.reads)
+        log.clear()
+        model.transform(rows[150:], n_epochs=40)
+    assert len(log.reads) == few
+    assert np.mean(np.abs(found - expected).max(1) < 0.01 * np.ptp(expected)) > 0.95

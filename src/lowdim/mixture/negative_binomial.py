@@ -69,11 +69,13 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         Iterations at most, per restart.
     tol : float, default=1e-3
         Stop when the objective per row gains less than this in an iteration.
-    prior : float, default=5.0
+    prior : float or "auto", default="auto"
         Each mean has a gamma prior that weighs as much as this many counts seen at the gene's mean,
         so that log means are expected to differ from the gene's by about ``1 / sqrt(prior)``. It
         keeps the many genes in which components do not differ, or which are rarely counted, from
-        outvoting the others. 0 is maximum likelihood.
+        outvoting the others. "auto" is half of what a component has of a gene on average, or a
+        tenth of the number of genes if that is less, but at least 5 and at most 100. Fewer counts,
+        such as 5, leave fold changes of means less diminished; 0 is maximum likelihood.
     shrinkage : {"auto"}, float or None, default=None
         Shrink dispersions toward their trend over the mean: a normal prior on log phi around the
         trend of the first start. Its standard deviation is this number, or ("auto") what the genes'
@@ -110,6 +112,8 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         was put elsewhere.
     restart_objectives_ : ndarray of shape (n_init,)
         The last objective of every restart; one that stayed far behind another stopped early.
+    prior_ : float
+        The counts of the prior on means.
     n_iter_ : int
     converged_ : bool
     stop_reason_ : str
@@ -151,7 +155,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         init: Any = "kmeans",
         max_iter: int = 200,
         tol: float = 1e-3,
-        prior: float = 5.0,
+        prior: Any = "auto",
         shrinkage: Any = None,
         random_state: Any = None,
         device: Any = "cpu",
@@ -327,6 +331,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         self.lower_bound_ = run.log_likelihood
         self.objective_trace_ = run.trace
         self.restart_objectives_ = fit.objectives
+        self.prior_ = fit.prior.count
         self.n_iter_ = run.n_iter
         self.converged_ = run.reason is StopReason.CONVERGED
         self.stop_reason_ = str(run.reason.value)

@@ -15,6 +15,7 @@ from lowdim.mixture._counts.loop import (
     SMOOTHING,
     LoopOptions,
     Restart,
+    automatic_count,
     first_model,
     gene_means,
     prior_on_means,
@@ -63,11 +64,15 @@ def fit_counts(
     rule = SizeRule.of(arguments.size_factors, counts)
     given = arguments.given_sizes
     sizes = rule.start(counts) if given is None else Sizes.of(given)
-    prior = prior_on_means(gene_means(counts, sizes), arguments.prior)
+    means, k = gene_means(counts, sizes), arguments.n_components
+    count = arguments.prior
+    if isinstance(count, str):
+        counted = float(means.sum() * (counts.weights @ sizes.values))
+        count = automatic_count(means, counted, k)
+    prior = prior_on_means(means, count)
     options = LoopOptions(
         arguments.dispersion, arguments.max_iter, arguments.tol, rule.kind == "estimate"
     )
-    k = arguments.n_components
     parts = n_parts(k, counts.shape[0]) if arguments.init == "kmeans" else k
     starter = Starter(counts, sizes.values, parts, arguments.init, rng)
     n_starts = 1

@@ -36,6 +36,9 @@ FIRST_NOISE = 0.3
 #: Share of the genes' means mixed into those of a component at the start, so that no component
 #: thinks impossible what it has not seen among its first rows.
 SMOOTHING = 0.02
+#: Counts of the prior on means: this share of what a component has of a gene on average, or this
+#: share of the number of genes if that is less, between the least and the most.
+PRIOR_SHARE, PRIOR_PER_GENE, LEAST_PRIOR, MOST_PRIOR = 0.5, 0.1, 5.0, 100.0
 #: A component with fewer rows than this has starved, and is re-seeded, but not for ever.
 STARVED, MAX_RESEEDS = 1e-2, 5
 #: The share of the last gain per row that a responsibility may be behind, and the most it may: so
@@ -282,3 +285,12 @@ def gene_means(counts: CountTable, sizes: Sizes) -> np.ndarray:
 def prior_on_means(means: np.ndarray, count: float) -> Prior:
     """No shrinkage of dispersions."""
     return Prior(float(count), means, np.full(len(means), np.log(LEAST_NOISE)))
+
+
+def automatic_count(means: np.ndarray, counted: float, k: int) -> float:
+    """Counts of the prior on the means of k components, by the genes' means and all counts."""
+    from lowdim.mixture._counts.genes import MEAN_FLOOR
+
+    n_genes = max(int((means > MEAN_FLOOR).sum()), 1)
+    count = min(PRIOR_SHARE * counted / (k * n_genes), PRIOR_PER_GENE * n_genes, MOST_PRIOR)
+    return max(count, LEAST_PRIOR)
