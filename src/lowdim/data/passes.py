@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from torch import Tensor
 
 from lowdim.data.blocks import Block
 
@@ -23,6 +24,9 @@ def add(total: T, part: T) -> T:
     if isinstance(total, tuple):
         assert isinstance(part, tuple)
         return tuple(map(add, total, part))  # type: ignore[return-value]
+    if isinstance(total, Tensor) and total.device.type == "cpu":
+        np.add(total, part, out=total.numpy())  # torch would wake threads, which then spin
+        return total
     total += part  # type: ignore[operator]
     return total
 
