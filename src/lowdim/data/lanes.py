@@ -25,6 +25,9 @@ LINE = 64
 #: Vectors that are summed side by side: with what else there is they fit the registers of most.
 SIDE_BY_SIDE = 4
 
+#: What rows store is asked for so many rows before it is needed.
+AHEAD = 2
+
 
 def table(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Columns (D, w) as the loops here take them: (D, W), W the next multiple of a vector's lanes.
@@ -191,8 +194,33 @@ def _multiples(summed: bool) -> Any:
     return multiples
 
 
+@intrinsic
+def _fetch(typing, array, place):
+    """Ask for the cache line with an entry of an array, which is needed soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        where = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(function, [where, number(0), number(3), number(1)])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
 _wide_products, _narrow_products = _products(SIDE_BY_SIDE, 1), _products(1, SIDE_BY_SIDE)
 _multiples_and_sums, _multiples_alone = _multiples(True), _multiples(False)
+
+
+@compiled_fast
+def fetch(indptr, indices, data, row):
+    """Ask for what a row stores. Rows of one component are too short and apart to be foreseen."""
+    for p in range(indptr[row], indptr[row + 1], LINE // indices.itemsize):
+        _fetch(indices, p)
+    for p in range(indptr[row], indptr[row + 1], LINE // data.itemsize):
+        _fetch(data, p)
 
 
 @compiled_fast
@@ -212,6 +240,8 @@ def write_products(indptr, indices, data, rows, table, out):
     for column in range(wide, width, lanes):
         for q in range(len(rows)):
             i = rows[q]
+            if q + AHEAD < len(rows):
+                fetch(indptr, indices, data, rows[q + AHEAD])
             _narrow_products(indices, data, indptr[i], indptr[i + 1], table, column, out[q])
 
 
