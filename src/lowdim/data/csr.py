@@ -18,7 +18,7 @@ CHUNK = 256
 
 @compiled_fast
 def project(indptr, indices, data, directions, out):
-    """Write ``rows @ directions`` into out, (n, W), for directions (D, W) as `lanes.table` has them."""
+    """Write ``rows @ directions`` into out, (n, W), for directions (D, W) of `lanes.table`."""
     n = len(indptr) - 1
     for start in range(0, n, CHUNK):
         rows = np.arange(start, min(start + CHUNK, n))
@@ -37,9 +37,7 @@ def accumulate(indptr, indices, data, coefficients, out):
 
 
 @compiled_fast
-def moments_along(
-    indptr, indices, data, which, weight, directions, shift, mean, scale, out
-):
+def moments_along(indptr, indices, data, which, weight, directions, shift, mean, scale, out):
     """Write ``sum_i r_i [1, z_i] (x_i - mean)' / scale``, with ``z_i = directions' x_i - shift``.
 
     Sums over so many rows that they stay in cache, first all products, then all additions: a

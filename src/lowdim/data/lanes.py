@@ -105,7 +105,7 @@ class _StoredRow:
         return self.builder.bitcast(self.builder.gep(array, [place]), self.kind.as_pointer())
 
     def plus(self, total: Any, value: Any, other: Any) -> Any:
-        """total + value other"""
+        """Total plus value times other."""
         product = self.builder.fmul(value, other, flags=("contract",))
         return self.builder.fadd(total, product, flags=("contract",))
 
@@ -113,9 +113,7 @@ class _StoredRow:
     def positions(self, first: Any, step: int) -> Iterator[list[Any]]:
         """A loop over positions, so many at a time; what is left at the end is not gone through."""
         count = self.builder.sub(self.last, first)
-        with cgutils.for_range(
-            self.builder, self.builder.sdiv(count, self.long(step))
-        ) as loop:
+        with cgutils.for_range(self.builder, self.builder.sdiv(count, self.long(step))) as loop:
             at = self.builder.add(first, self.builder.mul(loop.index, self.long(step)))
             yield [self.builder.add(at, self.long(j)) for j in range(step)]
 
@@ -218,9 +216,9 @@ _multiples_and_sums, _multiples_alone = _multiples(True), _multiples(False)
 def fetch(indptr, indices, data, row):
     """Ask for what a row stores. Rows of one component are too short and apart to be foreseen."""
     for p in range(indptr[row], indptr[row + 1], LINE // indices.itemsize):
-        _fetch(indices, p)
+        _fetch(indices, p)  # type: ignore[call-arg]
     for p in range(indptr[row], indptr[row + 1], LINE // data.itemsize):
-        _fetch(data, p)
+        _fetch(data, p)  # type: ignore[call-arg]
 
 
 @compiled_fast

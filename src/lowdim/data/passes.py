@@ -25,7 +25,9 @@ def add(total: T, part: T) -> T:
         assert isinstance(part, tuple)
         return tuple(map(add, total, part))  # type: ignore[return-value]
     if isinstance(total, Tensor) and total.device.type == "cpu":
-        np.add(total, part, out=total.numpy())  # torch would wake threads, which then spin
+        assert isinstance(part, Tensor)
+        own = total.numpy()
+        own += part.numpy()  # torch would wake threads, which then spin beside ours
         return total
     total += part  # type: ignore[operator]
     return total

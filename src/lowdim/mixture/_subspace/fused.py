@@ -154,6 +154,7 @@ def _stored(
         torch.from_numpy(sum(part)) for part in zip(*sums, strict=True)
     )
     pieces = _pieces(close_up(which, own, starts, filled))
+    assert parameters.sketch is not None
     moments = np.empty((len(pieces), 1 + parameters.sketch.shape[2], len(block.mean)))
 
     def summed(part: slice) -> None:

@@ -1,8 +1,8 @@
 """The E-step and its statistics of CSR rows in many columns, compiled in two steps.
 
 First `share`: scores and responsibilities of some rows, and which component has a share of which.
-Then `sum_up`: the sums of some components over their rows among all of the block, so that a sketch and
-its sums stay in the processor's caches meanwhile. Threads take turns at either; what they do does
+Then `sum_up`: the sums of some components over their rows among all of the block, so that a sketch
+and its sums stay in the processor's caches meanwhile. Threads take turns at either; the result does
 not depend on how many there are. Import this module on first use only: numba is slow to load.
 """
 
@@ -96,7 +96,7 @@ def share(
 
 @compiled_fast
 def close_up(which, own, starts, filled):
-    """Move every component's rows, from where parts wrote them, together; how many it has, (RK,)."""
+    """Move every component's rows together from where parts wrote them; how many, (RK,)."""
     lengths = np.zeros(len(which), np.int64)
     for c in range(len(which)):
         for part in range(len(starts)):
