@@ -69,10 +69,12 @@ class Passes:
         for block in self:
             if along is None:
                 yield function(block)
+                del block  # the next one is made, and the one after it read
                 continue
             first = block.start if first is None else first  # rows may be a part of others
             own = slice(block.start - first, block.start - first + block.n_rows)
             yield function(block, along[own])
+            del block
 
 
 @runtime_checkable

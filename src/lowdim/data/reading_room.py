@@ -47,7 +47,7 @@ class ReadingRoom:
                 part = held[:length]
                 self._arrays.append(held)
                 return part
-        held = np.empty(length + length // 8, dtype)  # the next block may be longer
+        held = np.empty(length + length // 64, dtype)  # the next block may be longer
         self._alone = sys.getrefcount(held)
         part = held[:length]
         self._arrays.append(held)
