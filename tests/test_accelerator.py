@@ -214,6 +214,60 @@ def test_other_ways_to_a_mixture_are_those_of_the_host() -> None:
     assert got == pytest.approx(expected, rel=1e-6)
 
 
+RNG = np.random.default_rng(0)
+GROUPS = RNG.integers(3, size=400)
+COUNTS = RNG.negative_binomial(2, 1 / (1 + 2 * RNG.gamma(0.7, 1.0, size=(3, 15))[GROUPS])) * 1.0
+COUNTS[0], COUNTS[1, 2] = 0.0, 700.0  # a row without counts, and a count beyond all others
+COUNT_MIXTURE = ld.NegativeBinomialMixture(3, init=GROUPS, tol=0.0, max_iter=6)
+
+
+@pytest.mark.parametrize("rule", ["total", "estimate", None])
+@pytest.mark.parametrize("kind", ["gene", "component", "global", "poisson"])
+def test_count_mixtures_are_those_of_the_host(
+    kind: str, rule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From memory, kept there and sent in every pass, with weights; and answers about rows."""
+    monkeypatch.setattr("lowdim.mixture._counts.on_device.ENTRIES", 900)
+    weight = np.random.default_rng(1).integers(0, 3, 400).astype(float)
+    settings = {"dispersion": kind, "size_factors": rule}
+    expected = fitted(COUNT_MIXTURE, COUNTS, None, weight, **settings)
+    for form, free_bytes in ((np.asarray, 2**30), (sp.csr_matrix, 1000)):
+        with pretended(free_bytes):
+            got = fitted(COUNT_MIXTURE, form(COUNTS), None, weight, device="cuda", **settings)
+            rows = got.score_samples(form(COUNTS))
+        assert got.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-8)
+        np.testing.assert_allclose(got.objective_trace_, expected.objective_trace_, rtol=1e-8)
+        np.testing.assert_allclose(got.size_factors_, expected.size_factors_, rtol=1e-6)
+        np.testing.assert_array_equal(got.labels_, expected.labels_)
+        np.testing.assert_allclose(rows, got.set_params(device="cpu").score_samples(COUNTS))
+
+
+@pytest.mark.parametrize("start", ["kmeans", "random", np.minimum(GROUPS, 1)])
+def test_count_mixtures_begin_as_on_the_host(start: Any) -> None:
+    settings = {"init": start, "n_init": 2, "tol": 1e-3, "max_iter": 100, "shrinkage": "auto"}
+    expected = fitted(COUNT_MIXTURE, COUNTS, **settings)
+    with pretended():
+        got = fitted(COUNT_MIXTURE, COUNTS, device="cuda", **settings)
+    assert got.n_iter_ == expected.n_iter_
+    assert got.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-8)
+    np.testing.assert_array_equal(got.labels_, expected.labels_)
+
+
+@pytest.mark.parametrize("settings", [{}, {"dispersion": "component", "size_factors": "estimate"}])
+@pytest.mark.parametrize("free_bytes", [2**30, 1000])
+def test_the_host_waits_once_per_pass_over_counts(
+    settings: dict[str, Any], free_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for entries in (2**20, 500):
+        monkeypatch.setattr("lowdim.mixture._counts.on_device.ENTRIES", entries)
+        counts = []
+        for limit in (4, 10):
+            with pretended(free_bytes) as log:
+                fitted(COUNT_MIXTURE, COUNTS, device="cuda", max_iter=limit, **settings)
+            counts.append(log.waits)
+        assert counts[1] - counts[0] == 6
+
+
 FACTORS: dict[str, Any] = {
     "nsf": ld.SpatialFactorization(2),
     "inducing": ld.SpatialFactorization(2, inducing=40),
@@ -267,3 +321,50 @@ def test_layouts_are_those_of_the_host() -> None:
             layouts.append(fitted(ld.TSNE(**settings), X, device=device).embedding_)
     assert log.calls > 1000
     assert np.abs(layouts[1] - layouts[0]).max() < 0.05 * np.ptp(layouts[0])
+
+
+SAMPLED: dict[str, tuple[Any, str]] = {
+    "umap": (ld.UMAP(n_neighbors=10), "n_epochs"),
+    "densmap": (ld.UMAP(n_neighbors=10, densmap=True, dens_frac=1.0), "n_epochs"),
+    "largevis": (ld.LargeVis(perplexity=10), "max_iter"),
+    "infotsne": (ld.InfoTSNE(perplexity=10, n_negatives=40), "max_iter"),
+    "pacmap": (ld.PaCMAP(), "num_iters"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_layouts_by_samples_are_those_of_the_host_and_iterations_wait_for_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, and blocks of rows."""
+    X, (model, limit) = SIMULATED.X[:200], SAMPLED[name]
+    reads, uploads = [], []
+    for n, most in ((6, 3000), (18, 2**23)):
+        monkeypatch.setattr("lowdim.embedding._torch_rows.BLOCK", most)
+        changes = {limit: (n // 3,) * 3 if limit == "num_iters" else n}
+        expected = fitted(model, X, device="cpu", **changes)
+        with pretended() as log:
+            found = fitted(model, X, device="cuda", **changes)
+        assert log.calls > 20 * n
+        reads.append(len(log.reads))
+        uploads.append(len(log.uploads))
+        if n == 6 and name != "infotsne":  # which draws other random points there
+            gaps = np.abs(found.embedding_ - expected.embedding_).max(1)
+            # Points that are very close to each other soon tell the least rounding.
+            assert np.mean(gaps < 0.01 * np.ptp(expected.embedding_)) > 0.95
+    assert reads[0] == reads[1] <= 3
+    assert uploads[0] > uploads[1]
+
+
+@pytest.mark.parametrize("name", ["umap", "largevis"])
+def test_new_rows_go_where_they_do_on_the_host(name: str) -> None:
+    rows = SIMULATED.X[:200]
+    model = fitted(SAMPLED[name][0], rows[:150], device="cpu", **{SAMPLED[name][1]: 30})
+    expected = model.transform(rows[150:], n_epochs=10)
+    with pretended() as log:
+        found = model.set_params(device="cuda").transform(rows[150:], n_epochs=10)
+        few = len(log.reads)
+        log.clear()
+        model.transform(rows[150:], n_epochs=40)
+    assert len(log.reads) == few
+    assert np.mean(np.abs(found - expected).max(1) < 0.01 * np.ptp(expected)) > 0.95

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
@@ -52,6 +53,25 @@ def test_devices_agree(name: str, dtype: str, tolerance: float, form: Any) -> No
     got, own = fitted(name, X, "cuda", dtype)
     assert got == pytest.approx(expected, rel=tolerance)
     assert (own == labels).mean() > 0.999
+
+
+@pytest.mark.parametrize("rule", ["total", "estimate", None])
+@pytest.mark.parametrize("kind", ["gene", "component", "global", "poisson"])
+def test_devices_agree_on_counts(kind: str, rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, labels = np.random.default_rng(0), SIMULATED.labels
+    rate = 2 * rng.gamma(0.7, 1.0, size=(3, 40))[labels]
+    X = sp.csr_matrix(rng.poisson(rate * rng.gamma(2.0, 0.5, size=rate.shape)))
+    settings = {"dispersion": kind, "size_factors": rule, "init": labels, "max_iter": 20}
+    found = []
+    for device, share in (("cpu", 0.4), ("cuda", 0.4), ("cuda", 0.0)):
+        monkeypatch.setattr("lowdim.mixture._counts.on_device.RESIDENT", share)
+        model = ld.NegativeBinomialMixture(3, device=device, tol=1e-6, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found.append(model.fit(X))
+    for got in found[1:]:
+        assert got.lower_bound_ == pytest.approx(found[0].lower_bound_, rel=1e-8)
+        np.testing.assert_array_equal(got.predict(X), found[0].predict(X))
 
 
 FACTORS: dict[str, Any] = {
@@ -98,6 +118,41 @@ def test_layouts_agree() -> None:
     of_device.fit(X)
     assert of_device.kl_divergence_ == pytest.approx(of_host.kl_divergence_, rel=0.02)
     assert np.array_equal(of_device.embedding_, of_device.fit(X).embedding_)
+
+
+SAMPLED = {
+    "umap": ld.UMAP(),
+    "densmap": ld.UMAP(densmap=True),
+    "largevis": ld.LargeVis(),
+    "infotsne": ld.InfoTSNE(),
+    "pacmap": ld.PaCMAP(),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_layouts_by_samples_agree(name: str) -> None:
+    """In what they keep; and on the device they repeat bit for bit."""
+    X = load_digits(return_X_y=True)[0].astype(np.float32)
+    kept = []
+    for device in ("cpu", "cuda"):
+        model = clone(SAMPLED[name]).set_params(device=device, random_state=0)
+        kept.append(ld.metrics.neighborhood_preservation(X, model.fit_transform(X), 15))
+    assert kept[1] == pytest.approx(kept[0], abs=0.012)
+    first = model.embedding_
+    assert np.array_equal(first, model.fit(X).embedding_)
+
+
+@pytest.mark.parametrize("name", ["umap", "largevis"])
+def test_new_rows_go_where_they_do_on_the_host_and_alone(name: str) -> None:
+    X = load_digits(return_X_y=True)[0].astype(np.float32)
+    model = clone(SAMPLED[name]).set_params(device="cuda", random_state=0).fit(X[:1000])
+    together = model.transform(X[1000:])
+    parts = [model.transform(X[k : k + 200]) for k in range(1000, len(X), 200)]
+    on_host = model.set_params(device="cpu").transform(X[1000:])
+    for other in (np.concatenate(parts), on_host):
+        gaps = np.abs(other - together).max(1)
+        # Points that are very close to each other soon tell the least rounding.
+        assert np.mean(gaps < 0.02 * np.ptp(model.embedding_)) > 0.95
 
 
 def test_streamed_rows_are_resident_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ import scipy.sparse as sp
 
 from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
+from lowdim.embedding._edges.course import Schedule
 from lowdim.embedding._edges.density import DensityForce
-from lowdim.embedding._edges.descent import EdgeDescent, Schedule, edges_of, empty_pool
+from lowdim.embedding._edges.descent import EdgeDescent
+from lowdim.embedding._edges.rates import edges_of, pool_size
 from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
 from lowdim.embedding._edges.similarity import Similarity, curve_of
 from lowdim.embedding._edges.steps import drawn, epoch, fill_pool, forces
@@ -47,7 +49,7 @@ def slopes(function, Y: np.ndarray, i: int, h: float = 1e-5) -> np.ndarray:
 def mean_move(graph, Y: np.ndarray, similarity: Similarity, n_negatives: int, n: int) -> np.ndarray:
     """The mean of the steps of n epochs, each from the same layout."""
     edges = edges_of(graph, n)
-    pool = empty_pool(edges, Y.shape[1], len(Y), n_negatives)
+    pool = np.empty((Y.shape[1], pool_size(edges, len(Y), n_negatives)), np.float32)
     curve, bounds, keys = similarity.curve(pulls=2.0), part_bounds(len(Y)), np.arange(len(Y))
     moved, total = np.empty_like(Y), np.zeros(Y.shape)
     rng = np.random.default_rng(0)
@@ -115,7 +117,7 @@ def test_rare_edges_are_left_out_and_frequent_ones_fire_often() -> None:
     indptr, indices, units = edges_of(rates, 100)
     assert indptr.tolist() == [0, 1, 1, 2]
     assert indices.tolist() == [2, 0]
-    assert empty_pool((indptr, indices, units), 2, 3, 5).shape == (2, 3 + 5 * 4 + 1)
+    assert pool_size((indptr, indices, units), 3, 5) == 3 + 5 * 4 + 1
     assert edges_of(1e9 * rates, 100)[2].max() == 64 * 2**24
 
 

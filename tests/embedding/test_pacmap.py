@@ -13,7 +13,8 @@ import lowdim as ld
 from lowdim.affinities import Pairs, pacmap_pairs
 from lowdim.affinities.pairs import local_scales
 from lowdim.embedding._crew import Crew
-from lowdim.embedding._pacmap.descent import Descent, weights_of
+from lowdim.embedding._pacmap.course import weights_of
+from lowdim.embedding._pacmap.descent import Descent
 from lowdim.neighbors import nearest_neighbors
 
 

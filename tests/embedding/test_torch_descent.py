@@ -60,7 +60,7 @@ def test_steps_are_those_of_the_compiled_descent(crew, clouds: np.ndarray, c: in
     start = np.random.default_rng(1).normal(size=(len(clouds), c))
     settings = {"dof": 1.0, "max_step": 5.0}
     compiled = Descent(P, start, MeshRepulsion(1.0, crew), crew=crew, **settings)
-    own = TorchDescent(P, start, device=HOST, **settings)
+    own = TorchDescent(P, start, TorchMesh(1.0, HOST), device=HOST, **settings)
     few, many = [Phase(6, 12.0, 100.0, 0.8)], [Phase(250, 1.0, 1200.0, 0.8)]
     courses = [descent.run(few, Watch(every=3)) for descent in (compiled, own)]
     places = [descent.layout - descent.layout.mean(0) for descent in (compiled, own)]
@@ -80,9 +80,9 @@ def test_an_estimator_finds_its_layout_by_torch(clouds: np.ndarray, monkeypatch)
     monkeypatch.setattr("lowdim.embedding.tsne.resolve_device", lambda _: Elsewhere())
     seen = []
 
-    def made(*arguments, device, **settings):
+    def made(P, start, mesh, *, device, **settings):
         seen.append(device)
-        return TorchDescent(*arguments, device=HOST, **settings)
+        return TorchDescent(P, start, TorchMesh(1.0, HOST), device=HOST, **settings)
 
     monkeypatch.setattr("lowdim.embedding._tsne.torch_descent.TorchDescent", made)
     model = ld.TSNE(method="mesh", device="cuda", max_iter=60, random_state=0)

@@ -69,6 +69,14 @@ class CutOffError(Exception):
 
 
 @pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    """Python's own handler of Ctrl-C, which a shell keeps from what it starts in the background."""
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
+
+
+@pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Checkpoints are written every three iterations, and the disk is not waited for."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
@@ -348,13 +356,14 @@ def test_a_write_that_fails_leaves_the_former_checkpoint_and_the_fit_goes_on(
 
 
 SCRIPT = """
-    import resource, sys, warnings
+    import resource, signal, sys, warnings
     from pathlib import Path
     import numpy as np
     import lowdim as ld
     from lowdim import _checkpoint, _journal
 
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell has it ignored
     _journal.EVERY, _checkpoint.SHARE = 1, np.inf
     X, path = np.load(sys.argv[1]), Path(sys.argv[2])
     {before}

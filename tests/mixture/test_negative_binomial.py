@@ -441,9 +441,29 @@ def test_the_prior_quiets_genes_in_which_components_do_not_differ() -> None:
     assert scores[1] > scores[0] + 0.1
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_automatic_prior_goes_by_counts_and_genes() -> None:
+    rng = np.random.default_rng(0)
+    shapes = (90, 20), (400, 200), (4000, 200)
+    few, some, many = (rng.poisson(1.0, size=shape) for shape in shapes)
+    some[:, 150:] = 0  # genes without counts do not matter
+    wide = rng.poisson(60.0, size=(60, 1500))
+    for X, most in ((few, 5.0), (some, 15.0), (many, 20.0), (wide, 100.0)):
+        for k in (1, 3):
+            found = NegativeBinomialMixture(k, max_iter=3, n_init=1, random_state=0).fit(X).prior_
+            by_counts = X.sum() / (10 * k * np.count_nonzero(X.sum(0)))
+            assert found == pytest.approx(np.clip(by_counts, 5, most), rel=1e-6)
+    assert NegativeBinomialMixture(2, prior=7, max_iter=3, random_state=0).fit(few).prior_ == 7.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "key"), [("mixology_sc_celseq2", "cell_line"), ("worm_neuron", "cell_type")]
+    ("name", "key"),
+    [
+        ("mixology_sc_celseq2", "cell_line"),
+        ("worm_neuron", "cell_type"),
+        ("kang_control_8_donors", "cell_type"),
+    ],
 )
 def test_real_cells_agree_with_their_labels(datasets: Path, name: str, key: str) -> None:
     import anndata
@@ -504,6 +524,7 @@ def test_a_saved_model_is_the_same(kind: str, rule: Any, tmp_path: Path) -> None
         ({"max_iter": 0}, ValueError, "max_iter"),
         ({"tol": -1.0}, ValueError, "tol"),
         ({"prior": -1.0}, ValueError, "prior"),
+        ({"prior": "strong"}, ValueError, "prior='strong'"),
         ({"shrinkage": 0.0}, ValueError, "shrinkage"),
         ({"shrinkage": "much"}, ValueError, "shrinkage='much'"),
     ],

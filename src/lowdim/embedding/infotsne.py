@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_positive, check_positive_int
@@ -18,6 +19,11 @@ from lowdim.embedding._crew import Crew
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
 from lowdim.embedding._tsne.settings import check_callbacks
 from lowdim.embedding.tsne import FEW, joint_probabilities
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim.embedding._tsne.course import Steps
 
 #: Into so many pieces is the second phase split, each with a smaller learning rate.
 PIECES = 6
@@ -60,6 +66,9 @@ class InfoTSNE(NeighborLayout):
         ends the fit.
     callbacks_every : int, default=50
         Iterations between calls.
+    device : str or torch.device, default="cpu"
+        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
+        there is one. Neighbours are left to the CPU.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -112,6 +121,7 @@ class InfoTSNE(NeighborLayout):
         affinity: Any = None,
         callbacks: Any = None,
         callbacks_every: int = 50,
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -129,6 +139,7 @@ class InfoTSNE(NeighborLayout):
         self.affinity = affinity
         self.callbacks = callbacks
         self.callbacks_every = callbacks_every
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -152,6 +163,7 @@ class InfoTSNE(NeighborLayout):
             An argument or the data cannot be used.
         """
         c, phases = self._check()
+        device = resolve_device(self.device)
         rng = generator(self.random_state)
         source = read_rows(self, X)
         init = check_init(self.init, source.n_rows, c, has_rows=self._has_rows())
@@ -159,7 +171,7 @@ class InfoTSNE(NeighborLayout):
         P = joint_probabilities(found.graph)
         rows = source.rows(0, source.n_rows) if needs_rows(init) else None
         start = first_layout(init, c, rows, P, rng)
-        self._descend(P, start, phases, rng)
+        self._descend(P, start, phases, rng, device)
         self._remember(found)
         return self
 
@@ -235,10 +247,9 @@ class InfoTSNE(NeighborLayout):
         start: np.ndarray,
         phases: list[tuple[int, float, float]],
         rng: np.random.Generator,
+        device: torch.device,
     ) -> None:
-        from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
         from lowdim.embedding._tsne.course import Phase
-        from lowdim.embedding._tsne.descent import Descent
 
         n, every = len(start), self.callbacks_every
         looks = sum(n_iter for n_iter, *_ in phases) // every
@@ -247,8 +258,7 @@ class InfoTSNE(NeighborLayout):
             Crew(self.n_jobs if n > FEW else 1) as crew,
             reports(looks, description="InfoTSNE", enabled=bool(self.verbose)) as report,
         ):
-            repulsion = SampledRepulsion(self.n_negatives, crew, rng)
-            descent = Descent(P, start, repulsion, dof=1.0, crew=crew, max_step=LONGEST)
+            descent = self._descent(P, start, rng, crew, device)
             course = descent.run(
                 [
                     Phase(n_iter, weight, share * (rate or n / weight), MOMENTUM)
@@ -259,3 +269,24 @@ class InfoTSNE(NeighborLayout):
             self.embedding_ = descent.layout
             self.kl_divergence_ = descent.kl_divergence()
         course.tell(self)
+
+    def _descent(
+        self,
+        P: sp.csr_matrix,
+        start: np.ndarray,
+        rng: np.random.Generator,
+        crew: Crew,
+        device: torch.device,
+    ) -> Steps:
+        """By compiled loops, or by torch on another device."""
+        if device.type != "cpu":
+            from lowdim.embedding._edges.torch_repulsion import TorchSampledRepulsion
+            from lowdim.embedding._tsne.torch_descent import TorchDescent
+
+            sampled = TorchSampledRepulsion(self.n_negatives, device, rng)
+            return TorchDescent(P, start, sampled, dof=1.0, device=device, max_step=LONGEST)
+        from lowdim.embedding._edges.repulsion_sampled import SampledRepulsion
+        from lowdim.embedding._tsne.descent import Descent
+
+        repulsion = SampledRepulsion(self.n_negatives, crew, rng)
+        return Descent(P, start, repulsion, dof=1.0, crew=crew, max_step=LONGEST)

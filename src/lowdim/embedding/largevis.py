@@ -54,6 +54,9 @@ class LargeVis(NeighborLayout):
         true ends the fit.
     callbacks_every : int, default=50
         Epochs between calls.
+    device : str or torch.device, default="cpu"
+        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
+        there is one. `transform` moves new rows there too; neighbours are left to the CPU.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -102,6 +105,7 @@ class LargeVis(NeighborLayout):
         affinity: Any = None,
         callbacks: Any = None,
         callbacks_every: int = 50,
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -118,6 +122,7 @@ class LargeVis(NeighborLayout):
         self.affinity = affinity
         self.callbacks = callbacks
         self.callbacks_every = callbacks_every
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose

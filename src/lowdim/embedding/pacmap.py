@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._validation import (
@@ -32,6 +33,11 @@ from lowdim.embedding._spectral.centred_rows import coordinates
 from lowdim.embedding._tsne.settings import check_callbacks
 from lowdim.embedding.pca import PCA
 from lowdim.neighbors import NeighborIndex, Neighbors
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim.embedding._pacmap.course import PairSteps
 
 #: Columns above which principal components take the place of the rows, and how many of them.
 MANY_COLUMNS = 100
@@ -82,6 +88,9 @@ class PaCMAP(NeighborLayout):
         Called with the number of iterations, the layout and the loss; one that returns true ends
         the fit.
     callbacks_every : int, default=50
+    device : str or torch.device, default="cpu"
+        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
+        there is one. Neighbours are left to the CPU.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -135,6 +144,7 @@ class PaCMAP(NeighborLayout):
         neighbors: Any = "auto",
         callbacks: Any = None,
         callbacks_every: int = 50,
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -151,6 +161,7 @@ class PaCMAP(NeighborLayout):
         self.neighbors = neighbors
         self.callbacks = callbacks
         self.callbacks_every = callbacks_every
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -253,18 +264,28 @@ class PaCMAP(NeighborLayout):
         return index, index.neighbors(sizes.n_sought(index.n_points))
 
     def _descend(self, pairs: Pairs, start: np.ndarray, settings: _Settings) -> None:
-        from lowdim.embedding._pacmap.descent import Descent
-
         looks = sum(settings.lengths) // settings.every
         with (
             Crew(self.n_jobs if len(start) > FEW else 1) as crew,
             reports(looks, description="PaCMAP", enabled=bool(self.verbose)) as report,
         ):
-            descent = Descent(pairs, start, rate=settings.rate, crew=crew)
+            descent = self._descent(pairs, start, settings, crew)
             watch = Watch(settings.callbacks, settings.every, report)
             course = descent.run(settings.lengths, watch)
         self.embedding_ = descent.layout
         course.tell(self)
+
+    def _descent(
+        self, pairs: Pairs, start: np.ndarray, settings: _Settings, crew: Crew
+    ) -> PairSteps:
+        """By compiled loops, or by torch on another device."""
+        if settings.device.type != "cpu":
+            from lowdim.embedding._pacmap.torch_descent import TorchDescent
+
+            return TorchDescent(pairs, start, rate=settings.rate, device=settings.device)
+        from lowdim.embedding._pacmap.descent import Descent
+
+        return Descent(pairs, start, rate=settings.rate, crew=crew)
 
 
 @dataclass(frozen=True)
@@ -278,6 +299,7 @@ class _Settings:
     lengths: tuple[int, ...]
     callbacks: tuple[Callable[..., Any], ...]
     every: int
+    device: torch.device
 
     @classmethod
     def of(cls, model: PaCMAP) -> _Settings:
@@ -302,6 +324,7 @@ class _Settings:
             lengths=tuple(check_positive_int(n, "num_iters", minimum=0) for n in lengths),
             callbacks=check_callbacks(model.callbacks),
             every=check_positive_int(model.callbacks_every, "callbacks_every"),
+            device=resolve_device(model.device),
         )
 
     def sizes(self, n_rows: int) -> PairNumbers:

@@ -285,10 +285,11 @@ class TSNE(NeighborLayout):
         device = resolve_device(self.device)
         if method == "mesh" and device.type != "cpu":
             from lowdim.embedding._tsne.torch_descent import TorchDescent
+            from lowdim.embedding._tsne.torch_mesh import TorchMesh
 
-            return TorchDescent(
-                P, start, dof=settings.dof, device=device, max_step=settings.max_step
-            )
+            numbers = {"dof": settings.dof, "max_step": settings.max_step}
+            mesh = TorchMesh(settings.dof, device)
+            return TorchDescent(P, start, mesh, device=device, **numbers)
         from lowdim.embedding._tsne.descent import Descent, repulsion
 
         own = repulsion(method, settings.dof, crew)

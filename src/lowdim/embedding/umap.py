@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +27,9 @@ from lowdim.embedding._edges.targets import (
     numbers,
 )
 from lowdim.embedding._initial import check_init, first_layout, needs_rows
+
+if TYPE_CHECKING:
+    import torch
 
 
 class UMAP(NeighborLayout):
@@ -97,6 +100,9 @@ default="categorical"
         true ends the fit.
     callbacks_every : int, default=50
         Epochs between calls.
+    device : str or torch.device, default="cpu"
+        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
+        there is one. `transform` moves new rows there too; neighbours are left to the CPU.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -164,6 +170,7 @@ default="categorical"
         affinity: Any = None,
         callbacks: Any = None,
         callbacks_every: int = 50,
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -192,6 +199,7 @@ default="categorical"
         self.affinity = affinity
         self.callbacks = callbacks
         self.callbacks_every = callbacks_every
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -309,13 +317,17 @@ default="categorical"
 
     def _density(
         self, radii: np.ndarray, rates: sp.csr_matrix, similarity: Similarity
-    ) -> Callable[[Crew, int], Any]:
+    ) -> Callable[[Crew, int, torch.device], Any]:
         """What makes the force that densMAP adds."""
 
-        def force(crew: Crew, n_epochs: int) -> Any:
+        def force(crew: Crew, n_epochs: int, device: torch.device) -> Any:
+            numbers = self.dens_lambda, self.dens_var_shift, int(n_epochs * (1 - self.dens_frac))
+            if device.type != "cpu":
+                from lowdim.embedding._edges.torch_density import TorchDensityForce
+
+                return TorchDensityForce(radii, rates, similarity, *numbers, device)
             from lowdim.embedding._edges.density import DensityForce
 
-            numbers = self.dens_lambda, self.dens_var_shift, int(n_epochs * (1 - self.dens_frac))
             return DensityForce(radii, rates, similarity, *numbers, crew)
 
         return force

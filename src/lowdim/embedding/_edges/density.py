@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from lowdim.embedding._crew import Crew, part_bounds
 from lowdim.embedding._edges.density_steps import radii, spread_out
-from lowdim.embedding._edges.radii import FLOOR
+from lowdim.embedding._edges.radii import FLOOR, standardized
 from lowdim.embedding._edges.similarity import LONGEST, Similarity
 
 
@@ -45,9 +45,7 @@ class DensityForce:
     crew: Crew
 
     def __post_init__(self) -> None:
-        centred = self.radii - self.radii.mean()
-        deviation = centred.std()
-        self._wanted = centred / deviation if deviation > 0 else centred
+        self._wanted = standardized(self.radii)
         self._edges = self.rates.indptr.astype(np.int64), self.rates.indices.astype(np.int32)
         self._sums = np.empty((len(self.radii), 2), np.float32)
         self._numbers = np.float32(self.similarity.a), np.float32(self.similarity.b)

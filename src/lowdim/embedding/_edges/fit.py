@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._validation import check_positive, check_positive_int
 from lowdim.embedding._course import Watch
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._edges.similarity import Similarity
 from lowdim.embedding._tsne.settings import check_callbacks
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim.embedding._edges.course import EdgeSteps
 
 #: Epochs, and those of more rows than `MANY`.
 EPOCHS, EPOCHS_OF_MANY, MANY = 500, 300, 10_000
@@ -34,6 +40,7 @@ class EdgeSettings:
     n_negatives: int
     callbacks: tuple[Callable[..., Any], ...]
     every: int
+    device: torch.device
 
     @classmethod
     def of(cls, model: Any, *, epochs: str, negatives: str) -> EdgeSettings:
@@ -52,6 +59,7 @@ class EdgeSettings:
             n_negatives=check_positive_int(getattr(model, negatives), negatives, minimum=0),
             callbacks=check_callbacks(model.callbacks),
             every=check_positive_int(model.callbacks_every, "callbacks_every"),
+            device=resolve_device(model.device),
         )
 
     def epochs(self, n_rows: int) -> int:
@@ -68,7 +76,7 @@ def descend(
     similarity: Similarity,
     settings: EdgeSettings,
     rng: np.random.Generator,
-    density: Callable[[Crew, int], Any] | None = None,
+    density: Callable[[Crew, int, torch.device], Any] | None = None,
 ) -> None:
     """Move points from where they begin to their layout, and leave that in the model.
 
@@ -82,11 +90,11 @@ def descend(
     settings : EdgeSettings
     rng : Generator
     density : callable, optional
-        Makes what else moves points, of a crew and the number of epochs.
+        Makes what else moves points, of a crew, the number of epochs and the device.
     """
-    from lowdim.embedding._edges.descent import EdgeDescent, Schedule
+    from lowdim.embedding._edges.course import Schedule
 
-    n = len(start)
+    n, device = len(start), settings.device
     n_epochs, name = settings.epochs(n), type(model).__name__
     with (
         Crew(model.n_jobs if n > FEW else 1) as crew,
@@ -94,15 +102,18 @@ def descend(
             n_epochs // settings.every, description=name, enabled=bool(model.verbose)
         ) as report,
     ):
-        descent = EdgeDescent(
-            rates,
-            start,
-            similarity,
-            Schedule(n_epochs, settings.learning_rate, settings.n_negatives),
-            crew=crew,
-            rng=rng,
-            density=None if density is None else density(crew, n_epochs),
-        )
+        schedule = Schedule(n_epochs, settings.learning_rate, settings.n_negatives)
+        moving = None if density is None else density(crew, n_epochs, device)
+        arguments = rates, start, similarity, schedule
+        descent: EdgeSteps
+        if device.type == "cpu":
+            from lowdim.embedding._edges.descent import EdgeDescent
+
+            descent = EdgeDescent(*arguments, crew=crew, rng=rng, density=moving)
+        else:
+            from lowdim.embedding._edges.torch_descent import TorchEdgeDescent
+
+            descent = TorchEdgeDescent(*arguments, device=device, rng=rng, density=moving)
         course = descent.run(Watch(settings.callbacks, settings.every, report))
     model.embedding_ = descent.layout
     course.tell(model)
@@ -127,12 +138,19 @@ def settle(
     settings : EdgeSettings
     n_epochs : int
     """
-    from lowdim.embedding._edges.descent import Schedule, place_new
+    from lowdim.embedding._edges.course import Schedule
 
     schedule = Schedule(
         check_positive_int(n_epochs, "n_epochs", minimum=0),
         settings.learning_rate,
         settings.n_negatives,
     )
+    arguments = weights, model.embedding_, similarity, schedule
+    if settings.device.type != "cpu":
+        from lowdim.embedding._edges import torch_descent
+
+        return torch_descent.place_new(*arguments, device=settings.device)
+    from lowdim.embedding._edges import descent
+
     with Crew(model.n_jobs) as crew:
-        return place_new(weights, model.embedding_, similarity, schedule, crew=crew)
+        return descent.place_new(*arguments, crew=crew)

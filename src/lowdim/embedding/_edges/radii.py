@@ -24,3 +24,10 @@ def local_radii(weights: sp.csr_matrix, neighbors: Neighbors) -> np.ndarray:
     moments = np.asarray(weights.multiply(both).sum(1), dtype=np.float64).ravel()
     totals = np.asarray(weights.sum(1), dtype=np.float64).ravel()
     return np.log(FLOOR + moments / np.maximum(totals, 1e-30))
+
+
+def standardized(radii: np.ndarray) -> np.ndarray:
+    """With mean zero and a variance of one, unless all are the same."""
+    centred = radii - radii.mean()
+    deviation = centred.std()
+    return centred / deviation if deviation > 0 else centred

@@ -13,11 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_exact, compiled_fast, inlined
+from lowdim.embedding._edges.rates import RATE_BITS
 
 #: Pairs whose forces are worked out together.
 BLOCK = 1024
-#: Bits behind the point of a rate, which is a whole number of such units.
-RATE_BITS = 24
 #: Added to a squared distance, so that it has a logarithm.
 _TINY = np.float32(1e-12)
 #: Coefficients of ``log2(1 + m) / m`` and ``2^f`` on [0, 1], to 2e-6 and 3e-6 of the value.

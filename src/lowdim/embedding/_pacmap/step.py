@@ -6,59 +6,10 @@ part writes to another's points.
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
-
 import numpy as np
-import scipy.sparse as sp
 
 from lowdim._compile import compiled_exact, compiled_fast
-
-#: Decay of the means of gradients and of their squares, and what keeps from dividing by zero.
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
-
-
-class Partners(NamedTuple):
-    """Partners of every point: near ones, then further ones, then mid-near ones.
-
-    Attributes
-    ----------
-    ends : (N, 4), int64
-        Where those of a point begin, and where each kind ends.
-    indices : (n,), uint32
-    most : int
-        Partners of the point that has most.
-    """
-
-    ends: np.ndarray
-    indices: np.ndarray
-    most: int
-
-
-def partners(kinds: tuple[np.ndarray, ...]) -> Partners:
-    """Those that each row has chosen, (N, k) of each kind, and those that have chosen it."""
-    n = len(kinds[0])
-    both = [_both(chosen) for chosen in kinds]
-    counts = np.stack([np.diff(kind.indptr) for kind in both], axis=1).astype(np.int64)
-    total = np.concatenate([[0], np.cumsum(counts.ravel())])
-    ends = np.column_stack([total[:-1].reshape(n, -1), total[len(kinds) :: len(kinds)]])
-    indices = np.empty(total[-1], np.uint32)
-    for k, kind in enumerate(both):
-        shift = np.repeat(ends[:, k] - kind.indptr[:-1], counts[:, k])
-        indices[np.arange(len(kind.indices)) + shift] = kind.indices
-    return Partners(ends, indices, int(counts.sum(1).max()))
-
-
-def _both(chosen: np.ndarray) -> sp.csr_matrix:
-    """Pairs of one kind with both of their points; one that was chosen by both is there twice."""
-    n, k = chosen.shape
-    starts = np.arange(n + 1, dtype=np.int64) * k
-    by = sp.csr_matrix((np.ones(n * k, np.int8), chosen.ravel(), starts), shape=(n, n)).tocsc()
-    indices = np.empty(2 * n * k, np.int32)
-    indptr = starts + by.indptr
-    indices[indptr[:-1, None] + np.arange(k)] = chosen
-    indices[np.arange(n * k) + np.repeat(starts[1:], np.diff(by.indptr))] = by.indices
-    return sp.csr_matrix((np.empty(2 * n * k, np.int8), indices, indptr), shape=(n, n))
+from lowdim.embedding._pacmap.course import BETA_1, BETA_2, EPSILON
 
 
 @compiled_fast
@@ -136,7 +87,7 @@ def space_gradient(first, last, Y, pairs, weights, offsets, bounds, out):
 
 
 @compiled_exact
-def adam(first, last, state, force, numbers, bounds):
+def adam(first, last, state, force, rate, bounds):
     """Move the points of some parts (Kingma and Ba 2015).
 
     Parameters
@@ -144,11 +95,10 @@ def adam(first, last, state, force, numbers, bounds):
     state : (layout, mean, mean of squares), each (N, c), float32
         Overwritten.
     force : (N, c), float32
-    numbers : (2,), float64
-        Learning rate, and how many steps there have been, this one among them.
+    rate : float64
+        As of `adam_rate`.
     """
     Y, M, V = state
-    rate = numbers[0] * math.sqrt(1 - BETA_2 ** numbers[1]) / (1 - BETA_1 ** numbers[1])
     step, epsilon = np.float32(rate), np.float32(EPSILON)
     one = np.float32(1)
     b1, b2 = np.float32(BETA_1), np.float32(BETA_2)

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from lowdim._device import to_device
+from lowdim.embedding._torch_rows import row_blocks, squared_lengths
 from lowdim.embedding._tsne.course import Phase, Steps, entropy_and_mass
 from lowdim.embedding._tsne.step import LEAST, LESS, MORE
-from lowdim.embedding._tsne.torch_mesh import TorchMesh
 
 #: First iterations of a phase, before each of which the layout is measured, and how often later.
 SWIFT, MEASURED = 60, 8
-#: Pairs that are looked at together.
-BLOCK = 1 << 25
+
+
+class TorchRepulsion(Protocol):
+    """Forces on all points, (N, d), and the sum of the weights of all pairs."""
+
+    def measure(self, Y: Tensor) -> None:
+        """Look at where the points are, which may take a wait for the device."""
+
+    def __call__(self, Y: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
 class TorchDescent(Steps):
     """Gradient descent with gains and momentum on ``KL(P || Q)``; see `Descent`.
-
-    Repulsion is always summed by a mesh, in one or two dimensions.
 
     Parameters
     ----------
     P : CSR, (N, N), float32
         Symmetric; sums to one.
     start : (N, c)
+    repulsion : TorchRepulsion
     dof : float
     device : torch.device
     max_step : float
@@ -38,6 +45,7 @@ class TorchDescent(Steps):
         self,
         P: sp.csr_matrix,
         start: np.ndarray,
+        repulsion: TorchRepulsion,
         *,
         dof: float,
         device: torch.device,
@@ -46,12 +54,13 @@ class TorchDescent(Steps):
         super().__init__()
         n, self._c = start.shape
         self._dof, self._max_step = dof, max_step
-        self._mesh = TorchMesh(dof, device)
-        Y = np.zeros((n, 2), np.float32)
+        self._repulsion = repulsion
+        d = max(2, self._c)
+        Y = np.zeros((n, d), np.float32)
         Y[:, : self._c] = start - start.mean(0)
         self._Y = torch.as_tensor(Y, device=device)
-        self._free = torch.tensor([True, self._c == 2], device=device)
-        self._P = _Rows.of(P, device)
+        self._free = torch.arange(d, device=device) < self._c
+        self._P = _Rows(P, device)
         self._entropy, self._mass = entropy_and_mass(P.data)
         self._rest()
 
@@ -62,8 +71,8 @@ class TorchDescent(Steps):
 
     def kl_divergence(self) -> float:
         """Of the layout as it is now."""
-        self._mesh.measure(self._Y)
-        total = float(self._mesh(self._Y)[1])
+        self._repulsion.measure(self._Y)
+        total = float(self._repulsion(self._Y)[1])
         crossed = self._dof * float(self._P.log_sum(self._Y, self._dof))
         return self._entropy + crossed + self._mass * float(np.log(total))
 
@@ -76,9 +85,9 @@ class TorchDescent(Steps):
 
     def _step(self, phase: Phase, n_before: int) -> None:
         if n_before < SWIFT or n_before % MEASURED == 0:
-            self._mesh.measure(self._Y)
+            self._repulsion.measure(self._Y)
         pull = phase.exaggeration * self._P.attraction(self._Y, self._dof)
-        push, total = self._mesh(self._Y)
+        push, total = self._repulsion(self._Y)
         gradient = torch.where(self._free, pull - push / total.float(), 0.0)
         turned = (self._velocity > 0) != (gradient > 0)
         self._gains = torch.where(turned, self._gains + MORE, self._gains * LESS + LEAST)
@@ -95,37 +104,24 @@ class TorchDescent(Steps):
 class _Rows:
     """Affinities, in blocks of rows."""
 
-    def __init__(self, blocks: list[tuple[slice, Tensor, Tensor, Tensor]]) -> None:
-        self._blocks = blocks
-
-    @classmethod
-    def of(cls, P: sp.csr_matrix, device: torch.device) -> _Rows:
-        n, starts = P.shape[0], P.indptr
-        edges = np.searchsorted(starts, np.arange(0, starts[-1], BLOCK), side="right") - 1
-        edges = np.unique([*edges, n])
-        blocks = []
-        for first, last in pairwise(edges):
-            own = slice(starts[first], starts[last])
-            arrays = (np.diff(starts[first : last + 1]), P.indices[own], P.data[own])
-            counts, columns, data = (torch.as_tensor(array, device=device) for array in arrays)
-            blocks.append((slice(int(first), int(last)), counts.long(), columns, data))
-        return cls(blocks)
+    def __init__(self, P: sp.csr_matrix, device: torch.device) -> None:
+        self._blocks = row_blocks(P.indptr, P.indices, device)
+        self._data = to_device(P.data, device)
 
     def attraction(self, Y: Tensor, dof: float) -> Tensor:
-        """``sum_j p_ij (y_i - y_j) / (1 + r_ij^2 / a)``, (N, 2)."""
-        made = []
-        for rows, counts, columns, data in self._blocks:
-            gaps = torch.repeat_interleave(Y[rows], counts, 0, output_size=len(data)) - Y[columns]
-            gaps *= (data / (1 + gaps.square().sum(1) / dof))[:, None]
-            # Checks of the lengths would wait for the device; they are those of a matrix.
-            made.append(torch.segment_reduce(gaps, "sum", lengths=counts, axis=0, unsafe=True))
-        return torch.cat(made)
+        """``sum_j p_ij (y_i - y_j) / (1 + r_ij^2 / a)``, (N, d)."""
+        points, made = Y.t().contiguous(), []
+        for block in self._blocks:
+            gaps = block.gaps(points)
+            gaps *= self._data[block.pairs] / (1 + squared_lengths(gaps) / dof)
+            made.append(block.sums(gaps))
+        return torch.cat(made, 1).t()
 
     def log_sum(self, Y: Tensor, dof: float) -> Tensor:
         """``sum_ij p_ij log(1 + r_ij^2 / a)``."""
+        points = Y.t().contiguous()
         total = torch.zeros((), dtype=torch.float64, device=Y.device)
-        for rows, counts, columns, data in self._blocks:
-            gaps = torch.repeat_interleave(Y[rows], counts, 0, output_size=len(data)) - Y[columns]
-            logs = torch.log1p(gaps.square().sum(1) / dof)
-            total = total + (data * logs).sum(dtype=torch.float64)
+        for block in self._blocks:
+            logs = torch.log1p(squared_lengths(block.gaps(points)) / dof)
+            total = total + (self._data[block.pairs] * logs).sum(dtype=torch.float64)
         return total

@@ -27,6 +27,7 @@ class Arguments:
         Where to begin, if the user says.
     init : str
         Otherwise, how.
+    prior : float or "auto"
     shrinkage : float, "auto" or None
     """
 
@@ -39,7 +40,7 @@ class Arguments:
     responsibilities: np.ndarray | None
     max_iter: int
     tol: float
-    prior: float
+    prior: float | str
     shrinkage: float | str | None
     verbose: int
 
@@ -73,10 +74,17 @@ def check_arguments(model: Any, n_rows: int, weight: np.ndarray | None) -> Argum
         responsibilities=shares,
         max_iter=check_positive_int(model.max_iter, "max_iter"),
         tol=check_interval(model.tol, "tol", low=0.0),
-        prior=check_interval(model.prior, "prior", low=0.0),
+        prior=check_prior(model.prior),
         shrinkage=check_shrinkage(model.shrinkage),
         verbose=int(model.verbose),
     )
+
+
+def check_prior(value: Any) -> float | str:
+    """A number of counts, or the word "auto"."""
+    if isinstance(value, str):
+        return check_in(value, "prior", ("auto",))
+    return check_interval(value, "prior", low=0.0)
 
 
 def check_shrinkage(value: Any) -> float | str | None:
