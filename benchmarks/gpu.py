@@ -1,7 +1,7 @@
 """Mixtures on a GPU: time per iteration against the card's floor and against this machine's CPU.
 
-python benchmarks/gpu.py [narrow] [wide] [--rows N] [--write]      on a CUDA device
-python benchmarks/gpu.py --cpu                                     the same code without one, small
+python benchmarks/gpu.py [narrow] [wide] [counts] [--rows N] [--write]      on a CUDA device
+python benchmarks/gpu.py --cpu                     without one: the same code, small
 
 Layouts are in `gpu_embeddings.py`.
 """
@@ -19,10 +19,12 @@ import torch
 from _card import Card, device_name, quickest, run_on_card
 from _data import planted
 from _tables import Table, seconds
+from count_mixtures import umi
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
+from lowdim.mixture._counts.chebyshev import SizeNodes
 
 #: Components, and the dimension of each.
 K, DIM = 10, 5
@@ -65,6 +67,33 @@ class Job:
         return n_bytes / card.bandwidth, operations / card.products
 
 
+@dataclass(frozen=True)
+class CountJob(Job):
+    """A mixture of counts.
+
+    Attributes
+    ----------
+    n_stored : int
+        Counts that are not zero.
+    n_nodes : int
+        Of the size factors.
+    """
+
+    n_stored: int
+    n_nodes: int
+
+    def floor(self, card: Card, n_rows: int, n_columns: int) -> tuple[float, float]:
+        """Seconds at least, for what is stored and for products that need no less than float32's.
+
+        Each component's products read the places of all entries twice, by rows and by places, in
+        32 bits, and a one in 64 for each.
+        """
+        return (
+            2 * K * 12 * self.n_stored / card.bandwidth,
+            2 * 2 * K * self.n_nodes * self.n_stored / card.products,
+        )
+
+
 def jobs(n_columns: int) -> list[Job]:
     """What is timed in so many columns."""
     settings = {"tol": 0.0, "dtype": "float32", "random_state": 0}
@@ -89,34 +118,68 @@ def jobs(n_columns: int) -> list[Job]:
 
 def narrow(options: argparse.Namespace) -> Table:
     """Rows of 50 columns."""
-    return table("narrow", options, options.rows, 50)
+    return planted_table("narrow", options, options.rows, 50)
 
 
 def wide(options: argparse.Namespace) -> Table:
     """Rows of 2,000 columns, a tenth as many."""
-    return table("wide", options, max(1000, options.rows // 10), 2000)
+    return planted_table("wide", options, max(1000, options.rows // 10), 2000)
 
 
-def table(name: str, options: argparse.Namespace, n_rows: int, n_columns: int) -> Table:
-    """Every job on the device and on the CPU."""
-    device = options.device
+def counts(options: argparse.Namespace) -> Table:
+    """Sparse counts of 2,000 genes, a tenth as many rows, from random labels."""
+    X, _ = umi(max(1000, options.rows // 10), 2000, K, depth=700)
+    totals = np.maximum(np.asarray(X.sum(1), np.float64).ravel(), 1.0)
+    nodes = SizeNodes.of(totals / totals.mean()).nodes
+    start = np.random.default_rng(0).integers(K, size=X.shape[0])
+    made = [
+        CountJob(
+            f"counts, dispersion by {kind}",
+            ld.NegativeBinomialMixture(K, dispersion=kind, tol=0.0),
+            *("init", 0, 0, X.nnz, len(nodes)),
+        )
+        for kind in ("gene", "component")
+    ]
+    what = f"{X.nnz} counts that are not zero, in float64, {len(nodes)} nodes of size factors"
+    return table("counts", "counts of 2000 genes", options, what, X, [(job, start) for job in made])
+
+
+def planted_table(name: str, options: argparse.Namespace, n_rows: int, n_columns: int) -> Table:
+    """Every mixture of so many rows and columns."""
+    X = planted(n_rows, n_columns, [DIM] * K)[0].astype(np.float32)
+    given = [
+        (job, flats(X) if isinstance(job.model, ld.SubspaceMixture) else X[:K])
+        for job in jobs(n_columns)
+    ]
+    what = f"float32, flats of dimension {DIM}"
+    return table(name, f"{n_columns} columns", options, what, X, given)
+
+
+def table(
+    name: str,
+    title: str,
+    options: argparse.Namespace,
+    what: str,
+    X: Any,
+    given: list[tuple[Job, Any]],
+) -> Table:
+    """Every job, from where it begins, on the device and on the CPU."""
+    device, (n_rows, n_columns) = options.device, X.shape
     card = Card.of(device)
     note = (
-        f"{n_rows} x {n_columns} in float32, {K} components, flats of dimension {DIM}; "
+        f"{n_rows} x {n_columns}, {what}; {K} components; "
         f"wall time per iteration; {device_name(device)}: {card}; CPU with "
         f"{torch.get_num_threads()} threads."
     )
     columns = ["model", "device", "iteration", "bytes", "products", "x floor", "objective"]
-    made = Table(f"gpu-{name}", f"Mixtures on a GPU: {n_columns} columns", columns, note)
+    made = Table(f"gpu-{name}", f"Mixtures on a GPU: {title}", columns, note)
     made.begin([18, 16, 10, 10, 10, 8, 14])
-    X = planted(n_rows, n_columns, [DIM] * K)[0].astype(np.float32)
-    for job in jobs(n_columns):
-        given = flats(X) if isinstance(job.model, ld.SubspaceMixture) else X[:K]
+    for job, start in given:
         for where, resident in places(device):
-            took, objective = iteration(job, X, given, where, resident=resident)
+            took, objective = iteration(job, X, start, where, resident=resident)
             by_bytes, by_products = job.floor(card, n_rows, n_columns)
             if not resident:
-                by_bytes = 4 * X.size / card.link
+                by_bytes = stored_bytes(X) / card.link
             floor = max(by_bytes, by_products)
             here = where == device
             cells = (seconds(by_bytes), seconds(by_products), f"{took / floor:.1f}")
@@ -128,6 +191,13 @@ def table(name: str, options: argparse.Namespace, n_rows: int, n_columns: int) -
                 f"{objective:.6g}",
             )
     return made
+
+
+def stored_bytes(X: Any) -> int:
+    """What of the rows travels."""
+    if isinstance(X, np.ndarray):
+        return X.nbytes
+    return 12 * X.nnz  # an index, and a count in float64
 
 
 def flats(X: np.ndarray) -> list[dict[str, Any]]:
@@ -150,7 +220,7 @@ def places(device: torch.device) -> list[tuple[torch.device, bool]]:
 
 
 def iteration(
-    job: Job, X: np.ndarray, start: Any, device: torch.device, *, resident: bool
+    job: Job, X: Any, start: Any, device: torch.device, *, resident: bool
 ) -> tuple[float, float]:
     """Seconds per iteration, and the objective where the longer fit ended."""
     fitted: list[Any] = []
@@ -161,7 +231,11 @@ def iteration(
         return model.fit(X)
 
     share = 0.4 if resident else 0.0
-    with mock.patch("lowdim.data.standardized.RESIDENT", share), warnings.catch_warnings():
+    with (
+        mock.patch("lowdim.data.standardized.RESIDENT", share),
+        mock.patch("lowdim.mixture._counts.on_device.RESIDENT", share),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", ConvergenceWarning)
         fit(1)  # compiled, and memory found
         repeats = REPEATS if device.type == "cuda" else 1
@@ -176,7 +250,7 @@ def iteration(
 
 def main() -> None:
     """Run the parts that were asked for."""
-    run_on_card(__doc__, {"narrow": narrow, "wide": wide}, 1_000_000, 20_000)
+    run_on_card(__doc__, {"narrow": narrow, "wide": wide, "counts": counts}, 1_000_000, 20_000)
 
 
 if __name__ == "__main__":

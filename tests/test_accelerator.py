@@ -214,6 +214,60 @@ def test_other_ways_to_a_mixture_are_those_of_the_host() -> None:
     assert got == pytest.approx(expected, rel=1e-6)
 
 
+RNG = np.random.default_rng(0)
+GROUPS = RNG.integers(3, size=400)
+COUNTS = RNG.negative_binomial(2, 1 / (1 + 2 * RNG.gamma(0.7, 1.0, size=(3, 15))[GROUPS])) * 1.0
+COUNTS[0], COUNTS[1, 2] = 0.0, 700.0  # a row without counts, and a count beyond all others
+COUNT_MIXTURE = ld.NegativeBinomialMixture(3, init=GROUPS, tol=0.0, max_iter=6)
+
+
+@pytest.mark.parametrize("rule", ["total", "estimate", None])
+@pytest.mark.parametrize("kind", ["gene", "component", "global", "poisson"])
+def test_count_mixtures_are_those_of_the_host(
+    kind: str, rule: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From memory, kept there and sent in every pass, with weights; and answers about rows."""
+    monkeypatch.setattr("lowdim.mixture._counts.on_device.ENTRIES", 900)
+    weight = np.random.default_rng(1).integers(0, 3, 400).astype(float)
+    settings = {"dispersion": kind, "size_factors": rule}
+    expected = fitted(COUNT_MIXTURE, COUNTS, None, weight, **settings)
+    for form, free_bytes in ((np.asarray, 2**30), (sp.csr_matrix, 1000)):
+        with pretended(free_bytes):
+            got = fitted(COUNT_MIXTURE, form(COUNTS), None, weight, device="cuda", **settings)
+            rows = got.score_samples(form(COUNTS))
+        assert got.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-8)
+        np.testing.assert_allclose(got.objective_trace_, expected.objective_trace_, rtol=1e-8)
+        np.testing.assert_allclose(got.size_factors_, expected.size_factors_, rtol=1e-6)
+        np.testing.assert_array_equal(got.labels_, expected.labels_)
+        np.testing.assert_allclose(rows, got.set_params(device="cpu").score_samples(COUNTS))
+
+
+@pytest.mark.parametrize("start", ["kmeans", "random", np.minimum(GROUPS, 1)])
+def test_count_mixtures_begin_as_on_the_host(start: Any) -> None:
+    settings = {"init": start, "n_init": 2, "tol": 1e-3, "max_iter": 100, "shrinkage": "auto"}
+    expected = fitted(COUNT_MIXTURE, COUNTS, **settings)
+    with pretended():
+        got = fitted(COUNT_MIXTURE, COUNTS, device="cuda", **settings)
+    assert got.n_iter_ == expected.n_iter_
+    assert got.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-8)
+    np.testing.assert_array_equal(got.labels_, expected.labels_)
+
+
+@pytest.mark.parametrize("settings", [{}, {"dispersion": "component", "size_factors": "estimate"}])
+@pytest.mark.parametrize("free_bytes", [2**30, 1000])
+def test_the_host_waits_once_per_pass_over_counts(
+    settings: dict[str, Any], free_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for entries in (2**20, 500):
+        monkeypatch.setattr("lowdim.mixture._counts.on_device.ENTRIES", entries)
+        counts = []
+        for limit in (4, 10):
+            with pretended(free_bytes) as log:
+                fitted(COUNT_MIXTURE, COUNTS, device="cuda", max_iter=limit, **settings)
+            counts.append(log.waits)
+        assert counts[1] - counts[0] == 6
+
+
 FACTORS: dict[str, Any] = {
     "nsf": ld.SpatialFactorization(2),
     "inducing": ld.SpatialFactorization(2, inducing=40),

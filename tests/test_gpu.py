@@ -55,6 +55,25 @@ def test_devices_agree(name: str, dtype: str, tolerance: float, form: Any) -> No
     assert (own == labels).mean() > 0.999
 
 
+@pytest.mark.parametrize("rule", ["total", "estimate", None])
+@pytest.mark.parametrize("kind", ["gene", "component", "global", "poisson"])
+def test_devices_agree_on_counts(kind: str, rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, labels = np.random.default_rng(0), SIMULATED.labels
+    rate = 2 * rng.gamma(0.7, 1.0, size=(3, 40))[labels]
+    X = sp.csr_matrix(rng.poisson(rate * rng.gamma(2.0, 0.5, size=rate.shape)))
+    settings = {"dispersion": kind, "size_factors": rule, "init": labels, "max_iter": 20}
+    found = []
+    for device, share in (("cpu", 0.4), ("cuda", 0.4), ("cuda", 0.0)):
+        monkeypatch.setattr("lowdim.mixture._counts.on_device.RESIDENT", share)
+        model = ld.NegativeBinomialMixture(3, device=device, tol=1e-6, **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found.append(model.fit(X))
+    for got in found[1:]:
+        assert got.lower_bound_ == pytest.approx(found[0].lower_bound_, rel=1e-8)
+        np.testing.assert_array_equal(got.predict(X), found[0].predict(X))
+
+
 FACTORS: dict[str, Any] = {
     "nsf": ld.SpatialFactorization(3),
     "inducing": ld.SpatialFactorization(3, inducing=80),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,13 +14,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
+from machines import losing_a_worker, two_workers
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
 from lowdim.cluster._family import CentroidFamily
 from lowdim.data import as_rows
 from lowdim.data.standardized import StandardizedRows
-from lowdim.data.worker_parts import WorkerParts
 from lowdim.data.worker_rows import WorkerRows
 from lowdim.mixture._gaussian.family import GaussianFamily
 from lowdim.mixture._gaussian.starts import Starter as GaussianStarter
@@ -34,21 +33,12 @@ distributed = pytest.importorskip("distributed")
 PLANTED = ld.data.subspaces(900, dims=[2, 1], n_columns=6, random_state=0)
 X = PLANTED.X
 WIDE = ld.data.subspaces(400, dims=[2, 1], n_columns=80, random_state=0).X
-RNG = np.random.default_rng(0)
-COUNTS = RNG.poisson(np.where(np.arange(600)[:, None] < 300, [1, 4, 2, 9], [6, 1, 2, 1.5]))
 CHUNKS = (300, 100, 250, 0, 250)
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    """The client of a cluster of two processes, each with one thread."""
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address="127.0.0.1:0", silence_logs="CRITICAL",
-        ) as machines,
-        distributed.Client(machines) as client,
-    ):  # fmt: skip
+    with two_workers() as client:
         yield client
 
 
@@ -121,13 +111,6 @@ def test_many_columns(client: Any, make: Any) -> None:
     assert model.fit(chunked(WIDE, make)).lower_bound_ == pytest.approx(alone, rel=1e-8)
 
 
-def test_counts_are_read_by_the_client_and_answered_by_workers(client: Any) -> None:
-    model = ld.NegativeBinomialMixture(2, n_init=1, random_state=0)
-    alone, counts = model.fit(COUNTS).lower_bound_, chunked(COUNTS, sp.csr_matrix)
-    assert model.fit(counts).lower_bound_ == pytest.approx(alone, rel=1e-8)
-    np.testing.assert_array_equal(model.predict(counts).compute(), model.predict(COUNTS))
-
-
 def test_families_are_sent_without_rows() -> None:
     rows = StandardizedRows(as_rows(X), device=torch.device("cpu"), dtype=torch.float64)
     rng, n, sample = np.random.default_rng(0), len(X), rows.subset(np.arange(len(X)))
@@ -174,23 +157,9 @@ def test_sums_do_not_depend_on_who_is_first(client: Any) -> None:
     client.cluster.scale(2)
 
 
-def test_a_worker_that_is_killed_does_not_stop_the_fit(
-    client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_is_killed_does_not_stop_the_fit(client: Any) -> None:
     alone, undisturbed = fit("full", X), fit("full", chunked(X))
-    victim, n_passes = min(client.run(os.getpid).values()), []
-    passes = WorkerParts.total
-
-    def total(self: WorkerParts, function: Any, along: Any = None) -> Any:
-        n_passes.append(len(self.futures))
-        if len(n_passes) == 6:
-            os.kill(victim, signal.SIGKILL)
-        return passes(self, function, along)
-
-    monkeypatch.setattr(WorkerParts, "total", total)
-    model = fit("full", chunked(X))
-    assert len(n_passes) > 10
-    assert victim not in client.run(os.getpid).values()
+    model = losing_a_worker(client, lambda: fit("full", chunked(X)), 10)
     assert model.lower_bound_ == pytest.approx(alone.lower_bound_, rel=1e-8)
     assert model.means_.tobytes() == undisturbed.means_.tobytes()
 

@@ -12,6 +12,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -170,6 +171,9 @@ def pretended(free_bytes: int = 2**34) -> Iterator[Log]:
         for name, value in given.items():
             stack.enter_context(mock.patch.object(torch.cuda, name, value))
         stack.enter_context(mock.patch.object(Tensor, "record_stream", Remote.kept_by))
+        made = partial(_called, log, torch.sparse_csr_tensor)  # which no mode hears of
+        patch = mock.patch.object(torch, "sparse_csr_tensor", lambda *a, **given: made(a, given))
+        stack.enter_context(patch)
         stack.enter_context(mode)
         yield log
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lowdim._validation import check_real_dtype, check_shape
 from lowdim.data.memory import canonical_csr, check_row_index, check_span, delivered_dtype
+from lowdim.data.reading_room import ReadingRoom
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -113,16 +114,21 @@ class BackedSparseRows:
         self.n_rows, self.n_cols = shape
         self.dtype = delivered_dtype(self._data.dtype)
         self.feature_names = feature_names
+        self._room = ReadingRoom()
         self._canonical = 0  # the first so many rows were seen to be sorted, without duplicates
 
     def rows(self, start: int, stop: int) -> csr_matrix:
         """Rows `start` to `stop` (exclusive)."""
+        return self._read(start, stop, self._room)
+
+    def _read(self, start: int, stop: int, room: ReadingRoom) -> csr_matrix:
         from scipy.sparse import csr_matrix
 
         check_span(start, stop, self.n_rows)
         first, last = int(self._indptr[start]), int(self._indptr[stop])
-        data = self._data[first:last].astype(self.dtype, copy=False)
-        indices, indptr = self._indices[first:last], self._indptr[start : stop + 1] - first
+        data = room.read(self._data, first, last).astype(self.dtype, copy=False)
+        indices = room.read(self._indices, first, last)
+        indptr = self._indptr[start : stop + 1] - first
         if last - first <= np.iinfo(np.int32).max:  # as SciPy has them
             indices, indptr = indices.astype(np.int32, copy=False), indptr.astype(np.int32)
         if stop <= self._canonical:
@@ -139,9 +145,10 @@ class BackedSparseRows:
         from scipy.sparse import vstack
 
         index = check_row_index(index, self.n_rows)
+        room = ReadingRoom()  # of its own, since spans may be longer than blocks
         row_bytes = 1 + int(self._indptr[-1]) * (self.dtype.itemsize + 4) // self.n_rows
         parts = [
-            self.rows(int(span[0]), int(span[-1]) + 1)[span - span[0]]
+            self._read(int(span[0]), int(span[-1]) + 1, room)[span - span[0]]
             for span in _spans(index, row_bytes)
         ]
         taken = vstack(parts, format="csr") if parts else self.rows(0, 0)

@@ -255,17 +255,17 @@ class SparseBlock:
 
     def project(self, directions: Tensor) -> Tensor:
         from lowdim.data.csr import project
+        from lowdim.data.lanes import table
 
         scaled = directions.double().numpy().T / self.scale
         shift = (self.mean @ scaled).astype(self.rows.dtype)
-        scaled = np.ascontiguousarray(scaled, dtype=self.rows.dtype)
-        out = np.empty((self.n_rows, scaled.shape[1]), dtype=self.rows.dtype)
+        columns = table(scaled, self.rows.dtype)
+        out = np.empty((self.n_rows, columns.shape[1]), dtype=self.rows.dtype)
         in_threads(
-            lambda part: project(*self.stored(part), scaled, out[part]),
-            row_parts(self.n_rows, self.rows.nnz * scaled.shape[1] // THREAD_VALUES),
+            lambda part: project(*self.stored(part), columns, out[part]),
+            row_parts(self.n_rows, self.rows.nnz * columns.shape[1] // THREAD_VALUES),
         )
-        out -= shift
-        return torch.from_numpy(out).T.contiguous()
+        return torch.from_numpy(np.subtract(out[:, : len(shift)].T, shift[:, None], order="C"))
 
     def accumulate(self, coefficients: Tensor) -> Tensor:
         from lowdim.data.csr import accumulate
@@ -300,32 +300,22 @@ class SparseBlock:
 
     def sketched_moments(self, weights: Tensor, sketches: Tensor) -> Tensor:
         from lowdim.data.csr import moments_along
+        from lowdim.data.lanes import table
 
         n_components, width, d = sketches.shape
-        sums, out = np.zeros((n_components, d)), np.zeros((n_components, d, width))
-        totals = np.zeros((n_components, 1 + width))
+        out = np.empty((n_components, 1 + width, d))
 
         def of_component(c: int) -> None:
             weight = weights[c].numpy()
             which = np.flatnonzero(~(weight <= NEGLIGIBLE))  # nan counts
-            directions = sketches[c].numpy().T / self.scale
-            shift = (self.mean @ directions).astype(self.rows.dtype)
-            directions = np.ascontiguousarray(directions, dtype=self.rows.dtype)
-            given = which, weight[which], directions, shift
-            moments_along(*self.stored(), *given, sums[c], out[c], totals[c])
+            directions = table(sketches[c].numpy().T / self.scale, self.rows.dtype)
+            shift = np.zeros(directions.shape[1], self.rows.dtype)
+            shift[:width] = sketches[c].numpy() @ self.mean / self.scale
+            given = which, weight[which], directions, shift, self.mean, self.scale
+            moments_along(*self.stored(), *given, out[c])
 
         in_threads(of_component, range(n_components))
-        return self.centred(sums, out, totals)
-
-    def centred(self, sums: np.ndarray, out: np.ndarray, totals: np.ndarray) -> Tensor:
-        """What `moments_along` sums up of the stored rows, (C, ...), of the standardised ones.
-
-        (C, 1 + w, D).
-        """
-        moments = np.concatenate([sums[:, None], out.swapaxes(1, 2)], 1)
-        moments -= totals[..., None] * self.mean
-        moments /= self.scale
-        return torch.from_numpy(moments)
+        return torch.from_numpy(out)
 
     @cached_property
     def host_weights(self) -> np.ndarray:

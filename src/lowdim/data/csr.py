@@ -8,45 +8,21 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_fast
+from lowdim.data.lanes import add_multiples, write_products, zeros
 
 #: Rows whose sums are in the type of the data before they are added to those in float64.
 SUMMED_ROWS = 1024
+#: Rows that are worked on at a time: what they store stays in the second cache.
+CHUNK = 256
 
 
 @compiled_fast
 def project(indptr, indices, data, directions, out):
-    """Write ``rows @ directions`` into out, (n, w).
-
-    Directions are laid out (D, w): one stored value meets w numbers that lie side by side. It is
-    fastest where w is a multiple of 8.
-    """
-    for i in range(len(indptr) - 1):
-        row = out[i]
-        for j in range(len(row)):
-            row[j] = 0.0
-        add_along(indptr[i], indptr[i + 1], indices, data, directions, row)
-
-
-@compiled_fast
-def add_along(start, stop, indices, data, directions, out):
-    """Add the product of one row, stored from start to stop, with the directions to out, (w,).
-
-    Four values at a time, so that what is summed up is fetched and put back a fourth as often.
-    Places are unsigned: signed ones are each checked for being counted from the end.
-    """
-    p = start
-    while p + 4 <= stop:
-        a, b = directions[np.uint64(indices[p])], directions[np.uint64(indices[p + 1])]
-        c, d = directions[np.uint64(indices[p + 2])], directions[np.uint64(indices[p + 3])]
-        u, v, w, x = data[p], data[p + 1], data[p + 2], data[p + 3]
-        for j in range(len(out)):
-            out[j] += u * a[j] + v * b[j] + w * c[j] + x * d[j]
-        p += 4
-    while p < stop:
-        value, direction = data[p], directions[np.uint64(indices[p])]
-        for j in range(len(out)):
-            out[j] += value * direction[j]
-        p += 1
+    """Write ``rows @ directions`` into out, (n, W), for directions (D, W) of `lanes.table`."""
+    n = len(indptr) - 1
+    for start in range(0, n, CHUNK):
+        rows = np.arange(start, min(start + CHUNK, n))
+        write_products(indptr, indices, data, rows, directions, out[start : start + len(rows)])
 
 
 @compiled_fast
@@ -61,47 +37,48 @@ def accumulate(indptr, indices, data, coefficients, out):
 
 
 @compiled_fast
-def moments_along(indptr, indices, data, which, weight, directions, shift, sums, out, total):
-    """Sums ``r_i [1, z_i] x_i'`` of the rows in `which`, with ``z_i = directions' x_i - shift``.
+def moments_along(indptr, indices, data, which, weight, directions, shift, mean, scale, out):
+    """Write ``sum_i r_i [1, z_i] (x_i - mean)' / scale``, with ``z_i = directions' x_i - shift``.
+
+    Sums over so many rows that they stay in cache, first all products, then all additions: a
+    table of directions and one of sums would drive each other out.
 
     Parameters
     ----------
     which, weight : (m,)
         The rows, and the r of each.
-    directions : (D, w)
+    directions : (D, W)
+        As `lanes.table` has them, of which the first w count.
+    shift : (W,)
         As the type of the data.
-    shift : (w,)
-        As the type of the data.
-    sums, out : (D,), (D, w)
-        ``sum_i r_i x_i`` and ``sum_i r_i x_i z_i'`` are added to these.
-    total : (1 + w,)
-        ``sum_i r_i [1, z_i]`` is added to it.
+    mean, scale : (D,), float
+    out : (1 + w, D)
     """
-    width = directions.shape[1]
-    z = np.empty(width, data.dtype)
-    some, some_out = np.zeros(len(sums), data.dtype), np.zeros(out.shape, data.dtype)
-    for first in range(0, len(which), SUMMED_ROWS):
-        for q in range(first, min(first + SUMMED_ROWS, len(which))):
-            i, r = which[q], data.dtype.type(weight[q])
+    n_columns, width = directions.shape
+    z, along = zeros(CHUNK, width, data), zeros(n_columns, width, data)
+    some = np.zeros(n_columns, data.dtype)
+    total, moments, sums = np.zeros(1 + width), np.zeros((n_columns, width)), np.zeros(n_columns)
+    for first in range(0, len(which), CHUNK):
+        rows, r = which[first : first + CHUNK], weight[first : first + CHUNK]
+        write_products(indptr, indices, data, rows, directions, z)
+        for q in range(len(rows)):
+            total[0] += r[q]
             for j in range(width):
-                z[j] = -shift[j]
-            add_along(indptr[i], indptr[i + 1], indices, data, directions, z)
-            total[0] += weight[q]
-            for j in range(width):
-                z[j] *= r
-                total[1 + j] += z[j]
-            for p in range(indptr[i], indptr[i + 1]):
-                value, column = data[p], np.uint64(indices[p])
-                row = some_out[column]
-                some[column] += value * r
+                z[q, j] = (z[q, j] - shift[j]) * data.dtype.type(r[q])
+                total[1 + j] += z[q, j]
+        add_multiples(indptr, indices, data, rows, z, r, along, some)
+        if (first + CHUNK) % SUMMED_ROWS == 0 or first + CHUNK >= len(which):
+            for a in range(n_columns):
+                sums[a] += some[a]
+                some[a] = 0.0
                 for j in range(width):
-                    row[j] += value * z[j]
-        for a in range(len(sums)):
-            sums[a] += some[a]
-            some[a] = 0.0
-            for j in range(width):
-                out[a, j] += some_out[a, j]
-                some_out[a, j] = 0.0
+                    moments[a, j] += along[a, j]
+                    along[a, j] = 0.0
+    for a in range(n_columns):
+        out[0, a] = (sums[a] - total[0] * mean[a]) / scale
+    for j in range(1, len(out)):
+        for a in range(n_columns):
+            out[j, a] = (moments[a, j - 1] - total[j] * mean[a]) / scale
 
 
 @compiled_fast

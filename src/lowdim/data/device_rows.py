@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lowdim.data.blocks import DenseBlock
+from lowdim.data.sending import Sender
 
 #: Share of a device's free memory that standardised rows may fill; the rest is for what is
 #: computed from them.
@@ -28,16 +29,6 @@ class HostRows(NamedTuple):
     start: int
     rows: Any  # an array or CSR
     weights: np.ndarray | None
-
-
-class _Sent(NamedTuple):
-    """Rows that are on their way, and what tells that they have arrived."""
-
-    start: int
-    shape: tuple[int, int]
-    parts: list[Tensor]
-    weights: Tensor | None
-    arrived: torch.cuda.Event
 
 
 class DeviceRows:
@@ -64,52 +55,30 @@ class DeviceRows:
         self.device, self.dtype = device, dtype
         self.scale, self.farthest = scale, farthest
         self._mean = torch.from_numpy(mean).to(device)
-        self._stream = torch.cuda.Stream(device)
+        self._sender = Sender(device)
 
     def blocks(self, pieces: Iterable[HostRows]) -> Iterator[DenseBlock]:
         """A block for every piece, the next one of which is sent before it is handed out."""
-        before: _Sent | None = None
-        for piece in pieces:
-            sent = self._send(piece)
-            if before is not None:
-                yield self._block(before)
-            before = sent
-        if before is not None:
-            yield self._block(before)
+        for piece, parts in self._sender.ahead((piece, _arrays(piece)) for piece in pieces):
+            weights = None if piece.weights is None else parts.pop()
+            yield self._block(piece.start, piece.rows.shape, parts, weights)
 
-    def _send(self, piece: HostRows) -> _Sent:
-        rows = piece.rows
-        dense = isinstance(rows, np.ndarray)
-        arrays = [rows] if dense else [rows.indptr, rows.indices, rows.data]
-        if piece.weights is not None:
-            arrays.append(piece.weights)
-        pinned = [_pinned(own) for own in arrays]
-        with torch.cuda.stream(self._stream):
-            parts = [own.to(self.device, non_blocking=True) for own in pinned]
-        weights = None if piece.weights is None else parts.pop()
-        return _Sent(piece.start, rows.shape, parts, weights, self._stream.record_event())
-
-    def _block(self, sent: _Sent) -> DenseBlock:
+    def _block(
+        self, start: int, shape: tuple[int, int], parts: list[Tensor], weights: Tensor | None
+    ) -> DenseBlock:
         """Standardised in float64, whatever the precision of the rows and of the block."""
-        computing = torch.cuda.current_stream(self.device)
-        computing.wait_event(sent.arrived)
-        for part in (*sent.parts, sent.weights):
-            if part is not None:  # its memory is not given away while it is read
-                part.record_stream(computing)
-        values = sent.parts[0] if len(sent.parts) == 1 else _dense(sent.shape, *sent.parts)
+        values = parts[0] if len(parts) == 1 else _dense(shape, *parts)
         values = values.to(torch.float64, copy=True).sub_(self._mean).div_(self.scale)
         largest = values.abs().amax(1, keepdim=True)
         values *= self.farthest / largest.clamp(min=self.farthest)
-        return DenseBlock(values.to(self.dtype), sent.start, sent.weights)
+        return DenseBlock(values.to(self.dtype), start, weights)
 
 
-def _pinned(array: np.ndarray) -> Tensor:
-    """A copy from which the device fetches by itself; torch keeps it until that is done."""
-    kept = {"float32": torch.float32, "int32": torch.int32, "int64": torch.int64}
-    dtype = kept.get(array.dtype.name, torch.float64)
-    out = torch.empty(array.shape, dtype=dtype, pin_memory=True)
-    out.numpy()[...] = array
-    return out
+def _arrays(piece: HostRows) -> list[np.ndarray]:
+    """What is sent of a piece."""
+    rows = piece.rows
+    arrays = [rows] if isinstance(rows, np.ndarray) else [rows.indptr, rows.indices, rows.data]
+    return arrays if piece.weights is None else [*arrays, piece.weights]
 
 
 def _dense(shape: tuple[int, int], indptr: Tensor, indices: Tensor, data: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from torch import Tensor
 
 from lowdim.data.blocks import Block
 
@@ -23,6 +24,11 @@ def add(total: T, part: T) -> T:
     if isinstance(total, tuple):
         assert isinstance(part, tuple)
         return tuple(map(add, total, part))  # type: ignore[return-value]
+    if isinstance(total, Tensor) and total.device.type == "cpu":
+        assert isinstance(part, Tensor)
+        own = total.numpy()
+        own += part.numpy()  # torch would wake threads, which then spin beside ours
+        return total
     total += part  # type: ignore[operator]
     return total
 
@@ -63,10 +69,12 @@ class Passes:
         for block in self:
             if along is None:
                 yield function(block)
+                del block  # the next one is made, and the one after it read
                 continue
             first = block.start if first is None else first  # rows may be a part of others
             own = slice(block.start - first, block.start - first + block.n_rows)
             yield function(block, along[own])
+            del block
 
 
 @runtime_checkable

@@ -77,6 +77,7 @@ class StandardizedRows(Passes):
         self._keep = self._fits()
         self._blocks: list[Block] | None = None
         self._norms: dict[int, torch.Tensor] = {}
+        self._near: set[int] = set()  # blocks of the source in which no row is to be shortened
 
     def _fits(self) -> bool:
         """Whether all blocks may be kept from pass to pass."""
@@ -104,9 +105,10 @@ class StandardizedRows(Passes):
         return next(self._standardized([HostRows(0, self.source.take(index), weights)]))
 
     def _make(self) -> Iterator[Block]:
-        for block in self._standardized(self._pieces()):
+        for block in self._standardized(self._pieces(), self._near):
             if not isinstance(block, SparseBlock):
                 yield block
+                del block  # here and elsewhere: lest more than two blocks are held at a time
                 continue
             # Of rows that are read again in every pass, at least this is kept: a number each.
             if block.start in self._norms:
@@ -114,24 +116,34 @@ class StandardizedRows(Passes):
             yield block
             if "squared_norms" in vars(block):
                 self._norms[block.start] = block.squared_norms
+            del block
 
     def _pieces(self) -> Iterator[HostRows]:
         for start, rows in row_blocks(self.source, self.block_rows):
             stop = start + rows.shape[0]
             weights = None if self.sample_weight is None else self.sample_weight[start:stop]
             yield HostRows(start, rows, weights)
+            del rows
 
-    def _standardized(self, pieces: Iterable[HostRows]) -> Iterator[Block]:
+    def _standardized(
+        self, pieces: Iterable[HostRows], near: set[int] | None = None
+    ) -> Iterator[Block]:
         """Blocks of rows as they are stored."""
         if self.device.type == "cpu":
-            yield from (self._host_block(*piece) for piece in pieces)
+            for piece in pieces:
+                yield self._host_block(*piece, near)
+                del piece
             return
         farthest = FARTHEST[self.dtype]
         maker = DeviceRows(self.device, self.dtype, self.mean, self.scale, farthest)
         yield from maker.blocks(pieces)
 
     def _host_block(
-        self, start: int, rows: np.ndarray | sp.csr_matrix, weight: np.ndarray | None
+        self,
+        start: int,
+        rows: np.ndarray | sp.csr_matrix,
+        weight: np.ndarray | None,
+        near: set[int] | None,
     ) -> Block:
         from lowdim.data.dense import standardize
 
@@ -139,7 +151,11 @@ class StandardizedRows(Passes):
         limit = FARTHEST[self.dtype]
         if sp.issparse(rows):
             dtype = np.float32 if self.dtype == torch.float32 else np.float64
-            rows = _shortened(rows, limit * self.scale).astype(dtype, copy=False)
+            if near is None or start not in near:
+                stored, rows = rows, _shortened(rows, limit * self.scale)
+                if near is not None and rows is stored:
+                    near.add(start)
+            rows = rows.astype(dtype, copy=False)
             return SparseBlock(rows, self.mean, self.scale, start, weights)
         values, norms = np.empty(rows.shape), np.empty(len(rows))
         rows = np.ascontiguousarray(rows)
@@ -190,6 +206,7 @@ def raw_total(
         if sample_weight is not None:
             weight = sample_weight[start : start + len(weight)]
         part = function(rows, weight)
+        del rows
         total = part if total is None else add(total, part)
     return total
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device
 from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._results import StopReason
@@ -22,8 +23,9 @@ from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.mixture._counts.answers import fold_changes, posterior_means, sample_counts
 from lowdim.mixture._counts.arguments import check_arguments
 from lowdim.mixture._counts.fit import Fit, fit_counts
-from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, log_joint, responsibilities
-from lowdim.mixture._counts.on_disk import counts_of
+from lowdim.mixture._counts.looks import labels_of
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes, responsibilities
+from lowdim.mixture._counts.read import counts_for, counts_here, scores_of
 from lowdim.mixture._counts.size_factors import SizeRule, check_size_factors
 from lowdim.mixture._scores import MixtureScores
 
@@ -71,15 +73,18 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         Each mean has a gamma prior that weighs as much as this many counts seen at the gene's mean,
         so that log means are expected to differ from the gene's by about ``1 / sqrt(prior)``. It
         keeps the many genes in which components do not differ, or which are rarely counted, from
-        outvoting the others. "auto" is half of what a component has of a gene on average, or a
-        tenth of the number of genes if that is less, but at least 5 and at most 100. Fewer counts,
-        such as 5, leave fold changes of means less diminished; 0 is maximum likelihood.
+        outvoting the others. "auto" is a tenth of what a component has of a gene on average, or of
+        the number of genes if that is less, but at least 5 and at most 100. Fewer counts, such as
+        5, leave fold changes of means less diminished; 0 is maximum likelihood.
     shrinkage : {"auto"}, float or None, default=None
         Shrink dispersions toward their trend over the mean: a normal prior on log phi around the
         trend of the first start. Its standard deviation is this number, or ("auto") what the genes'
         scatter around the trend has beyond their sampling error.
     random_state : int, Generator or RandomState, optional
         Seed of the starts.
+    device : str or torch.device, default="cpu"
+        Where rows are scored and summed; "auto" is a CUDA device if there is one. What is left of
+        an iteration, one small problem per gene, is solved on the CPU.
     checkpoint : path, optional
         Keep the fit in this file every few iterations. A fit to the same data with the same
         settings goes on from there, to the same bits; only `max_iter` may be another one.
@@ -153,6 +158,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         prior: Any = "auto",
         shrinkage: Any = None,
         random_state: Any = None,
+        device: Any = "cpu",
         checkpoint: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -166,6 +172,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         self.prior = prior
         self.shrinkage = shrinkage
         self.random_state = random_state
+        self.device = device
         self.checkpoint = checkpoint
         self.verbose = verbose
 
@@ -195,16 +202,17 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
         ConvergenceWarning
             It stopped at `max_iter`, or a component has no rows.
         """
+        device = resolve_device(self.device)
         source = read_rows(self, X, counts=True)
         weight = check_sample_weight(sample_weight, source.n_rows)
         arguments = check_arguments(self, source.n_rows, weight)
-        counts = counts_of(source, weight)
+        counts = counts_for(source, device, weight)
         given = {"sample_weight": weight}
         long_fit = LongFit(self, source, generator(self.random_state), given)
         with threads_for(counts.n_stored), long_fit as journal:
             fit = fit_counts(arguments, counts, journal.rng, journal)
             self._set(fit)
-            self.labels_ = like_rows(X, fit.best.shares.argmax(1).astype(np.int32))
+            self.labels_ = like_rows(X, fit.best.seen.of_rows(labels_of))
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
@@ -364,6 +372,7 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
     def _scored(self, X: Any, size_factors: Any) -> tuple[np.ndarray, AnyCounts, Sizes]:
         """Scores of new rows, (N, K), their counts and size factors."""
         check_is_fitted(self)
+        device = resolve_device(self.device)
         source = read_rows(self, X, reset=False, counts=True)
         model = self._mixture()
         rule, given = SizeRule(*self._size_rule), None
@@ -374,10 +383,10 @@ class NegativeBinomialMixture(Saved, MixtureScores, DensityMixin, BaseEstimator)
                 "size_factors were given to the fit, so new rows have no rule; pass theirs as "
                 "size_factors=."
             )
-        counts = counts_of(source)
+        counts = counts_here(source)
         with threads_for(source.n_rows * source.n_cols):
             sizes = rule.new_rows(counts, model) if given is None else Sizes.of(given)
-            return log_joint(counts, sizes, model), counts, sizes
+            return scores_of(counts, sizes, model, device), counts, sizes
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

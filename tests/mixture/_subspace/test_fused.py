@@ -14,7 +14,7 @@ from scipy.stats import multivariate_normal
 from lowdim._threads import threads_for
 from lowdim.data.blocks import NEGLIGIBLE, DenseBlock, SparseBlock
 from lowdim.mixture._family import block_expectation
-from lowdim.mixture._subspace import shares
+from lowdim.mixture._subspace import fused, shares
 from lowdim.mixture._subspace.family import SubspaceFamily
 from lowdim.mixture._subspace.fused import fused_expectation
 from lowdim.mixture._subspace.initialize import Starter
@@ -323,6 +323,36 @@ def test_stored_rows_have_the_statistics_of_dense_ones(
             for name, own in expected.items():
                 scale = max(1.0, float(own.abs().max()))
                 np.testing.assert_allclose(found[name], own, rtol=1e-9, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("far", [0.05, 20.0])
+def test_threads_change_no_bit_of_the_statistics_of_stored_rows(far: float) -> None:
+    stored = stored_block(20_000, 100, np.float32, weighted=True)
+    parameters = hand_made(100, [[1, 2, 0]], far=far, sketched=4)
+    found, before = [], torch.get_num_threads()
+    for threads in (1, 2, 3):
+        try:
+            torch.set_num_threads(threads)
+            found.append(fused_expectation(stored, parameters, "soft", 1.0))
+        finally:
+            torch.set_num_threads(before)
+    for statistics, objective in found[1:]:
+        assert torch.equal(objective, found[0][1])
+        for name, value in statistics.items():
+            assert torch.equal(value, found[0][0][name])
+
+
+def test_rows_of_many_owners_are_summed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = stored_block(1_300, 80)
+    parameters = hand_made(80, [[0, 1, 3], [1, 1, 0]], far=0.05, sketched=2)
+    whole, objective = fused_expectation(stored, parameters, "soft", 1.0)
+    monkeypatch.setattr(fused, "PART_ROWS", 100)
+    monkeypatch.setattr(fused, "PIECE_ROWS", 64)
+    cut, value = fused_expectation(stored, parameters, "soft", 1.0)
+    np.testing.assert_allclose(value, objective, rtol=1e-12)
+    for name, expected in whole.items():
+        scale = float(expected.abs().max())
+        np.testing.assert_allclose(cut[name], expected, rtol=1e-12, atol=1e-12 * scale)
 
 
 def test_stored_rows_in_single_precision_and_uniform_components() -> None:

@@ -81,7 +81,7 @@ def check_arguments(model: Any, n_rows: int, weight: np.ndarray | None) -> Argum
 
 
 def check_prior(value: Any) -> float | str:
-    """ "auto", or a number of counts."""
+    """A number of counts, or the word "auto"."""
     if isinstance(value, str):
         return check_in(value, "prior", ("auto",))
     return check_interval(value, "prior", low=0.0)

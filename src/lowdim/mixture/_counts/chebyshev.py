@@ -7,6 +7,8 @@ factor s. They are needed at every s of the data, and are computed at a few node
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -16,39 +18,47 @@ PRECISION = 32.0
 
 @dataclass(frozen=True)
 class SizeNodes:
-    """Nodes, and how the rows lie among them.
+    """Nodes, and the size factors of rows among them.
 
     Attributes
     ----------
     nodes : ndarray of shape (M,)
         Size factors.
-    matrix : ndarray of shape (N, M)
-        ``f(s_i) = sum_j matrix[i, j] f(nodes[j])`` for smooth f; its transpose turns sums over rows
-        into sums over nodes.
+    sizes : ndarray of shape (N,)
+        Those of the rows.
     """
 
     nodes: np.ndarray
-    matrix: np.ndarray
+    sizes: np.ndarray
 
     @classmethod
     def of(cls, sizes: np.ndarray, reach: float = 1.0) -> SizeNodes:
         """Nodes for the size factors, (N,), and for those up to `reach` times outside."""
         if reach == 1.0:
-            distinct, where = np.unique(sizes, return_inverse=True)
+            distinct = np.unique(sizes)
             low, high = np.log(distinct[[0, -1]])
             count = n_nodes(0.5 * (high - low))
             if len(distinct) <= count:
-                return cls(distinct, np.eye(len(distinct))[where.reshape(-1)])
+                return cls(distinct, sizes)
         else:
             low, high = np.log(sizes.min() / reach), np.log(sizes.max() * reach)
             count = n_nodes(0.5 * (high - low))
         angles = np.pi * np.arange(count) / (count - 1)
         nodes = 0.5 * (low + high) - 0.5 * (high - low) * np.cos(angles)
-        return cls(np.exp(nodes), interpolation(np.log(sizes), nodes))
+        return cls(np.exp(nodes), sizes)
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """How the rows lie among the nodes, (N, M).
+
+        ``f(s_i) = sum_j matrix[i, j] f(nodes[j])`` for smooth f; its transpose turns sums over rows
+        into sums over nodes.
+        """
+        return interpolation(np.log(self.sizes), np.log(self.nodes))
 
     def moved(self, sizes: np.ndarray) -> SizeNodes:
         """The same nodes for other size factors within their range."""
-        return SizeNodes(self.nodes, interpolation(np.log(sizes), np.log(self.nodes)))
+        return SizeNodes(self.nodes, sizes)
 
     @property
     def span(self) -> tuple[float, float]:
@@ -70,16 +80,23 @@ def n_nodes(half: float) -> int:
 
 def interpolation(points: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Values of the Lagrange polynomials of Chebyshev-Lobatto nodes, (N, M), barycentric."""
-    signs = (-1.0) ** np.arange(len(nodes))
-    signs[[0, -1]] *= 0.5
+    return barycentric(points, nodes, signs(len(nodes)))
+
+
+def signs(n: int) -> np.ndarray:
+    """The barycentric weights of so many nodes, (M,)."""
+    found = (-1.0) ** np.arange(n)
+    found[[0, -1]] *= 0.5
+    return found
+
+
+def barycentric(points: Any, nodes: Any, signs: Any) -> Any:
+    """`interpolation` of arrays or of tensors."""
     away = points[:, None] - nodes
-    at_node = np.abs(away) < 1e-14
-    hit = at_node.any(1)
-    away[at_node] = 1.0
-    matrix = signs / away
-    matrix[hit] = at_node[hit]
-    matrix /= matrix.sum(1, keepdims=True)
-    return matrix
+    at_node = abs(away) < 1e-14
+    matrix = signs / (away + at_node)
+    matrix = matrix * ~at_node.any(1)[:, None] + at_node
+    return matrix / matrix.sum(1)[:, None]
 
 
 def piece_weights(nodes: np.ndarray, length: int) -> np.ndarray:

@@ -9,6 +9,8 @@ import numpy as np
 from lowdim._journal import Journal
 from lowdim._progress import reports
 from lowdim.mixture._counts.arguments import Arguments
+from lowdim.mixture._counts.chebyshev import SizeNodes
+from lowdim.mixture._counts.looks import CountsElsewhere, step_of
 from lowdim.mixture._counts.loop import (
     SMOOTHING,
     LoopOptions,
@@ -19,7 +21,8 @@ from lowdim.mixture._counts.loop import (
     prior_on_means,
     run_restart,
 )
-from lowdim.mixture._counts.maximize import MStep, Prior, curvatures
+from lowdim.mixture._counts.matrix import CountTable
+from lowdim.mixture._counts.maximize import Prior, curvatures
 from lowdim.mixture._counts.merge import information, merged_shares, n_parts
 from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 from lowdim.mixture._counts.size_factors import SizeRule
@@ -52,7 +55,7 @@ class Fit:
 
 def fit_counts(
     arguments: Arguments,
-    counts: AnyCounts,
+    counts: AnyCounts | CountsElsewhere,
     rng: np.random.Generator,
     journal: Journal | None = None,
 ) -> Fit:
@@ -64,8 +67,7 @@ def fit_counts(
     means, k = gene_means(counts, sizes), arguments.n_components
     count = arguments.prior
     if isinstance(count, str):
-        counted = float(means.sum() * (counts.weights @ sizes.values))
-        count = automatic_count(means, counted, k)
+        count = automatic_count(means, float(counts.gene_totals.sum()), k)
     prior = prior_on_means(means, count)
     options = LoopOptions(
         arguments.dispersion, arguments.max_iter, arguments.tol, rule.kind == "estimate"
@@ -95,7 +97,7 @@ def fit_counts(
     if options.estimate_sizes:
         kept = rescaled(kept, counts)
     objectives = np.array([run.objective for run in runs])
-    return Fit(kept, prior, rule, objectives, information(kept, counts, prior))
+    return Fit(kept, prior, rule, objectives, information(kept, prior))
 
 
 def first_shares(
@@ -111,7 +113,7 @@ def first_shares(
 
 def shrinking(
     arguments: Arguments,
-    counts: AnyCounts,
+    counts: AnyCounts | CountsElsewhere,
     sizes: Sizes,
     shares: np.ndarray,
     prior: Prior,
@@ -123,7 +125,7 @@ def shrinking(
     """
     if arguments.shrinkage is None or arguments.dispersion not in ("gene", "component"):
         return prior
-    step = MStep.of(counts, sizes, shares, prior)
+    step = step_of(counts, sizes, shares, prior, own=model.per_component)
     curvature = curvatures(step, model)
     noise, weight = model.noise, np.maximum(curvature, 1e-6)
     pooled = np.exp((np.log(noise) * weight).sum(1) / weight.sum(1))
@@ -134,9 +136,9 @@ def shrinking(
     return replace(prior, centres=centres, precision=1.0 / width**2)
 
 
-def rescaled(run: Restart, counts: AnyCounts) -> Restart:
+def rescaled(run: Restart, counts: CountTable) -> Restart:
     """Estimated size factors brought to the mean one; the likelihood stays what it is."""
     scale = float(counts.weights @ run.sizes.values / counts.weights.sum())
-    nodes = replace(run.sizes.nodes, nodes=run.sizes.nodes.nodes / scale)
-    sizes = Sizes(run.sizes.values / scale, nodes)
+    values = run.sizes.values / scale
+    sizes = Sizes(values, SizeNodes(run.sizes.nodes.nodes / scale, values))
     return replace(run, sizes=sizes, model=replace(run.model, mean=run.model.mean * scale))

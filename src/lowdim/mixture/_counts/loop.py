@@ -1,8 +1,9 @@
 """EM for mixtures of count distributions: one restart after the other.
 
 This loop is not `run_em`, whose statistics are sums over blocks of rows that are made anew in every
-pass. Here they are counts at the nodes of the size factors, for every gene and component, and are
-only brought up to date for the rows whose responsibilities have changed.
+pass. Here they are counts at the nodes of the size factors, for every gene and component, and in
+this process they are only brought up to date for the rows whose responsibilities have changed
+(`near_rows.py`).
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from lowdim._checkpoint import Arrays
 from lowdim._journal import Journal
 from lowdim._progress import Report
 from lowdim._results import StopReason
-from lowdim.mixture._counts.matrix import NEGLIGIBLE
-from lowdim.mixture._counts.maximize import LEAST_NOISE, MStep, Prior, maximize, proportions
-from lowdim.mixture._counts.model import (
-    AnyCounts,
-    Mixture,
-    Sizes,
-    log_joint,
-    next_sizes,
-    responsibilities,
+from lowdim.mixture._counts.looks import (
+    CountsElsewhere,
+    FitRows,
+    Look,
+    loglikelihoods,
+    responsibilities_of,
+    rows_of,
+    step_of,
 )
+from lowdim.mixture._counts.matrix import NEGLIGIBLE, CountTable
+from lowdim.mixture._counts.maximize import LEAST_NOISE, Prior, maximize
+from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
 
 #: M-steps that turn a partition of the rows into parameters.
 WARM_UP = 3
@@ -33,13 +36,14 @@ FIRST_NOISE = 0.3
 #: Share of the genes' means mixed into those of a component at the start, so that no component
 #: thinks impossible what it has not seen among its first rows.
 SMOOTHING = 0.02
-#: Counts of the prior on means: this share of what a component has of a gene on average, or this
-#: share of the number of genes if that is less, between the least and the most.
-PRIOR_SHARE, PRIOR_PER_GENE, LEAST_PRIOR, MOST_PRIOR = 0.5, 0.1, 5.0, 100.0
+#: Counts of the prior on means: this share of what a component has of a gene on average, or of the
+#: number of genes if that is less, between the least and the most.
+PRIOR_SHARE, LEAST_PRIOR, MOST_PRIOR = 0.1, 5.0, 100.0
 #: A component with fewer rows than this has starved, and is re-seeded, but not for ever.
 STARVED, MAX_RESEEDS = 1e-2, 5
-#: The share of the last gain per row that a responsibility may be behind, and the most it may.
-STALE, MOST_STALE = 1e-3, 1e-4
+#: The share of the last gain per row that a responsibility may be behind, and the most it may: so
+#: little that a fit ends where one ends that keeps nothing, to 1e-8.
+STALE, MOST_STALE = 1e-4, 1e-7
 #: A restart stops if so many steps like its last would not reach the best one.
 PATIENCE, EARLIEST = 20, 4
 #: Arrays of a mixture.
@@ -56,6 +60,11 @@ class LoopOptions:
     estimate_sizes: bool
     reseed: bool = True
 
+    @property
+    def own(self) -> bool:
+        """Whether components have dispersions of their own."""
+        return self.kind == "component"
+
 
 @dataclass(frozen=True)
 class Restart:
@@ -65,8 +74,8 @@ class Restart:
     ----------
     model : Mixture
     sizes : Sizes
-    shares : ndarray of shape (N, K)
-        Responsibilities.
+    seen : Look
+        What the rows say of it.
     log_likelihood : float
         Mean per row weight.
     trace : ndarray
@@ -79,7 +88,7 @@ class Restart:
 
     model: Mixture
     sizes: Sizes
-    shares: np.ndarray
+    seen: Look
     log_likelihood: float
     trace: np.ndarray
     n_iter: int
@@ -93,15 +102,20 @@ class Restart:
 
 
 def first_model(
-    counts: AnyCounts, sizes: Sizes, shares: np.ndarray, prior: Prior, kind: str, smoothing: float
+    counts: AnyCounts | CountsElsewhere,
+    sizes: Sizes,
+    shares: np.ndarray,
+    prior: Prior,
+    kind: str,
+    smoothing: float,
 ) -> Mixture:
     """Parameters from responsibilities, (N, K)."""
     n_genes, k = counts.shape[1], shares.shape[1]
     noise = np.full((n_genes, k), 0.0 if kind == "poisson" else FIRST_NOISE)
     mean = np.repeat(prior.means[:, None], k, axis=1)
-    weights = proportions(shares, counts.weights)
-    model = Mixture(weights, mean, noise, kind == "component")
-    step = MStep.of(counts, sizes, shares, prior)
+    own = kind == "component"
+    model = Mixture(proportions(counts.weights @ shares), mean, noise, own)
+    step = step_of(counts, sizes, shares, prior, own=own)
     for _ in range(WARM_UP):
         model = maximize(step, model, kind)
     mixed = (1 - smoothing) * model.mean + smoothing * prior.means[:, None]
@@ -109,7 +123,7 @@ def first_model(
 
 
 def run_restart(
-    counts: AnyCounts,
+    counts: AnyCounts | CountsElsewhere,
     sizes: Sizes,
     model: Mixture,
     prior: Prior,
@@ -124,7 +138,8 @@ def run_restart(
     goes on from where the journal has it, and stops where that is asked to end.
     """
     journal = journal or Journal()
-    run, stage = _Run(counts, prior, options, sizes, model), journal.stage()
+    rows = rows_of(counts, own=options.own, estimate=options.estimate_sizes)
+    run, stage = _Run(counts, rows, prior, options, sizes, model), journal.stage()
     if stage.kept is not None:
         run.restore(stage.kept)
     while (reason := run.look(best)) is None:
@@ -143,12 +158,12 @@ def run_restart(
 class _Run:
     """A restart on its way: looks at the rows, and moves."""
 
-    counts: AnyCounts
+    counts: AnyCounts | CountsElsewhere
+    rows: FitRows
     prior: Prior
     options: LoopOptions
     sizes: Sizes
     model: Mixture
-    step: MStep | None = None
     trace: list[float] = field(default_factory=list)
     iteration: int = 0
     reseeds: int = 0
@@ -158,10 +173,10 @@ class _Run:
         self.iteration += 1
         self.looked = True
         total, options = float(self.counts.weights.sum()), self.options
-        self.rows, self.shares = responsibilities(log_joint(self.counts, self.sizes, self.model))
-        self.likelihood = float(self.counts.weights @ self.rows) / total
+        self.seen = self.rows.look(self.sizes, self.model)
+        self.likelihood = self.seen.log_likelihood / total
         self.trace.append(self.likelihood + self.prior.log_density(self.model) / total)
-        self.starved = self.counts.weights @ self.shares < STARVED
+        self.starved = self.seen.owned < STARVED
         value = self.trace[-1]
         self.gain = value - self.trace[-2] if len(self.trace) > 1 else np.inf
         last = self.iteration >= options.max_iter
@@ -178,23 +193,21 @@ class _Run:
     def move(self) -> None:
         """The M-step, or new rows for components that have lost theirs."""
         self.looked = False
-        counts, options, shares = self.counts, self.options, self.shares
+        options, seen = self.options, self.seen
         if self.again:
-            shares = reseeded(counts, self.rows, shares, self.starved)
+            found = seen.of_rows(loglikelihoods), seen.of_rows(responsibilities_of)
+            shares = reseeded(self.counts, *found, self.starved)
             self.reseeds += 1
             self.model = first_model(
-                counts, self.sizes, shares, self.prior, options.kind, SMOOTHING
+                self.counts, self.sizes, shares, self.prior, options.kind, SMOOTHING
             )
             self.trace.clear()
             return
         if options.estimate_sizes:
-            values = next_sizes(counts, self.sizes, self.model, shares, 0.5)
-            self.sizes = self.sizes.moved(values)
-        if self.step is None:
-            self.step = MStep.of(counts, self.sizes, np.zeros_like(shares), self.prior)
-        self.step = self.step.moved(self.sizes, shares, stale(self.gain))
-        weights = proportions(shares, counts.weights)
-        self.model = replace(maximize(self.step, self.model, options.kind), weights=weights)
+            self.sizes = self.rows.next_sizes(seen, self.sizes, self.model)
+        step = self.rows.step(seen, self.sizes, self.prior, stale(self.gain))
+        model = maximize(step, self.model, options.kind)
+        self.model = replace(model, weights=proportions(seen.owned))
 
     def state(self) -> Arrays:
         """Where it has moved to; what it has seen from there is left out, and seen again."""
@@ -205,11 +218,7 @@ class _Run:
             "sizes": self.sizes.values,
             **{name: getattr(self.model, name) for name in PARAMETERS},
         }
-        if self.step is None:
-            return state
-        if self.options.estimate_sizes:  # made anew wherever size factors have moved
-            return state | {"shares": np.zeros((0, 0)), "held": np.zeros((0, 0, 0))}
-        return state | {"shares": self.step.shares, "held": self.step.held}
+        return state | self.rows.state()
 
     def restore(self, state: Arrays) -> None:
         """Be where another one was."""
@@ -219,27 +228,33 @@ class _Run:
         self.model = replace(self.model, weights=weights, mean=mean, noise=noise)
         if not np.array_equal(state["sizes"], self.sizes.values):
             self.sizes = self.sizes.moved(state["sizes"])
-        if "held" in state:
-            shares, held = state["shares"].copy(), state["held"].copy()
-            self.step = MStep(self.counts, self.sizes, self.prior, shares, held)
+        self.rows.restore(state, self.sizes)
 
     def result(self, reason: StopReason) -> Restart:
         return Restart(
-            *(self.model, self.sizes, self.shares, self.likelihood, np.array(self.trace)),
+            *(self.model, self.sizes, self.seen, self.likelihood, np.array(self.trace)),
             *(self.iteration, reason, bool(self.starved.any())),
         )
+
+
+def proportions(owned: np.ndarray) -> np.ndarray:
+    """Mixing proportions of components with so many rows, (K,)."""
+    return np.asarray(owned / owned.sum())
 
 
 def stale(gain: float) -> float:
     """Changes of responsibilities below this can wait for a later iteration.
 
     What waits lowers the objective by less than itself, and is so kept far below the last gain.
+    Nothing waits before there is one.
     """
+    if not np.isfinite(gain):
+        return NEGLIGIBLE
     return float(np.clip(STALE * gain, NEGLIGIBLE, MOST_STALE))
 
 
 def reseeded(
-    counts: AnyCounts, rows: np.ndarray, shares: np.ndarray, starved: np.ndarray
+    counts: CountTable, rows: np.ndarray, shares: np.ndarray, starved: np.ndarray
 ) -> np.ndarray:
     """Responsibilities in which starved components have rows again.
 
@@ -259,12 +274,11 @@ def reseeded(
     return shares
 
 
-def gene_means(counts: AnyCounts, sizes: Sizes) -> np.ndarray:
+def gene_means(counts: CountTable, sizes: Sizes) -> np.ndarray:
     """Mean of each gene at size factor 1, (D,); genes without counts get next to nothing."""
     from lowdim.mixture._counts.genes import MEAN_FLOOR
 
-    sums = sum(part.rows.T @ part.weights for _, part in counts.parts())
-    means = sums / float(counts.weights @ sizes.values)
+    means = counts.gene_totals / float(counts.weights @ sizes.values)
     return np.maximum(means, MEAN_FLOOR)
 
 
@@ -278,5 +292,5 @@ def automatic_count(means: np.ndarray, counted: float, k: int) -> float:
     from lowdim.mixture._counts.genes import MEAN_FLOOR
 
     n_genes = max(int((means > MEAN_FLOOR).sum()), 1)
-    count = min(PRIOR_SHARE * counted / (k * n_genes), PRIOR_PER_GENE * n_genes, MOST_PRIOR)
-    return max(count, LEAST_PRIOR)
+    count = PRIOR_SHARE * min(counted / (k * n_genes), n_genes)
+    return min(max(count, LEAST_PRIOR), MOST_PRIOR)

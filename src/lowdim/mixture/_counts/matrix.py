@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,43 @@ DENSE_BLOCK = 2**24
 Arrays = tuple[np.ndarray, ...]
 #: (pointer, component, share): the components with a share that matters, row by row.
 Listed = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class CountTable(Protocol):
+    """What of counts, (N, D), is known in this process, wherever their rows are."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Row weights, (N,)."""
+        ...
+
+    @property
+    def totals(self) -> np.ndarray:
+        """Counts of each row, (N,)."""
+        ...
+
+    @property
+    def gene_totals(self) -> np.ndarray:
+        """Weighted counts of every gene, (D,)."""
+        ...
+
+    @property
+    def n_stored(self) -> int:
+        """Counts that are not zero."""
+        ...
+
+    @property
+    def columns(self) -> Arrays:
+        """(pointer, what the entries belong to, counts) by genes, each by descending count."""
+        ...
+
+    @property
+    def tails(self) -> Arrays:
+        """Nodes of sums below a count; see `Counts.tails`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,11 +128,7 @@ class Counts:
     @cached_property
     def columns(self) -> Arrays:
         """(pointer, rows, counts) by columns, each by descending count."""
-        from lowdim.mixture._counts.layout import sort_columns
-
-        columns = self.rows.tocsc()
-        sort_columns(columns.indptr, columns.indices, columns.data)
-        return columns.indptr, columns.indices, columns.data
+        return sorted_columns(self.rows)
 
     @cached_property
     def tails(self) -> Arrays:
@@ -105,9 +138,23 @@ class Counts:
         """
         return tail_sums(self.columns, self.weights[self.columns[1]])
 
+    @property
+    def gene_totals(self) -> np.ndarray:
+        """Weighted counts of every gene, (D,)."""
+        return np.asarray(self.rows.T @ self.weights)
+
     def active(self, shares: np.ndarray) -> Listed:
         """The components of each row, by responsibilities (N, K), weighted."""
         return listed(shares, self.weights)
+
+
+def sorted_columns(rows: sp.csr_matrix) -> Arrays:
+    """(pointer, rows, counts) by columns, each by descending count."""
+    from lowdim.mixture._counts.layout import sort_columns
+
+    columns = rows.tocsc()
+    sort_columns(columns.indptr, columns.indices, columns.data)
+    return columns.indptr, columns.indices, columns.data
 
 
 def tail_sums(columns: Arrays, weights: np.ndarray) -> Arrays:

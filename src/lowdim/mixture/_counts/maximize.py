@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from lowdim._threads import in_threads
-from lowdim.mixture._counts.matrix import NEGLIGIBLE, listed
-from lowdim.mixture._counts.model import THREAD_WORK, AnyCounts, Mixture, Sizes
+from lowdim.mixture._counts.matrix import CountTable, Listed
+from lowdim.mixture._counts.model import THREAD_WORK, Mixture
 
 KINDS = ("gene", "component", "global", "poisson")
 #: The range of dispersions. At the least of them, variance and mean differ by a millionth of the
@@ -62,60 +61,46 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class MStep:
-    """What an M-step needs beside the parameters: the components' counts and rows at the nodes.
+class NodeSums:
+    """Sums over the rows of each component, at the nodes of their size factors.
 
-    Sums over the rows of a component, of functions of their size factors, are sums over the nodes
-    (`_counts/chebyshev.py`). So these numbers say all that the M-step needs to know of the rows.
+    Sums of functions of the size factors are sums over the nodes (`_counts/chebyshev.py`). So these
+    numbers say all that the M-step needs to know of the rows.
 
     Attributes
     ----------
-    counts : Counts or CountsOnDisk
-    sizes : Sizes
-    prior : Prior
-    shares : ndarray of shape (N, K)
-        Responsibilities.
     held : ndarray of shape (K, D, M)
         ``sum_i r_ik x_ig`` at the nodes.
+    owned : ndarray of shape (K, M)
+        ``sum_i r_ik`` at the nodes.
+    active : (pointer, component, share)
+        Weighted responsibilities for what the columns of the counts name; none where components
+        share phi.
     """
 
-    counts: AnyCounts
-    sizes: Sizes
-    prior: Prior
-    shares: np.ndarray
     held: np.ndarray
+    owned: np.ndarray
+    active: Listed
 
-    @classmethod
-    def of(cls, counts: AnyCounts, sizes: Sizes, shares: np.ndarray, prior: Prior) -> MStep:
-        """For responsibilities (N, K)."""
-        shape = (shares.shape[1], counts.shape[1], len(sizes.nodes.nodes))
-        empty = cls(counts, sizes, prior, np.zeros_like(shares), np.zeros(shape))
-        return empty.moved(sizes, shares)
 
-    def moved(self, sizes: Sizes, shares: np.ndarray, least: float = NEGLIGIBLE) -> MStep:
-        """For other responsibilities; this one cannot be used any more.
+@dataclass(frozen=True)
+class MStep:
+    """What an M-step needs beside the parameters.
 
-        Only responsibilities that have changed by `least` are brought up to date: soon they are
-        few.
-        """
-        from lowdim.mixture._counts.rows import add_rows
+    Attributes
+    ----------
+    nodes : ndarray of shape (M,)
+        Size factors.
+    counts : CountTable
+        It is asked for its columns and tails.
+    prior : Prior
+    sums : NodeSums
+    """
 
-        if sizes is not self.sizes:
-            return MStep.of(self.counts, sizes, shares, self.prior)
-        change = shares - self.shares
-        matter = np.abs(change) >= least
-        self.shares[matter] = shares[matter]
-        for rows, part in self.counts.parts():
-            component, row = np.nonzero(matter[rows].T)
-            pointer = np.searchsorted(component, np.arange(shares.shape[1] + 1))
-            moves = pointer, row, change[rows][row, component] * part.weights[row]
-            given = part.stored, moves, sizes.nodes.matrix[rows]
-
-            def work(span: tuple[int, int], given: Any = given) -> None:
-                add_rows(*given, span, self.held)
-
-            in_threads(work, component_parts(shares.shape[1], part.n_stored))
-        return self
+    nodes: np.ndarray
+    counts: CountTable
+    prior: Prior
+    sums: NodeSums
 
     def run(self, model: Mixture, *, means: bool = True, noise: bool = True) -> np.ndarray:
         """Change the genes of a model in place.
@@ -128,21 +113,17 @@ class MStep:
         from lowdim.mixture._counts.genes import update_genes
 
         n_genes, n_components = model.mean.shape
-        weighted = self.shares * self.counts.weights[:, None]
-        owned = np.ascontiguousarray(weighted.T @ self.sizes.nodes.matrix)
-        stored = self.sizes.nodes.nodes, self.held, owned
-        active = listed(np.empty((0, n_components)), np.empty(0))
-        if model.per_component:
-            active = self.counts.active(self.shares)
+        sums = self.sums
+        stored = self.nodes, sums.held, sums.owned
         prior = self.prior.count, self.prior.exposures, self.prior.centres, self.prior.precision
         plan = (model.per_component, means, noise, LEAST_NOISE, MOST_NOISE)
         bends = np.zeros((n_genes, n_components))
-        common = stored, self.counts.tails, self.counts.columns, active, prior
+        common = stored, self.counts.tails, self.counts.columns, sums.active, prior
 
         def work(span: tuple[int, int]) -> tuple[float, float, float]:
             return update_genes(span, *common, model.mean, model.noise, plan, bends)
 
-        parts = in_threads(work, gene_parts(n_genes, self.held.size))
+        parts = in_threads(work, gene_parts(n_genes, sums.held.size))
         return np.append(np.sum(parts, 0), bends)
 
 
@@ -153,12 +134,6 @@ def maximize(step: MStep, model: Mixture, kind: str) -> Mixture:
     if kind == "global":
         model = _common_noise(step, model, found)
     return model
-
-
-def proportions(shares: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mixing proportions, (K,)."""
-    owned = weights @ shares
-    return np.asarray(owned / owned.sum())
 
 
 def curvatures(step: MStep, model: Mixture) -> np.ndarray:
@@ -189,15 +164,11 @@ def _common_noise(step: MStep, model: Mixture, found: np.ndarray) -> Mixture:
 
 def gene_parts(n_genes: int, work: int) -> list[tuple[int, int]]:
     """Genes in spans, one per thread."""
-    return _parts(n_genes, work // THREAD_WORK)
+    return spans(n_genes, work // THREAD_WORK)
 
 
-def component_parts(n_components: int, n_stored: int) -> list[tuple[int, int]]:
-    """Components in spans, one per thread."""
-    return _parts(n_components, n_stored // THREAD_WORK)
-
-
-def _parts(n: int, worth: int) -> list[tuple[int, int]]:
+def spans(n: int, worth: int) -> list[tuple[int, int]]:
+    """So many things in spans, one per thread, and no more than the work is worth."""
     import torch
 
     n_parts = max(1, min(torch.get_num_threads(), worth, n))

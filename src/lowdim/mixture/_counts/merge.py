@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from lowdim.mixture._counts.looks import CountsElsewhere
 from lowdim.mixture._counts.loop import SMOOTHING, LoopOptions, Restart, first_model, run_restart
 from lowdim.mixture._counts.maximize import Prior
 from lowdim.mixture._counts.model import AnyCounts, Mixture, Sizes
@@ -20,7 +22,7 @@ def n_parts(n_components: int, n_rows: int) -> int:
 
 
 def merged_shares(
-    counts: AnyCounts,
+    counts: AnyCounts | CountsElsewhere,
     sizes: Sizes,
     labels: np.ndarray,
     prior: Prior,
@@ -39,8 +41,13 @@ def merged_shares(
     model = first_model(counts, sizes, shares, prior, options.kind, SMOOTHING)
     few = replace(options, max_iter=ITERATIONS, estimate_sizes=False, reseed=False)
     run = run_restart(counts, sizes, model, prior, few)
-    groups = merge(run.model.mean, information(run, counts, prior), n_components)
-    return np.stack([run.shares[:, group].sum(1) for group in groups], 1)
+    groups = merge(run.model.mean, information(run, prior), n_components)
+    return run.seen.of_rows(partial(_joined, groups))
+
+
+def _joined(groups: list[list[int]], rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Responsibilities of merged parts, (n, K)."""
+    return np.stack([shares[:, group].sum(1) for group in groups], 1)
 
 
 def merge(mean: np.ndarray, known: np.ndarray, n_components: int) -> list[list[int]]:
@@ -76,13 +83,13 @@ def _cost(level: np.ndarray, known: np.ndarray, a: int, b: int) -> float:
     return float(0.5 * both @ np.square(level[a] - level[b]))
 
 
-def information(run: Restart, counts: AnyCounts, prior: Prior) -> np.ndarray:
+def information(run: Restart, prior: Prior) -> np.ndarray:
     """Expected information about log mu, ``mu (b + sum_i r_ik s_i / (1 + s_i phi mu))``, (D, K).
 
     b is the exposure of the prior's counts.
     """
     model: Mixture = run.model
-    weights = (run.shares * counts.weights[:, None]).T @ run.sizes.nodes.matrix
+    weights = run.seen.at_nodes
     rate = model.mean * model.noise
     total = np.repeat(prior.exposures[:, None], rate.shape[1], axis=1)
     for node, weight in zip(run.sizes.nodes.nodes, weights.T, strict=True):

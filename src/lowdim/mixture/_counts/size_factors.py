@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lowdim.mixture._counts.matrix import CountTable
 from lowdim.mixture._counts.model import (
     AnyCounts,
     Mixture,
@@ -38,7 +39,7 @@ class SizeRule:
     unit: float
 
     @classmethod
-    def of(cls, size_factors: Any, counts: AnyCounts) -> SizeRule:
+    def of(cls, size_factors: Any, counts: CountTable) -> SizeRule:
         """The rule of the argument `size_factors`; "total" has the mean one over the rows."""
         if size_factors is None:
             return cls("one", 1.0)
@@ -47,7 +48,7 @@ class SizeRule:
         unit = float(counts.weights @ counts.totals) / float(counts.weights.sum())
         return cls(size_factors, unit or 1.0)
 
-    def start(self, counts: AnyCounts) -> Sizes:
+    def start(self, counts: CountTable) -> Sizes:
         """Size factors before any is estimated; a row without a count gets that of one count."""
         if self.kind == "one":
             return Sizes.of(np.ones(counts.shape[0]))

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy.sparse as sp
-import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch import Tensor
 
-from lowdim.data.blocks import SparseBlock
+from lowdim.mixture._counts.directions import coordinates_here
+from lowdim.mixture._counts.looks import CountsElsewhere
 from lowdim.mixture._counts.model import AnyCounts
-from lowdim.mixture._counts.on_disk import CountsOnDisk
-from lowdim.mixture._subspace.seeds import Projected, leading_coordinates
-
-Blocks = Callable[[], Iterator[SparseBlock]]
 
 #: Directions in which k-means looks for clusters.
 DIRECTIONS = 20
-
-
-@dataclass
-class ManyRows:
-    """Blocks of rows, made anew for every product with them, as if they were one block."""
-
-    n_rows: int
-    blocks: Blocks
-
-    @cached_property
-    def squared_norms(self) -> Tensor:
-        return torch.cat([block.squared_norms for block in self.blocks()])
-
-    def project(self, directions: Tensor) -> Tensor:
-        out = directions.new_empty((len(directions), self.n_rows))
-        for block in self.blocks():
-            out[:, block.start : block.start + block.n_rows] = block.project(directions)
-        return out
-
-    def accumulate(self, coefficients: Tensor) -> Tensor:
-        total = coefficients.new_zeros(())
-        for block in self.blocks():
-            own = coefficients[:, block.start : block.start + block.n_rows]
-            total = total + block.accumulate(own)
-        return total
 
 
 @dataclass
@@ -55,7 +23,7 @@ class Starter:
 
     Attributes
     ----------
-    counts : Counts or CountsOnDisk
+    counts : Counts, CountsOnDisk or CountsElsewhere
     sizes : ndarray of shape (N,)
         Size factors.
     n_parts : int
@@ -63,7 +31,7 @@ class Starter:
     rng : numpy.random.Generator
     """
 
-    counts: AnyCounts
+    counts: AnyCounts | CountsElsewhere
     sizes: np.ndarray
     n_parts: int
     kind: str
@@ -93,23 +61,7 @@ class Starter:
     @cached_property
     def coordinates(self) -> np.ndarray:
         """Log-normalised rows along their leading directions, (N, d)."""
-        n, d = self.counts.shape
-        sums = [np.asarray(rows.sum(0)).ravel() for _, rows in self._normalised()]
-        mean = np.sum(sums, 0) / n
-        if isinstance(self.counts, CountsOnDisk):
-            block: Projected = ManyRows(n, lambda: self._blocks(mean))
-        else:
-            block = next(self._blocks(mean))
-        return leading_coordinates(block, self.rng, min(DIRECTIONS, d)).host_rows
-
-    def _normalised(self) -> Iterator[tuple[slice, sp.csr_matrix]]:
-        """Rows divided by their size factors, and the logarithm of one more than that."""
-        for where, part in self.counts.parts():
-            rows = part.rows.copy()
-            sizes = np.repeat(self.sizes[where], np.diff(rows.indptr))
-            rows.data = np.log1p(rows.data / sizes)
-            yield where, rows
-
-    def _blocks(self, mean: np.ndarray) -> Iterator[SparseBlock]:
-        for where, rows in self._normalised():
-            yield SparseBlock(rows, mean, 1.0, where.start)
+        n = min(DIRECTIONS, self.counts.shape[1])
+        if isinstance(self.counts, CountsElsewhere):
+            return self.counts.coordinates(self.sizes, self.rng, n)
+        return coordinates_here(self.counts, self.sizes, self.rng, n)

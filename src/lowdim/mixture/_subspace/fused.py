@@ -18,6 +18,11 @@ from lowdim.mixture._subspace.parameters import SubspaceParameters
 
 #: Rows times components (times columns, where there are many) that are worth a thread.
 THREAD_WORK, THREAD_WORK_MANY = 50_000, 1_000_000
+#: Stored rows whose responsibilities are one thread's at a time.
+PART_ROWS = 2048
+#: Stored rows of one component whose sums are one thread's at a time, and into how many pieces the
+#: rows of all components fall at most beside those that are whole.
+PIECE_ROWS, PIECES = 8192, 16
 #: Products with a multiple of so many directions are fastest.
 VECTOR = 8
 
@@ -125,23 +130,56 @@ def _stored(
     block: SparseBlock, parameters: SubspaceParameters, assignment: str, beta: float
 ) -> tuple[Statistics, Tensor]:
     """Sparse rows in many columns."""
-    from lowdim.mixture._subspace.stored import accumulate
+    from lowdim.mixture._subspace.stored import close_up, share, sum_up
 
     r, k, _ = parameters.shape
-    norms, weights = block.squared_norms.numpy(), block.host_weights
-    dtype = block.rows.dtype
-    key = (assignment, dtype, "stored")
+    stored, norms = block.stored(), block.squared_norms.numpy()
+    key = (assignment, block.rows.dtype, "stored")
     if key not in parameters.layouts:
         parameters.layouts[key] = _stored_layout(parameters, assignment, block)
-    layout = parameters.layouts[key]
-    terms = (*layout, assignment == "soft", beta)
-    counts, squares, energy, *sums, objective = _in_parts(
-        lambda part: accumulate(*block.stored(part), norms[part], weights[part], *terms),
-        block.n_rows,
-        block.rows.nnz * layout[0].shape[1] // THREAD_VALUES,
+    *scores, sketches, shifts = parameters.layouts[key]
+    n, worth = block.n_rows, block.rows.nnz * scores[0].shape[1] > THREAD_VALUES
+    which, own = np.empty((r * k, n), np.int32), np.empty((r * k, n))
+    starts = np.arange(0, n, PART_ROWS)
+    filled = np.empty((len(starts), r * k), np.int64)
+
+    def shared(part: int) -> tuple[np.ndarray, ...]:
+        rows = norms, block.host_weights, starts[part], min(starts[part] + PART_ROWS, n)
+        terms = (*scores, assignment == "soft", beta)
+        return share(*stored, *rows, *terms, which, own, filled[part])
+
+    n_threads = None if worth else 1
+    sums = in_threads(shared, range(len(starts)), n_threads=n_threads)
+    counts, squares, energy, objective = (
+        torch.from_numpy(sum(part)) for part in zip(*sums, strict=True)
     )
-    moments = block.centred(*(part.numpy() for part in sums)).unflatten(0, (r, k))
-    return _named(counts, squares, energy, moments), objective
+    pieces = _pieces(close_up(which, own, starts, filled))
+    assert parameters.sketch is not None
+    moments = np.empty((len(pieces), 1 + parameters.sketch.shape[2], len(block.mean)))
+
+    def summed(part: slice) -> None:
+        given = sketches, shifts, block.mean, block.scale, moments[part]
+        sum_up(*stored, which, own, pieces[part], *given)
+
+    largest_first = np.argsort(pieces[:, 1] - pieces[:, 2], kind="stable")
+    each = [slice(i, i + 1) for i in largest_first] if worth else [slice(None)]
+    in_threads(summed, each, n_threads=n_threads)
+    for i in range(r * k, len(pieces)):
+        moments[pieces[i, 0]] += moments[i]
+    first = torch.from_numpy(moments[: r * k]).unflatten(0, (r, k))
+    return _named(counts, squares, energy, first), objective
+
+
+def _pieces(lengths: np.ndarray) -> np.ndarray:
+    """Components' rows in pieces, (m, 3): component, first and last; first the first of each."""
+    step = max(PIECE_ROWS, -(-int(lengths.sum()) // PIECES))  # each has sums of its own
+    first = [(c, 0, min(step, n)) for c, n in enumerate(lengths)]
+    rest = [
+        (c, start, min(start + step, n))
+        for c, n in enumerate(lengths)
+        for start in range(step, n, step)
+    ]
+    return np.array(first + rest)
 
 
 def _named(counts: Tensor, squares: Tensor, energy: Tensor, moments: Tensor) -> Statistics:
@@ -159,21 +197,26 @@ def _stored_layout(
     parameters: SubspaceParameters, assignment: str, block: SparseBlock
 ) -> tuple[np.ndarray, ...]:
     """Parameters as `stored.accumulate` takes them: for rows that are not yet standardised."""
+    from lowdim.data.lanes import LINE, table
+
     r, k, _ = parameters.shape
     layout = _layout(parameters, assignment, np.dtype(np.float64))
     directions, offsets, precision, owner, centre, gain, sketches, _ = layout
     directions, sketches = directions / block.scale, sketches / block.scale
     centred = block.mean @ directions
     n, dtype = r * k, block.rows.dtype
+    width = sketches.shape[2]
+    shifts = np.zeros((n, width + -width % (LINE // dtype.itemsize)), dtype)
+    shifts[:, :width] = block.mean @ sketches
     return (
-        directions.astype(dtype),
+        table(directions, dtype),
         offsets - centred[:n].reshape(r, k),
         precision,
         owner,
         centre + centred[n : n + len(centre)],
         gain,
-        sketches.astype(dtype),
-        (block.mean @ sketches).astype(dtype),
+        table(sketches.reshape(-1, width), dtype).reshape(*sketches.shape[:2], -1),
+        shifts,
     )
 
 

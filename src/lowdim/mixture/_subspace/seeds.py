@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,29 +16,14 @@ ROUNDS, OVERSAMPLING = 4, 10
 TOLERANCE = 1e-4
 
 
-class Projected(Protocol):
-    """What of a block the leading directions take."""
-
-    n_rows: int
-
-    @property
-    def squared_norms(self) -> Tensor: ...
-
-    def project(self, directions: Tensor) -> Tensor: ...
-
-    def accumulate(self, coefficients: Tensor) -> Tensor: ...
-
-
-def leading_coordinates(
-    block: Projected, rng: np.random.Generator, n_columns: int = 20
-) -> DenseBlock:
+def leading_coordinates(block: Block, rng: np.random.Generator, n_columns: int = 20) -> DenseBlock:
     """The rows' coordinates along their leading principal directions."""
     directions = leading_directions(block, rng, min(n_columns, block.n_rows))
     rows = block.project(directions).double()
     return DenseBlock((rows - rows.mean(1, keepdim=True)).T.contiguous())
 
 
-def leading_directions(block: Projected, rng: np.random.Generator, n: int) -> Tensor:
+def leading_directions(block: Block, rng: np.random.Generator, n: int) -> Tensor:
     """The n leading principal directions of the rows, (n, D), by subspace iteration."""
     width = min(n + OVERSAMPLING, block.n_rows)
     device = block.squared_norms.device

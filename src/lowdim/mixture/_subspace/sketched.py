@@ -160,13 +160,16 @@ def add_along_all(block, shares, stacked, numbers, out):
 @compiled_fast
 def score(products, size, norm, offsets, precision, owner, centre, gain, shares):
     """Write every component's scores of the rows, (RK, size), into shares."""
-    n = offsets.size
-    for c in range(n):
-        offset, half = offsets.flat[c], 0.5 * precision.flat[c]
-        for i in range(size):
-            shares[c, i] = offset - half * norm[i] + products[i, c]
-    for j in range(len(owner)):
-        c = owner[j]
-        for i in range(size):
+    n, constants, halves = offsets.size, offsets.ravel(), 0.5 * precision.ravel()
+    along = np.empty(len(owner))
+    for i in range(size):
+        for j in range(len(owner)):
             z = products[i, n + j] - centre[j]
-            shares[c, i] += gain[j] * z * z
+            along[j] = gain[j] * z * z
+        j = 0
+        for c in range(n):
+            total = constants[c] - halves[c] * norm[i] + products[i, c]
+            while j < len(owner) and owner[j] == c:  # they ascend
+                total += along[j]
+                j += 1
+            shares[c, i] = total

@@ -1,8 +1,9 @@
-"""The E-step and its statistics of CSR rows in many columns, compiled.
+"""The E-step and its statistics of CSR rows in many columns, compiled in two steps.
 
-Scores are made for a chunk of rows at a time. The sums of a component go over its rows among all of
-them, so that its sketch and its sums stay in the processor's caches meanwhile. Import this module
-on first use only: numba is slow to load.
+First `share`: scores and responsibilities of some rows, and which component has a share of which.
+Then `sum_up`: the sums of some components over their rows among all of the block, so that a sketch
+and its sums stay in the processor's caches meanwhile. Threads take turns at either; the result does
+not depend on how many there are. Import this module on first use only: numba is slow to load.
 """
 
 from __future__ import annotations
@@ -11,36 +12,37 @@ import numpy as np
 
 from lowdim._compile import compiled_fast
 from lowdim.data.blocks import NEGLIGIBLE
-from lowdim.data.csr import moments_along, project
+from lowdim.data.csr import CHUNK, moments_along, project
+from lowdim.data.lanes import zeros
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 from lowdim.mixture._subspace.sketched import count, score
 
-#: Rows whose scores are made at a time.
-CHUNK = 256
-
 
 @compiled_fast
-def accumulate(
+def share(
     indptr,
     indices,
     data,
     norms,
     weights,
+    start,
+    stop,
     directions,
     offsets,
     precision,
     owner,
     centre,
     gain,
-    sketches,
-    shifts,
     soft,
     beta,
+    which,
+    own,
+    filled,
 ):
-    """Statistics of n stored rows x under R mixtures of K components.
+    """Responsibilities of rows start to stop among n stored ones under R mixtures of K components.
 
     The parameters are those of `sketched.accumulate`, in the units of the stored rows, which are
-    not centred: what the columns' means add to products is in offset, centre and shift.
+    not centred: what the columns' means add to products is in offset and centre.
 
     Parameters
     ----------
@@ -48,35 +50,31 @@ def accumulate(
         The rows.
     norms, weights : (n,)
         Squared lengths of the standardised rows, and the rows' weights.
-    directions : (D, RK + S)
-        As the type of the data.
+    directions : (D, W)
+        RK + S columns, as `lanes.table` has them.
     offsets, precision : (R, K)
     owner, centre, gain : (S,)
-    sketches, shifts : (RK, D, w), (RK, w)
-        ``z = W x - shift``; as the type of the data.
+    which, own : (RK, n), integer and float
+        From start on, the rows of every component and its shares of them are written to these.
+    filled : (RK,)
+        How many rows of every component: written.
 
     Returns
     -------
     counts, squares, energy : (R, K)
         Sums of the weighted responsibilities r, of r^2, and of r times the squared length.
-    sums, moments, totals : (RK, D), (RK, D, w), (RK, 1 + w)
-        sum r x, sum r x z' and sum r [1, z].
     objective : (R,)
     """
-    n, n_columns = len(norms), len(directions)
     n_restarts, n_components = offsets.shape
-    n_all, width = n_restarts * n_components, sketches.shape[2]
     counts = np.zeros((3, n_restarts, n_components))
     objective = np.zeros(n_restarts)
-    products = np.empty((CHUNK, directions.shape[1]), data.dtype)
-    shares, work = np.empty((n_all, CHUNK)), np.empty((2, CHUNK))
-    # The rows of every component, and its shares of them.
-    which, own = np.empty((n_all, n + 1), np.int64), np.empty((n_all, n + 1))
-    filled = np.zeros(n_all, np.int64)
-    for start in range(0, n, CHUNK):
-        size = min(CHUNK, n - start)
-        norm, weight = norms[start : start + size], weights[start : start + size]
-        project(indptr[start : start + size + 1], indices, data, directions, products)
+    products = zeros(CHUNK, directions.shape[1], data)
+    shares, work = np.empty((n_restarts * n_components, CHUNK)), np.empty((2, CHUNK))
+    filled[:] = 0
+    for first in range(start, stop, CHUNK):
+        size = min(CHUNK, stop - first)
+        norm, weight = norms[first : first + size], weights[first : first + size]
+        project(indptr[first : first + size + 1], indices, data, directions, products)
         score(products, size, norm, offsets, precision, owner, centre, gain, shares)
         for r in range(n_restarts):
             mine = shares[r * n_components : (r + 1) * n_components]
@@ -88,17 +86,40 @@ def accumulate(
             for k in range(n_components):
                 count(mine[k, :size], work[1], norm, weight, counts[:, r, k])
                 c = r * n_components + k
-                at = filled[c]
+                at = start + filled[c]
                 for i in range(size):
-                    which[c, at], own[c, at] = start + i, mine[k, i]
+                    which[c, at], own[c, at] = first + i, mine[k, i]
                     at += not mine[k, i] <= NEGLIGIBLE * weight[i]  # nan counts
-                filled[c] = at
-    sums, moments = np.zeros((n_all, n_columns)), np.zeros((n_all, n_columns, width))
-    totals = np.zeros((n_all, 1 + width))
-    for c in range(n_all):
-        rows, share = which[c, : filled[c]], own[c, : filled[c]]
-        moments_along(
-            *(indptr, indices, data, rows, share, sketches[c], shifts[c]),
-            *(sums[c], moments[c], totals[c]),
-        )
-    return counts[0], counts[1], counts[2], sums, moments, totals, objective
+                filled[c] = at - start
+    return counts[0], counts[1], counts[2], objective
+
+
+@compiled_fast
+def close_up(which, own, starts, filled):
+    """Move every component's rows together from where parts wrote them; how many, (RK,)."""
+    lengths = np.zeros(len(which), np.int64)
+    for c in range(len(which)):
+        for part in range(len(starts)):
+            for at in range(starts[part], starts[part] + filled[part, c]):
+                which[c, lengths[c]], own[c, lengths[c]] = which[c, at], own[c, at]
+                lengths[c] += 1
+    return lengths
+
+
+@compiled_fast
+def sum_up(indptr, indices, data, which, own, pieces, sketches, shifts, mean, scale, out):
+    """Write sums r [1, z] (x - mean)' / scale with ``z = W x - shift``, for every piece.
+
+    Parameters
+    ----------
+    pieces : (m, 3)
+        A component, and the first and the last of its rows in `which` that are meant.
+    sketches, shifts : (RK, D, W), (RK, W)
+        As `lanes.table` has them; as the type of the data.
+    out : (m, 1 + w, D)
+    """
+    for i in range(len(pieces)):
+        c, first, last = pieces[i]
+        rows, r = which[c, first:last], own[c, first:last]
+        given = rows, r, sketches[c], shifts[c], mean, scale, out[i]
+        moments_along(indptr, indices, data, *given)

@@ -1,0 +1,258 @@
+"""Products of a row's stored values with many columns at once, written in LLVM's own terms.
+
+A loop over stored values around one over columns compiles to code that fetches its sums and puts
+them back for every few values, since they might lie in the table that it reads. Here sums stay in
+registers: a row of the table is some vectors of 64 bytes, a cache line each, which processors with
+shorter registers take in pieces. Import on first use only: numba is slow to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from lowdim._compile import compiled_fast
+
+#: Bytes of a vector: those of a cache line.
+LINE = 64
+#: Vectors that are summed side by side: with what else there is they fit the registers of most.
+SIDE_BY_SIDE = 4
+
+#: What rows store is asked for so many rows before it is needed.
+AHEAD = 2
+
+
+def table(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Columns (D, w) as the loops here take them: (D, W), W the next multiple of a vector's lanes.
+
+    Every row begins at a cache line; otherwise each vector would lie across two.
+    """
+    (n_rows, width), itemsize = values.shape, np.dtype(dtype).itemsize
+    whole = width + -width % (LINE // itemsize)
+    room = np.zeros(n_rows * whole * itemsize + LINE, np.uint8)
+    first = -room.ctypes.data % LINE
+    laid = room[first : first + n_rows * whole * itemsize].view(dtype).reshape(n_rows, whole)
+    laid[:, :width] = values
+    return laid
+
+
+@compiled_fast
+def zeros(n_rows, width, like):
+    """Zeros of the type of another array, (n_rows, width), from the beginning of a cache line."""
+    room = np.zeros(n_rows * width + LINE // like.itemsize, like.dtype)
+    first = (-room.ctypes.data % LINE) // like.itemsize
+    return room[first : first + n_rows * width].reshape(n_rows, width)
+
+
+class _StoredRow:
+    """Code for some of the values that a row stores, and for one column after them of a table.
+
+    Arguments of the functions are its indices, its data, the first and the last position, the
+    table, the first column that is meant, and a vector as long as the table's rows.
+    """
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        def array(at: int) -> Any:
+            return context.make_array(signature.args[at])(context, builder, arguments[at])
+
+        self.builder, self.long = builder, ir.IntType(64)
+        self.indices, self.data, self.vector = array(0).data, array(1).data, array(6).data
+        self.first, self.last, self.column = arguments[2], arguments[3], arguments[5]
+        self.table, self.width = array(4).data, builder.extract_value(array(4).shape, 1)
+        number = signature.args[1].dtype
+        self.lanes = 8 * LINE // number.bitwidth
+        self.kind = ir.VectorType(context.get_data_type(number), self.lanes)
+
+    def value(self, position: Any) -> Any:
+        """A stored value."""
+        return self.builder.load(self.builder.gep(self.data, [position]))
+
+    def index(self, position: Any) -> Any:
+        """The column of a stored value."""
+        index = self.builder.load(self.builder.gep(self.indices, [position]))
+        return self.builder.zext(index, self.long) if index.type.width < 64 else index
+
+    def start(self, index: Any) -> Any:
+        """Where in the table the vectors of a stored value's column begin."""
+        return self.builder.add(self.builder.mul(index, self.width), self.column)
+
+    def spread(self, value: Any) -> Any:
+        """A number in all lanes."""
+        short, nothing = ir.IntType(32), ir.Constant(self.kind, ir.Undefined)
+        one = self.builder.insert_element(nothing, value, ir.Constant(short, 0))
+        lanes = ir.Constant(ir.VectorType(short, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, nothing, lanes)
+
+    def load(self, array: Any, start: Any, number: int = 0) -> Any:
+        """The vector at a place of an array, or one of those after it."""
+        vector = self.builder.load(self._pointer(array, start, number))
+        vector.align = LINE // self.lanes
+        return vector
+
+    def store(self, vector: Any, array: Any, start: Any, number: int = 0) -> None:
+        stored = self.builder.store(vector, self._pointer(array, start, number))
+        stored.align = LINE // self.lanes
+
+    def _pointer(self, array: Any, start: Any, number: int) -> Any:
+        place = self.builder.add(start, ir.Constant(self.long, number * self.lanes))
+        return self.builder.bitcast(self.builder.gep(array, [place]), self.kind.as_pointer())
+
+    def plus(self, total: Any, value: Any, other: Any) -> Any:
+        """Total plus value times other."""
+        product = self.builder.fmul(value, other, flags=("contract",))
+        return self.builder.fadd(total, product, flags=("contract",))
+
+    @contextmanager
+    def positions(self, first: Any, step: int) -> Iterator[list[Any]]:
+        """A loop over positions, so many at a time; what is left at the end is not gone through."""
+        count = self.builder.sub(self.last, first)
+        with cgutils.for_range(self.builder, self.builder.sdiv(count, self.long(step))) as loop:
+            at = self.builder.add(first, self.builder.mul(loop.index, self.long(step)))
+            yield [self.builder.add(at, self.long(j)) for j in range(step)]
+
+
+def _products(n_vectors: int, n_values: int) -> Any:
+    """Make `vector[c : c + C] = sum_p data[p] table[indices[p], c : c + C]`, C of some vectors.
+
+    As many values have sums of their own, lest each addition waits for the last one.
+    """
+
+    @intrinsic
+    def products(typing, indices, data, first, last, table, column, vector):
+        where = (types.intp, types.intp, table, types.intp)
+        signature = types.void(indices, data, *where, vector)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            row = _StoredRow(context, builder, signature, arguments)
+            nothing = ir.Constant(row.kind, [0.0] * row.lanes)
+            sums = [
+                [cgutils.alloca_once_value(builder, nothing) for _ in range(n_vectors)]
+                for _ in range(n_values)
+            ]
+
+            def add(position: Any, sums: list[Any]) -> None:
+                value, start = row.spread(row.value(position)), row.start(row.index(position))
+                for v, total in enumerate(sums):
+                    vector = row.load(row.table, start, v)
+                    builder.store(row.plus(builder.load(total), value, vector), total)
+
+            with row.positions(row.first, n_values) as positions:
+                for position, own in zip(positions, sums, strict=True):
+                    add(position, own)
+            if n_values > 1:
+                left = builder.srem(builder.sub(row.last, row.first), row.long(n_values))
+                with row.positions(builder.sub(row.last, left), 1) as (position,):
+                    add(position, sums[0])
+            for v in range(n_vectors):
+                total = builder.load(sums[0][v])
+                for other in sums[1:]:
+                    total = builder.fadd(total, builder.load(other[v]))
+                row.store(total, row.vector, row.column, v)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return products
+
+
+def _multiples(summed: bool) -> Any:
+    """Make `table[indices[p], c : c + C] += data[p] vector[c : c + C]`, C the lanes of a vector.
+
+    Where it is asked for, `sums[indices[p]] += data[p] share` on the way.
+    """
+
+    @intrinsic
+    def multiples(typing, indices, data, first, last, table, column, vector, share, sums):
+        where = (types.intp, types.intp, table, types.intp)
+        signature = types.void(indices, data, *where, vector, data.dtype, sums)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            row = _StoredRow(context, builder, signature, arguments)
+            own = context.make_array(signature.args[8])(context, builder, arguments[8]).data
+            factor = row.load(row.vector, row.column)
+            with row.positions(row.first, 1) as (position,):
+                value, index = row.value(position), row.index(position)
+                start = row.start(index)
+                changed = row.plus(row.load(row.table, start), row.spread(value), factor)
+                row.store(changed, row.table, start)
+                if summed:
+                    place = builder.gep(own, [index])
+                    builder.store(row.plus(builder.load(place), value, arguments[7]), place)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return multiples
+
+
+@intrinsic
+def _fetch(typing, array, place):
+    """Ask for the cache line with an entry of an array, which is needed soon."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        where = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(function, [where, number(0), number(3), number(1)])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+_wide_products, _narrow_products = _products(SIDE_BY_SIDE, 1), _products(1, SIDE_BY_SIDE)
+_multiples_and_sums, _multiples_alone = _multiples(True), _multiples(False)
+
+
+@compiled_fast
+def fetch(indptr, indices, data, row):
+    """Ask for what a row stores. Rows of one component are too short and apart to be foreseen."""
+    for p in range(indptr[row], indptr[row + 1], LINE // indices.itemsize):
+        _fetch(indices, p)  # type: ignore[call-arg]
+    for p in range(indptr[row], indptr[row + 1], LINE // data.itemsize):
+        _fetch(data, p)  # type: ignore[call-arg]
+
+
+@compiled_fast
+def write_products(indptr, indices, data, rows, table, out):
+    """Write the products of some rows with a table's columns, (D, W), into out, (m, W).
+
+    Four vectors of columns at a time; so a table of many columns is gone through in strips that
+    stay in cache.
+    """
+    lanes = LINE // data.itemsize
+    width, strip = table.shape[1], SIDE_BY_SIDE * lanes
+    wide = width - width % strip
+    for column in range(0, wide, strip):
+        for q in range(len(rows)):
+            i = rows[q]
+            _wide_products(indices, data, indptr[i], indptr[i + 1], table, column, out[q])
+    for column in range(wide, width, lanes):
+        for q in range(len(rows)):
+            i = rows[q]
+            if q + AHEAD < len(rows):
+                fetch(indptr, indices, data, rows[q + AHEAD])
+            _narrow_products(indices, data, indptr[i], indptr[i + 1], table, column, out[q])
+
+
+@compiled_fast
+def add_multiples(indptr, indices, data, rows, factors, shares, table, sums):
+    """Add what some rows store times their factors, (m, W), to table, (D, W).
+
+    And, to sums, (D,), what they store times their shares, (m,).
+    """
+    lanes = LINE // data.itemsize
+    for q in range(len(rows)):
+        first, last = indptr[rows[q]], indptr[rows[q] + 1]
+        share = data.dtype.type(shares[q])
+        _multiples_and_sums(indices, data, first, last, table, 0, factors[q], share, sums)
+        for column in range(lanes, table.shape[1], lanes):
+            _multiples_alone(indices, data, first, last, table, column, factors[q], share, sums)
