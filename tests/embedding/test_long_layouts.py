@@ -120,7 +120,7 @@ def test_where_steps_go_by_the_number_of_all_it_may_not_change(name: str, tmp_pa
 def test_labels_are_of_the_fit(tmp_path: Path) -> None:
     model = ld.UMAP(n_neighbors=8, n_epochs=9, random_state=0, checkpoint=tmp_path / "fit.h5")
     model.fit(ROWS, np.arange(180) % 3)
-    with pytest.raises(ValueError, match="y differs|y was"):
+    with pytest.raises(ValueError, match=r"y differs|y was"):
         model.fit(ROWS, np.arange(180) % 2)
 
 
