@@ -194,7 +194,9 @@ def test_restarts_and_candidates_go_to_workers_through_joblib(client: Any) -> No
     estimator = ld.KMeans(2, random_state=0)
     sizes = ld.select_mixture(X, estimator, n_components=[1, 2, 3], n_jobs=2, random_state=0)
     with joblib.parallel_config(backend="dask"):
-        np.testing.assert_array_equal(model.fit(X).restart_objectives_, threads)
+        found = model.fit(X).restart_objectives_
+        # The process that compiles may round otherwise than those that load what it left.
+        np.testing.assert_allclose(found, threads, rtol=1e-12)
         there = ld.select_mixture(X, estimator, n_components=[1, 2, 3], n_jobs=2, random_state=0)
     np.testing.assert_allclose(there.table["inertia"], sizes.table["inertia"], rtol=1e-12)
 
