@@ -15,7 +15,6 @@ from lowdim.data.passes import Passes
 from lowdim.math.linalg import descending_eigh, orthonormal_rows
 from lowdim.mixture._counts.matrix import Counts
 from lowdim.mixture._counts.model import AnyCounts
-from lowdim.mixture._counts.on_disk import CountsOnDisk
 from lowdim.mixture._subspace.seeds import OVERSAMPLING, ROUNDS, leading_coordinates
 
 
@@ -38,17 +37,19 @@ def coordinates_here(
     counts: AnyCounts, sizes: np.ndarray, rng: np.random.Generator, n_directions: int
 ) -> np.ndarray:
     """Log-normalised rows along their leading directions, (N, n), of counts in this process."""
+    n = counts.shape[0]
+    if isinstance(counts, Counts):
+        own = normalised(counts, sizes)
+        block = SparseBlock(own, column_sums(own) / n, 1.0)
+        return leading_coordinates(block, rng, n_directions).host_rows
 
     def rows() -> Iterator[tuple[slice, sp.csr_matrix]]:
         for where, part in counts.parts():
             yield where, normalised(part, sizes[where])
 
-    n = counts.shape[0]
     mean = np.sum([column_sums(own) for _, own in rows()], 0) / n
     blocks = FileBlocks(lambda: (SparseBlock(own, mean, 1.0, at.start) for at, own in rows()))
-    if isinstance(counts, CountsOnDisk):
-        return coordinates_by_passes(blocks, n, rng, n_directions)
-    return leading_coordinates(next(iter(blocks)), rng, n_directions).host_rows
+    return coordinates_by_passes(blocks, n, rng, n_directions)
 
 
 def normalised(part: Counts, sizes: np.ndarray) -> sp.csr_matrix:

@@ -67,7 +67,7 @@ def fit_counts(
     means, k = gene_means(counts, sizes), arguments.n_components
     count = arguments.prior
     if isinstance(count, str):
-        count = automatic_count(means, float(counts.gene_totals.sum()), k)
+        count = automatic_count(means, float(counts.weights @ counts.totals), k)
     prior = prior_on_means(means, count)
     options = LoopOptions(
         arguments.dispersion, arguments.max_iter, arguments.tol, rule.kind == "estimate"
