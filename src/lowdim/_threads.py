@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -83,16 +83,16 @@ def in_threads(
 
 
 def side_by_side(
-    function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]], n_threads: int
-) -> Iterator[Result]:
+    tasks: Iterable[Callable[[], Result]], n_threads: int
+) -> Generator[Result, None, None]:
     """Results in the order of the tasks, of which so many are worked on at a time.
 
-    A task more is waiting by then. Those at work share the threads that torch has at present:
-    no matter how many there are, results are the same.
+    They share the threads that torch has at present: no matter how many there are, results are
+    the same. Close the iterator (`contextlib.closing`) to give them back at once.
     """
     if n_threads == 1:
         for task in tasks:
-            yield function(*task)
+            yield task()
             del task
         return
     import torch
@@ -102,9 +102,9 @@ def side_by_side(
     pool, results = ThreadPoolExecutor(n_threads), deque[Future[Result]]()
     try:
         for task in tasks:
-            results.append(pool.submit(function, *task))
+            results.append(pool.submit(task))
             del task
-            if len(results) > n_threads:
+            if len(results) > n_threads:  # one waits, lest a thread does
                 yield results.popleft().result()
         while results:
             yield results.popleft().result()

@@ -138,7 +138,7 @@ class BackedSparseRows:
         if not block.has_canonical_format:
             block.sum_duplicates()
         elif start <= self._canonical:
-            self._canonical = stop
+            self._canonical = max(stop, self._canonical)  # other threads read as well
         return block
 
     def take(self, index: np.ndarray) -> csr_matrix:

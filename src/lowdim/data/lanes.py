@@ -259,7 +259,7 @@ def add_multiples(indptr, indices, data, rows, factors, table):
     for q in range(len(rows)):
         first, last, factor = indptr[rows[q]], indptr[rows[q] + 1], factors[q]
         for column in range(0, table.shape[1], LINE // data.itemsize):
-            _multiples_alone(indices, data, first, last, table, column, factor)
+            _multiples_alone(indices, data, first, last, table, column, factor)  # type: ignore[call-arg]
 
 
 @compiled_fast
@@ -269,6 +269,6 @@ def add_multiples_and_sums(indptr, indices, data, rows, factors, shares, table, 
     for q in range(len(rows)):
         first, last, factor = indptr[rows[q]], indptr[rows[q] + 1], factors[q]
         share = data.dtype.type(shares[q])
-        _multiples_and_sums(indices, data, first, last, table, 0, factor, share, sums)
+        _multiples_and_sums(indices, data, first, last, table, 0, factor, share, sums)  # type: ignore[call-arg]
         for column in range(lanes, table.shape[1], lanes):
             _multiples_alone(indices, data, first, last, table, column, factor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -61,26 +62,29 @@ class Passes:
 
         With `along`, one entry per row, the block's own entries are its second argument.
         """
-        with closing(side_by_side(function, self._tasks(along), self.at_once)) as results:
+        with closing(side_by_side(self._tasks(function, along), self.at_once)) as results:
             return list(results)
 
     def total(self, function: Callable[..., T], along: np.ndarray | None = None) -> T:
         """The sum of what the function says: numbers, arrays, tensors, dicts or tuples of them."""
-        with closing(side_by_side(function, self._tasks(along), self.at_once)) as results:
+        with closing(side_by_side(self._tasks(function, along), self.at_once)) as results:
             total = next(results)
             for part in results:
                 total = add(total, part)
         return total
 
-    def _tasks(self, along: np.ndarray | None) -> Iterator[tuple[Any, ...]]:
-        """What a function is given, block by block."""
+    def _tasks(
+        self, function: Callable[..., T], along: np.ndarray | None
+    ) -> Iterator[Callable[[], T]]:
+        """What is to be done for each block."""
         first = None
         for block in self:
             if along is None:
-                yield (block,)
+                yield partial(function, block)
             else:
                 first = block.start if first is None else first  # rows may be a part of others
-                yield block, along[block.start - first : block.start - first + block.n_rows]
+                own = slice(block.start - first, block.start - first + block.n_rows)
+                yield partial(function, block, along[own])
             del block  # the next one is made, and the one after it read
 
 

@@ -69,7 +69,7 @@ class PlainPieces:
     def read_direct(self, out: np.ndarray, where: slice) -> None:
         """Read a slice into an array of its length."""
         handle = self._dataset.file.id.get_vfd_handle()  # an error if it has been closed
-        size, into = self.dtype.itemsize, memoryview(out).cast("B")
+        size, into = self.dtype.itemsize, out.data.cast("B")
         run = int(np.searchsorted(self._first, where.start, side="right")) - 1
         at = where.start
         while at < where.stop:

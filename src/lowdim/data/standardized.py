@@ -17,7 +17,7 @@ import torch
 from lowdim._device import free_bytes
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
 from lowdim.data.device_rows import RESIDENT, DeviceRows, HostRows
-from lowdim.data.passes import Passes, add
+from lowdim.data.passes import Passes, T, add
 from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import RowSource
 
@@ -114,15 +114,34 @@ class StandardizedRows(Passes):
         weights = None if self.sample_weight is None else self.sample_weight[index]
         return next(self._standardized([HostRows(0, self.source.take(index), weights)]))
 
+    def _tasks(
+        self, function: Callable[..., T], along: np.ndarray | None
+    ) -> Iterator[Callable[[], T]]:
+        """What is to be done for each block; who does it reads the block first, if several do."""
+        if self.at_once == 1 or self._keep:
+            yield from super()._tasks(function, along)
+            return
+        for start in range(0, self.n_rows, self.block_rows):
+            own = () if along is None else (along[start : start + self.block_rows],)
+            yield partial(self._of_block, function, start, *own)
+
+    def _of_block(self, function: Callable[..., T], start: int, *own: np.ndarray) -> T:
+        rows = self.source.rows(start, min(start + self.block_rows, self.n_rows))
+        return function(self._host_block(*self._piece(start, rows), self._near), *own)
+
     def _make(self) -> Iterator[Block]:
         return self._standardized(self._pieces(), self._near)
 
     def _pieces(self) -> Iterator[HostRows]:
         for start, rows in row_blocks(self.source, self.block_rows):
-            stop = start + rows.shape[0]
-            weights = None if self.sample_weight is None else self.sample_weight[start:stop]
-            yield HostRows(start, rows, weights)
+            yield self._piece(start, rows)
             del rows
+
+    def _piece(self, start: int, rows: np.ndarray | sp.csr_matrix) -> HostRows:
+        weights = self.sample_weight
+        return HostRows(
+            start, rows, None if weights is None else weights[start : start + rows.shape[0]]
+        )
 
     def _standardized(
         self, pieces: Iterable[HostRows], near: set[int] | None = None
