@@ -71,8 +71,8 @@ class MapObjective:
         if found is None:
             return None
         slopes = found.slopes[first, second] + found.slopes[second, first]
-        penalty, gradient = self.penalty.of(W, moved.at, self._masses)
-        gradient = gradient + moved.gradient(slopes)
+        penalty, gradient, by_covariances = self.penalty.of(W, moved.at, self._masses)
+        gradient = gradient + moved.gradient(slopes, by_covariances)
         return Loss(found.loss + penalty, found.loss, penalty, found.active, gradient)
 
     def held_out(self, W: np.ndarray, samples: np.ndarray, others: np.ndarray) -> float:
