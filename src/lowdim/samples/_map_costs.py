@@ -89,7 +89,7 @@ def pair_costs(pairs, numbers, fresh, geometry, trees, out):
 
 @compiled
 def given_costs(pairs, costs, numbers, fresh, offsets, weights, trees, out):
-    """The same where components cost what is given, (n, most, most); the rest as of `pair_costs`."""
+    """As `pair_costs` where it is known what components cost, (n, most, most)."""
     none = np.empty((0, 1, 1))
     for p in range(len(pairs)):
         a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]

@@ -21,8 +21,9 @@ from lowdim.data.sending import sent
 from lowdim.samples._map_transport import Projection, of_costs, parts
 from lowdim.samples._support import Support
 from lowdim.transport._device_costs import Components
+from lowdim.transport._device_pairs import Measured, PullSums
 from lowdim.transport._device_plans import cost_slopes
-from lowdim.transport._device_samples import Batch, DeviceSamples, Measured, PullSums
+from lowdim.transport._device_samples import Batch, DeviceSamples
 from lowdim.transport.mixtures import COSTS
 
 #: What mass moves per slope of a pair's cost, (B, n, m), in batches of pairs.
@@ -52,7 +53,8 @@ class SupportThere:
             return to_host(means)[0], None, None
         half = spread @ own.T if spread.ndim == 3 else spread[:, :, None] * own.T
         mapped = own @ half
-        return *to_host(means, (mapped + mapped.mT) / 2), half
+        told = to_host(means, (mapped + mapped.mT) / 2)
+        return told[0], told[1], half
 
     def pulled(self, of_means: Tensor, by_covariances: Tensor | None, half: Any) -> np.ndarray:
         """As of `Support`."""
@@ -63,12 +65,7 @@ class SupportThere:
 
     def components(self, at: Projection) -> Components:
         """Those under a map."""
-        means = sent(at.means, self.device)
-        if at.spread is None:
-            return Components(means, None, None)
-        if len(at.factors):
-            return Components(means, None, sent(at.factors, self.device))
-        return Components(means, sent(at.roots, self.device), None)
+        return Components.sent(at.means, at.roots, at.factors, self.device)
 
 
 class MapTransportThere:
@@ -94,6 +91,7 @@ class MapTransportThere:
         self.mean_power, self.power = COSTS[cost]
         self.there = SupportThere(support, device)
         self._samples = DeviceSamples(support.weights, support.offsets, support.rows, device)
+        self._plans: EntropicThere | ExactHere
         self._plans = EntropicThere(float(entropic)) if entropic else ExactHere(support)
 
     def distances(self, W: np.ndarray, pairs: np.ndarray) -> TransportedThere:

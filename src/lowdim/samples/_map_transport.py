@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from lowdim._threads import in_threads
 from lowdim.samples._support import Support
 from lowdim.transport.gaussians import spectral_factors, square_roots
 from lowdim.transport.mixtures import COSTS
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim.samples._map_on_device import MapTransportThere, SupportThere
 
 #: Parts that pairs are split into; sums over parts do not depend on the number of threads.
 PARTS = 16
@@ -45,7 +50,7 @@ class Projection:
     factors: np.ndarray
 
     @classmethod
-    def of(cls, support: Support, W: np.ndarray, *, diagonal: bool) -> Projection:
+    def of(cls, support: Support | SupportThere, W: np.ndarray, *, diagonal: bool) -> Projection:
         """Under a map W, (r, D)."""
         means, spread, half = support.projected(W)
         M, r = means.shape
@@ -143,6 +148,19 @@ class MapTransport:
             support.offsets, support.weights, support.rows, table, points, at.means, at.roots,
             at.factors, self.mean_power,
         )  # fmt: skip
+
+
+def map_transport(
+    support: Support, device: torch.device, *, cost: str, diagonal: bool, entropic: float
+) -> MapTransport | MapTransportThere:
+    """Transport under a map, compiled on the host and by torch elsewhere."""
+    if device.type == "cpu":
+        return MapTransport(support, cost=cost, diagonal=diagonal, entropic=entropic)
+    from lowdim.samples._map_on_device import MapTransportThere
+
+    return MapTransportThere(
+        support, cost=cost, diagonal=diagonal, entropic=entropic, device=device
+    )
 
 
 @dataclass(frozen=True)

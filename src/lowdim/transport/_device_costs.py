@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from lowdim.data.sending import sent
 
 #: Squared distances that are a smaller share of the traces are found without cancellation.
 CLOSE = 1e-6
@@ -37,9 +40,20 @@ class Components(NamedTuple):
     roots: Tensor | None
     factors: Tensor | None
 
+    @classmethod
+    def sent(
+        cls, means: np.ndarray, roots: np.ndarray, factors: np.ndarray, device: torch.device
+    ) -> Self:
+        """From arrays on the host, of which those that are none are empty."""
+        there = sent(means, device)
+        if len(factors):
+            return cls(there, None, sent(factors, device))
+        return cls(there, sent(roots, device) if roots.size else None, None)
+
     def take(self, rows: Tensor) -> Self:
         """Those of some rows, (...), of one list of components."""
-        return type(self)(*(None if part is None else part[rows] for part in self))
+        roots, factors = (None if part is None else part[rows] for part in self[1:])
+        return type(self)(self.means[rows], roots, factors)
 
     @property
     def numbers(self) -> int:

@@ -2,15 +2,15 @@
 
 Sinkhorn's steps at strong penalties lead to where Newton's on the dual (see
 `lowdim.transport._dual`) take over: few steps, each of products of matrices, in place of many
-that have to be looked at. Pairs whose plan is found are left alone, so that a plan does not depend on
-what else is in its batch.
+that have to be looked at. Pairs whose plan is found are left alone, so that a plan does not depend
+on what else is in its batch.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -54,6 +54,10 @@ class Plans:
         return torch.exp(
             self.rows[..., None] + self.columns[:, None] + problem.exponents(self.penalties)
         )
+
+    def costs(self, problem: Problem) -> Tensor:
+        """What they cost without the penalty, (B,)."""
+        return (self.mass(problem) * problem.cost).sum((1, 2))
 
 
 @dataclass(frozen=True)
@@ -101,16 +105,15 @@ class Problem:
         levels = max(1, math.ceil(math.log(FACTOR / strength, FACTOR)))
         columns = self._approached(penalties, levels)
         now = _Newton.begun(self, penalties, columns)
-        rows, wrong = now.rows, now.wrong
+        rows, columns, wrong = now.at.rows, now.at.columns, now.at.wrong
         left = np.arange(len(penalties))  # pairs whose plans are not found yet
         for _ in range(0, STEPS, LOOK):
             for _ in range(LOOK):
                 now = now.stepped()
-            rows, columns, wrong = (
-                written(into, left, own)
-                for into, own in ((rows, now.rows), (columns, now.columns), (wrong, now.wrong))
-            )
-            on = np.flatnonzero(to_host((now.wrong > OFF) & (now.scales > SHORTEST))[0])
+            rows = _written(rows, left, now.at.rows)
+            columns = _written(columns, left, now.at.columns)
+            wrong = _written(wrong, left, now.at.wrong)
+            on = np.flatnonzero(to_host((now.at.wrong > OFF) & (now.scales > SHORTEST))[0])
             if not len(on):
                 break
             if len(on) < len(left):
@@ -132,71 +135,85 @@ class Problem:
         return columns
 
 
-@dataclass(frozen=True)
-class _Newton:
-    """Where Newton's steps are: rows have the right masses whatever the columns.
+class _State(NamedTuple):
+    """Potentials and what follows from them: rows have the right masses whatever the columns.
 
     Attributes
     ----------
-    exponents : (B, n, m)
-    supply, demand : (B, n) and (B, m)
     columns, rows, sums : (B, m), (B, n), (B, m)
+        Potentials, and masses of the columns.
     mass : (B, n, m)
-    value, wrong, scales : (B,)
-        The dual objective, mass in the wrong columns, and the length of the next step.
+    value, wrong : (B,)
+        The dual objective, and mass in the wrong columns.
     """
 
-    exponents: Tensor
-    supply: Tensor
-    demand: Tensor
     columns: Tensor
     rows: Tensor
     sums: Tensor
     mass: Tensor
     value: Tensor
     wrong: Tensor
+
+
+@dataclass(frozen=True)
+class _Newton:
+    """Where Newton's steps are.
+
+    Attributes
+    ----------
+    exponents : (B, n, m)
+    supply, demand : (B, n) and (B, m)
+    at : _State
+    scales : (B,)
+        The length of the next step.
+    """
+
+    exponents: Tensor
+    supply: Tensor
+    demand: Tensor
+    at: _State
     scales: Tensor
 
     @classmethod
     def begun(cls, problem: Problem, penalties: Tensor, columns: Tensor) -> Self:
-        given = problem.exponents(penalties), problem.supply, problem.demand
-        return cls(*given, *_evaluated(*given, columns), torch.ones_like(penalties))
+        exponents, supply, demand = problem.exponents(penalties), problem.supply, problem.demand
+        at = _evaluated(exponents, supply, demand, columns)
+        return cls(exponents, supply, demand, at, torch.ones_like(penalties))
 
     def taken(self, places: np.ndarray) -> Self:
         """Some of the pairs."""
-        there = sent(places, self.columns.device)
-        parts = (getattr(self, name).index_select(0, there) for name in self.__dataclass_fields__)
-        return type(self)(*parts)
+        there = sent(places, self.scales.device)
+        given = (self.exponents, self.supply, self.demand, self.scales)
+        exponents, supply, demand, scales = (part.index_select(0, there) for part in given)
+        at = _State(*(part.index_select(0, there) for part in self.at))
+        return type(self)(exponents, supply, demand, at, scales)
 
     def stepped(self) -> Self:
         """One step on; one that leads nowhere is tried again at half the length."""
-        steps = solve_graph(column_graph(self.mass, self.supply), self.demand - self.sums)
+        at = self.at
+        steps = solve_graph(column_graph(at.mass, self.supply), self.demand - at.sums)
         longest = steps.abs().amax(1).clamp(min=1e-300)
         scales = torch.minimum(self.scales, REACH / longest)
-        ahead = self.columns + scales[:, None] * steps
-        found = _evaluated(self.exponents, self.supply, self.demand, ahead)
-        value = found[4]
-        sizes = self.rows.abs().amax(1) + self.columns.abs().amax(1)
-        taken = (value >= self.value - ROUNDING * sizes) & (self.wrong > OFF)
-        own = self.columns, self.rows, self.sums, self.mass, self.value, self.wrong
-        moved = (_chosen(taken, *both) for both in zip(found, own, strict=True))
-        scales = torch.where(taken, 1.0, torch.where(self.wrong > OFF, scales / 2, scales))
-        return type(self)(self.exponents, self.supply, self.demand, *moved, scales)
+        columns = at.columns + scales[:, None] * steps
+        ahead = _evaluated(self.exponents, self.supply, self.demand, columns)
+        sizes = at.rows.abs().amax(1) + at.columns.abs().amax(1)
+        on = at.wrong > OFF
+        taken = on & (ahead.value >= at.value - ROUNDING * sizes)
+        now = _State(*(_chosen(taken, *both) for both in zip(ahead, at, strict=True)))
+        scales = torch.where(taken, 1.0, torch.where(on, scales / 2, scales))
+        return type(self)(self.exponents, self.supply, self.demand, now, scales)
 
 
-def _evaluated(
-    exponents: Tensor, supply: Tensor, demand: Tensor, columns: Tensor
-) -> tuple[Tensor, ...]:
-    """Columns, rows, sums of the columns, plans, the dual objective, and mass that is wrong."""
+def _evaluated(exponents: Tensor, supply: Tensor, demand: Tensor, columns: Tensor) -> _State:
     mass = exponents + columns[:, None]
     rows = torch.where(supply > 0, supply.log() - torch.logsumexp(mass, 2), 0.0)
     mass = mass.add_(rows[..., None]).exp_()
     sums = mass.sum(1)
     value = (supply * rows).sum(1) + (demand * columns).sum(1)
-    return columns, rows, sums, mass, value, (sums - demand).abs().sum(1)
+    return _State(columns, rows, sums, mass, value, (sums - demand).abs().sum(1))
 
 
-def written(into: Tensor, places: np.ndarray, values: Tensor) -> Tensor:
+def _written(into: Tensor, places: np.ndarray, values: Tensor) -> Tensor:
     """With values in the places of some pairs."""
     if len(places) == len(into):
         return values
