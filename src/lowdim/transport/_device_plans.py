@@ -23,6 +23,8 @@ from lowdim.data.sending import sent
 OFF = 1e-11
 #: From a strong penalty to the one that is asked for, by this factor, with so many steps at each.
 FACTOR, ROUNDS = 4.0, 8
+#: A penalty that is no larger is none, of costs that are all zero; its square is a number yet.
+NONE = 1e-150
 #: Newton's steps at most, and after how many it is looked which plans are found.
 STEPS, LOOK = 240, 8
 #: How far potentials go in one of them, in units of the penalty, and the shortest that is tried.
@@ -89,7 +91,7 @@ class Problem:
         """Penalties, (B,); those below zero are minus the share of the mean cost that they are."""
         sizes = (self.supply > 0).sum(1) * (self.demand > 0).sum(1)
         means = self.cost.sum((1, 2)) / sizes
-        return torch.where(penalties < 0, -penalties * means, penalties).clamp(min=1e-300)
+        return torch.where(penalties < 0, -penalties * means, penalties).clamp(min=NONE)
 
     def plans(self, penalties: Tensor, strength: float) -> Plans:
         """The plans of least ``<P, C> + penalty * sum P (log P - 1)``.
