@@ -108,12 +108,14 @@ def test_polar_factors(r: int) -> None:
     for own, turn, total in zip(matrices, turns, sums, strict=True):
         np.testing.assert_allclose(turn, scipy.linalg.polar(own)[0], atol=1e-9)
         assert total == pytest.approx(np.linalg.svd(own)[1].sum(), rel=1e-12)
-    flat = rng.normal(size=(5, r, 1)) @ rng.normal(size=(5, 1, r))  # of rank one
+    flat = rng.normal(size=(300, r, 1)) @ rng.normal(size=(300, 1, r))  # of rank one
+    axes = np.zeros((2, r, r))
+    axes[1, 0, 1] = 3.0
+    flat = np.concatenate([flat, axes])
     turns, sums = (part.numpy() for part in polar(torch.from_numpy(flat)))
-    lengths = np.linalg.norm(flat, axis=(1, 2))
-    np.testing.assert_allclose(sums, lengths, rtol=1e-12)
-    np.testing.assert_allclose(turns, flat / lengths[:, None, None], atol=1e-10)
-    assert (polar(torch.zeros(1, r, r, dtype=torch.float64))[0] == 0).all()
+    np.testing.assert_allclose(sums, np.linalg.norm(flat, axis=(1, 2)), rtol=1e-12)
+    unit = np.broadcast_to(np.eye(r), turns.shape)
+    np.testing.assert_allclose(turns.swapaxes(1, 2) @ turns, unit, atol=1e-13)
 
 
 @pytest.mark.parametrize("d", [2, 4])

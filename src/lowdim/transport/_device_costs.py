@@ -16,12 +16,10 @@ from lowdim.data.sending import sent
 
 #: Squared distances that are a smaller share of the traces are found without cancellation.
 CLOSE = 1e-6
-#: Cosines of the angle between two rows that count as zero.
-ORTHOGONAL = 1e-15
-#: Singular values that are a smaller share of the largest are zero.
-NOTHING = 1e-15
-#: Sweeps of Jacobi rotations, after which small matrices have none left.
-SWEEPS = 8
+#: Newton's steps to a polar factor: nine are enough in double precision, after a shift.
+TURNS = 10
+#: Singular matrices are shifted by about this share of their size.
+SHIFT = 1e-14
 
 
 class Components(NamedTuple):
@@ -113,40 +111,25 @@ def pulls(first: Components, second: Components, mass: Tensor, power: int) -> tu
 
 
 def polar(matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Polar factors, (..., r, r), zero in directions of no length, and sums of singular values.
+    """Orthogonal polar factors, (..., r, r), and sums of singular values, (...).
 
-    By Jacobi's rotations, which make the rows of a matrix orthogonal (Golub and Van Loan, Matrix
-    Computations, section 8.6). Neighbouring rows are turned and change places, so that after r
-    rounds all have met.
+    By Newton's steps ``U -> (U + U'^-1) / 2``, scaled such that few suffice however unlike the
+    singular values are (Higham 2008, Functions of Matrices, section 8.6). Singular matrices are
+    shifted first, which the sum does not feel: their orthogonal factor is one of many.
     """
     r = matrices.shape[-1]
-    unit = torch.eye(r, dtype=matrices.dtype, device=matrices.device)
-    both = torch.cat([matrices, unit.expand_as(matrices)], -1)  # what is turned, and the turns
-    for turn in range(SWEEPS * r if r > 2 else 1):
-        pairs = (r - turn % 2) // 2
-        own = both[..., turn % 2 : turn % 2 + 2 * pairs, :].unflatten(-2, (pairs, 2))
-        one, two = own[..., 0, :], own[..., 1, :]
-        cosine, sine = _rotation(one[..., :r], two[..., :r])
-        ahead = cosine * one - sine * two
-        own[..., 0, :], own[..., 1, :] = sine * one + cosine * two, ahead
-    rows, turns = both[..., :r], both[..., r:]
-    lengths = torch.linalg.vector_norm(rows, dim=-1)
-    used = lengths > NOTHING * lengths.amax(-1, keepdim=True)
-    rows = rows * torch.where(used, 1 / lengths, 0.0)[..., None]
-    return turns.mT @ rows, lengths.sum(-1)
+    shift = torch.arange(1, r + 1, dtype=matrices.dtype, device=matrices.device).diag()
+    turns = matrices / _length(matrices).clamp(min=1e-300)
+    for _ in range(TURNS):
+        inverses, info = torch.linalg.inv_ex(turns)
+        scale = torch.sqrt(_length(inverses) / _length(turns))
+        ahead = (scale * turns + inverses.mT / scale) / 2
+        turns = torch.where((info == 0)[..., None, None], ahead, turns + SHIFT * shift)
+    return turns, (turns * matrices).sum((-2, -1))
 
 
-def _rotation(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of the turn that makes two rows, (..., r), orthogonal, (..., 1)."""
-    first, second, across = (
-        (a * b).sum(-1, keepdim=True) for a, b in ((one, one), (two, two), (one, two))
-    )
-    turns = across * across > ORTHOGONAL**2 * first * second
-    tau = (second - first) / (2 * across)
-    tangent = torch.copysign(1 / (tau.abs() + torch.sqrt(1 + tau * tau)), tau)
-    tangent = torch.where(turns, tangent, 0.0)
-    cosine = torch.rsqrt(1 + tangent * tangent)
-    return cosine, cosine * tangent
+def _length(matrices: Tensor) -> Tensor:
+    return torch.linalg.matrix_norm(matrices, keepdim=True)
 
 
 def _bures(first: Tensor, second: Tensor) -> Tensor:
