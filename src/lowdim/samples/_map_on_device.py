@@ -184,8 +184,8 @@ class ExactHere:
         batches = list(measured.batches(pairs))
         for batch in batches:
             own = batch.where
-            plan = pairs[own], places[own], fresh[own], trees
-            out[own] = self._planned(measured, batch, *plan)
+            (prices,) = to_host(measured.problem(batch).cost)
+            out[own] = self._planned(pairs[own], prices, places[own], fresh[own], trees)
 
         def masses() -> Iterator[tuple[Batch, Tensor]]:
             for batch in batches:
@@ -195,22 +195,20 @@ class ExactHere:
 
     def _planned(
         self,
-        measured: Measured,
-        batch: Batch,
         pairs: np.ndarray,
+        prices: np.ndarray,
         places: np.ndarray,
         fresh: np.ndarray,
         trees: Any,
     ) -> np.ndarray:
-        """Least costs of the pairs of a batch, (B,)."""
+        """Least costs of pairs, (n,), whose components cost so much, (n, most, most)."""
         from lowdim.samples._map_costs import given_costs
 
-        (costs,), out = to_host(measured.problem(batch).cost), np.empty(len(pairs))
-        offsets, weights = self.support.offsets, self.support.weights
+        out, support = np.empty(len(pairs)), self.support
 
         def solve(part: slice) -> None:
-            own = pairs[part], costs[part], places[part], fresh[part]
-            given_costs(*own, offsets, weights, trees, out[part])
+            own = pairs[part], prices[part], places[part], fresh[part]
+            given_costs(*own, support.offsets, support.weights, trees, out[part])
 
         in_threads(solve, parts(len(pairs)))
         return out
@@ -221,17 +219,15 @@ class ExactHere:
         """Plans, (B, n, m); those for which there was no room are found again, as they were."""
         from lowdim.transport._tree import room_for_trees
 
-        trees = self._kept.trees
-        parents, flows = trees.parent[places], trees.flow[places]
-        lost = places < 0
-        if lost.any():
-            again = room_for_trees(0, self.n_nodes, len(pairs))
-            numbers = np.where(lost, np.arange(len(pairs)), -1)
-            self._planned(measured, batch, pairs, numbers, np.zeros(len(pairs), bool), again)
-            parents = np.where(lost[:, None], again.parent, parents)
-            flows = np.where(lost[:, None], again.flow, flows)
+        trees, held = self._kept.trees, places >= 0
+        plans = room_for_trees(0, self.n_nodes, len(pairs))
+        plans.parent[held], plans.flow[held] = trees.parent[places[held]], trees.flow[places[held]]
+        if not held.all():
+            (prices,), lost = to_host(measured.problem(batch).cost), np.flatnonzero(~held)
+            nothing_kept = np.zeros(len(lost), dtype=bool)
+            self._planned(pairs[lost], prices[lost], lost, nothing_kept, plans)
         sizes = np.diff(self.support.offsets)[pairs]
-        return _spread_out(batch, parents, flows, *sizes.T[:, :, None])
+        return _spread_out(batch, plans.parent, plans.flow, *sizes.T[:, :, None])
 
 
 def _spread_out(

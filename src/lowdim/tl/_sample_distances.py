@@ -98,11 +98,8 @@ def sample_distances(
     W, learned = _map(adata, ground_metric)
     cost = check_in(learned["cost"] if cost is None else cost, "cost", (*OF_MIXTURES, *OF_CELLS))
     n_cells = learned["n_cells"] if n_cells is None else n_cells
-    measure: dict[str, Any] = {
-        "cost": cost,
-        "entropic": learned["entropic"] if entropic is None else entropic,
-        "debiased": debiased,
-    }
+    strength = learned["entropic"] if entropic is None else entropic
+    measure: dict[str, Any] = {"cost": cost, "entropic": strength, "debiased": debiased}
     if cost in OF_MIXTURES:
         gmm_key = find_gmm_key(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
         model = model_of(adata.uns[gmm_key], gmm_key)
