@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._saving import Saved
@@ -20,7 +21,7 @@ from lowdim.samples._descent import Course, Plan, descend
 from lowdim.samples._map_objective import MapObjective
 from lowdim.samples._map_penalty import NORMS, Penalty
 from lowdim.samples._map_starts import first_maps
-from lowdim.samples._map_transport import MapTransport
+from lowdim.samples._map_transport import map_transport
 from lowdim.samples._rows import in_order, listed
 from lowdim.samples._support import Support
 from lowdim.samples._training_samples import train_and_validation, with_triplets
@@ -100,6 +101,8 @@ class GroundMetric(Saved, BaseEstimator):
         Rows that are drawn of each sample of a `SampleDataset`, where its mixtures are not taken.
     warm_start : bool, default=False
         Begin where the last fit ended.
+    device : str or torch.device, default="cpu"
+        Where costs, entropic plans and gradients are found; exact plans are found on the host.
     random_state : int, Generator or RandomState, optional
     verbose : int, default=0
         1 shows a progress bar.
@@ -167,6 +170,7 @@ class GroundMetric(Saved, BaseEstimator):
         batch_size: int | None = None,
         n_cells: int | None = 250,
         warm_start: bool = False,
+        device: Any = "cpu",
         random_state: Any = None,
         verbose: int = 0,
     ) -> None:
@@ -189,6 +193,7 @@ class GroundMetric(Saved, BaseEstimator):
         self.batch_size = batch_size
         self.n_cells = n_cells
         self.warm_start = warm_start
+        self.device = device
         self.random_state = random_state
         self.verbose = verbose
 
@@ -208,6 +213,7 @@ class GroundMetric(Saved, BaseEstimator):
         TypeError, ValueError
             An argument cannot be used, or there are no triplets.
         """
+        device = resolve_device(self.device)
         measures, labels = self._read(distributions, labels)
         support = Support.of(measures)
         rng = generator(self.random_state)
@@ -220,8 +226,9 @@ class GroundMetric(Saved, BaseEstimator):
         penalty = self._penalty()
         margin = check_interval(self.alpha, "alpha", low=0.0)
         plan = self._plan(labels, rng)
-        transport = MapTransport(
+        transport = map_transport(
             support,
+            device,
             cost=cost,
             diagonal=bool(check_in(self.diagonal, "diagonal", (True, False))),
             entropic=check_interval(self.entropic, "entropic", low=0.0),
@@ -281,11 +288,12 @@ class GroundMetric(Saved, BaseEstimator):
                 f"{self.n_features_in_}; pass samples with the same columns."
             )
         mapped, cost = measures.mapped(self.components_), self._cost(measures)
+        plans: dict[str, Any] = {"entropic": self.entropic, "device": self.device}
         if isinstance(mapped, Clouds):
-            return cloud_distances(mapped, pairs, cost=POINTS[cost], entropic=self.entropic)
+            return cloud_distances(mapped, pairs, cost=POINTS[cost], **plans)
         if self.diagonal:
             mapped = mapped.diagonal()
-        return mixture_distances(mapped, pairs, cost=cost, entropic=self.entropic)
+        return mixture_distances(mapped, pairs, cost=cost, **plans)
 
     # Arguments ------------------------------------------------------------------------------
 
