@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 from lowdim import _memory
-from lowdim.cli import _data_file, _fit_file, _h5ad, main
+from lowdim.cli import _anndata_file, _beside, _data_file, _fit_file, main
 from lowdim.cli._data_file import DataFile
 from lowdim.cli._fit_file import Whole
 
@@ -46,9 +46,9 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> ad.AnnData:
         raise AssertionError(f"{path} was read whole")
 
-    for module in (_h5ad, _fit_file):
+    for module in (_data_file, _fit_file):
         monkeypatch.setattr(module, "free_memory", lambda: 1)
-    monkeypatch.setattr(_h5ad, "read", refuse)
+    monkeypatch.setattr(_anndata_file, "read", refuse)
 
 
 LABELS = ["--labels", "group"]
@@ -200,7 +200,7 @@ def test_matrices_stored_by_columns_are_read_where_they_are_small(tmp_path: Path
 
 
 def test_genes_are_copied_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_data_file, "_BLOCK_BYTES", 8 * D * 50)
+    monkeypatch.setattr(_beside, "_BLOCK_BYTES", 8 * D * 50)
     file = small_file(tmp_path / "cells.h5ad")
     kept = np.arange(D) % 3 == 1
     found = DataFile.left(file).of_genes(kept, tmp_path)
@@ -253,4 +253,4 @@ def test_the_size_of_a_file_is_that_of_its_matrices(tmp_path: Path) -> None:
     adata = ad.read_h5ad(file)
     stored = [adata.X, adata.layers["counts"]]
     sizes = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in stored)
-    assert _h5ad.matrix_bytes(str(file)) == sizes + adata.layers["dense"].nbytes
+    assert _anndata_file.matrix_bytes(str(file)) == sizes + adata.layers["dense"].nbytes

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowdim.cli import _h5ad
+from lowdim.cli._anndata_file import counts_layer
 from lowdim.cli._data_file import DataFile
 from lowdim.cli._fit_file import Whole
 from lowdim.cli._output import print_result, print_step
@@ -33,6 +33,7 @@ def run(arguments: Namespace) -> None:
         train_key=arguments.train_key,
         held_out=arguments.held_out,
         random_state=arguments.random_state,
+        backed=arguments.backed,
         verbose=int(not arguments.quiet),
     )
     failed = table["error"].notna()
@@ -60,14 +61,15 @@ def run_grid(
     train_key: str | None = None,
     held_out: float = 0.05,
     random_state: int = 0,
+    backed: str = "auto",
     verbose: int = 1,
 ) -> pd.DataFrame:
-    """Fit configurations to the counts of a .h5ad file and write one CSV table.
+    """Fit configurations to the counts of a file and write one CSV table.
 
     Parameters
     ----------
     path
-        The .h5ad file.
+        The .h5ad file or .zarr store.
     configurations
         What `lowdim.compare_factorizations` takes, or the path of a JSON file with that.
     output
@@ -81,6 +83,8 @@ def run_grid(
     train_key
         Boolean column of `obs` with the rows to fit, as of `lowdim.pp.train_test_split`; by
         default a random part.
+    backed
+        Whether matrices are left in the file: "auto", "always" or "never".
     held_out, random_state, verbose
         As in `lowdim.compare_factorizations`.
 
@@ -99,11 +103,12 @@ def run_grid(
 
     if isinstance(configurations, str | Path):
         configurations = _read_json(Path(configurations))
-    data = DataFile.open(path)
+    data = DataFile.open(path, backed=backed)
     adata = data.adata
-    layer = _h5ad.counts_layer(adata, layer)
-    if data.left_in is not None and (whole := Whole.of(adata, layer, "grid", _REMEDY, dense=True)):
-        print_step(whole.told(), quiet=not verbose)
+    layer = counts_layer(adata, layer)
+    in_file = data.left_in is not None
+    whole = Whole.of(adata, layer, "grid", _REMEDY, dense=True) if in_file else None
+    print_step(data.told if whole is None else whole.told(), quiet=not verbose)
     samples, train = samples_of(adata, sample_key), _column(adata, train_key)
     return compare_factorizations(
         as_rows(adata, layer=layer),
