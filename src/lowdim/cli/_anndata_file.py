@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lowdim._files import replacing
 from lowdim.cli._paths import check_input
-from lowdim.data.stores import is_zarr, kind_of, open_store
+from lowdim.data.stores import elements, is_zarr, kind_of, open_store
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,8 +66,7 @@ def close(file: Any) -> None:
 
 def matrices(file: Any) -> dict[str, Any]:
     """`X` and the layers of an open file, by their place."""
-    layers = file["layers"].keys() if "layers" in file else ()
-    names = [*(["X"] if "X" in file else []), *(f"layers/{name}" for name in layers)]
+    names = [*(["X"] if "X" in file else []), *(f"layers/{k}" for k in file.get("layers", ()))]
     return {name: file[name] for name in names}
 
 
@@ -85,5 +84,5 @@ def matrix_bytes(path: str) -> int:
 
 def stored_bytes(item: Any) -> int:
     """What an array or a sparse matrix of a file takes in memory."""
-    parts = item.values() if hasattr(item, "keys") else [item]
+    parts = elements(item).values() if hasattr(item, "keys") else [item]
     return sum(int(part.size) * part.dtype.itemsize for part in parts)

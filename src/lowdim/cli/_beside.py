@@ -13,7 +13,7 @@ import numpy as np
 from lowdim.cli._anndata_file import close, matrices, opened
 from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import as_rows
-from lowdim.data.stores import is_zarr
+from lowdim.data.stores import elements, is_zarr
 
 if TYPE_CHECKING:
     from lowdim._typing import Rows
@@ -45,7 +45,7 @@ def beside(source: Path, path: Path, *, but: Collection[str]) -> Iterator[tuple[
         else:
             new = _empty(path)
             new.attrs.update(old.attrs)
-            for name in set(old.keys()) - set(but):
+            for name in [element for element in old if element not in but]:
                 if is_zarr(source) or is_zarr(path):
                     _copy(old, new, name)
                 else:
@@ -73,8 +73,8 @@ def copy_columns(old: Any, new: Any, kept: np.ndarray) -> None:
         for start, rows in row_blocks(source, step):
             _append(new, place, rows[:, kept].astype(dtype), start, source.n_rows)
     if "varp" in old:
-        pairs = {name: read_elem(item)[kept][:, kept] for name, item in old["varp"].items()}
-        write_elem(new, "varp", pairs)
+        pairs = elements(old["varp"]).items()
+        write_elem(new, "varp", {name: read_elem(item)[kept][:, kept] for name, item in pairs})
 
 
 def _append(file: Any, place: str, rows: Rows, start: int, n_rows: int) -> None:
@@ -127,7 +127,7 @@ def _copy(old: Any, new: Any, name: str) -> None:
     if hasattr(item, "keys") and (kind in _SPARSE or kind in ("dict", "raw")):
         group = new.create_group(name)
         group.attrs.update(_plain(item.attrs))
-        for part in item.keys():  # noqa: SIM118  (zarr's groups are no mappings)
+        for part in item:
             if kind in _SPARSE:
                 _copy_array(item[part], group, part)
             else:

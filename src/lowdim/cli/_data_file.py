@@ -11,7 +11,7 @@ from lowdim._memory import free_memory
 from lowdim.cli import _anndata_file as files
 from lowdim.cli._beside import beside, copy_columns
 from lowdim.cli._paths import check_input
-from lowdim.data.stores import open_store
+from lowdim.data.stores import elements, open_store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +62,7 @@ class DataFile:
         found = {name: _unread(item) for name, item in files.matrices(file).items()}
         X = found.pop("X", None)
         layers = {name.removeprefix("layers/"): item for name, item in found.items()}
-        pairs = file["obsp"].items() if "obsp" in file else ()
-        obsp = {name: _unread(item) for name, item in pairs}
+        obsp = {name: _unread(item) for name, item in elements(file.get("obsp", {})).items()}
         return cls(AnnData(X, layers=layers, obsp=obsp, **tables), Path(path), told)
 
     def of_genes(self, kept: np.ndarray, folder: Path) -> DataFile:

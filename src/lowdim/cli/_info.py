@@ -13,7 +13,7 @@ from lowdim._version import __version__
 from lowdim.cli._anndata_file import opened
 from lowdim.cli._output import print_result
 from lowdim.cli._paths import check_input
-from lowdim.data.stores import kind_of
+from lowdim.data.stores import elements, kind_of
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "anndata", "pandas", "scanpy")
 
@@ -58,7 +58,7 @@ def _contents(path: Path, file: Any) -> dict[str, Any]:
 
     obs = read_elem(file["obs"])
     uns = file.get("uns", {})
-    keys = [k for k in uns.keys() if _is_group(uns[k])]  # noqa: SIM118  (zarr's are no mappings)
+    keys = [k for k in uns if _is_group(uns[k])]
     return {
         "file": str(path),
         "bytes": _size(path),
@@ -84,13 +84,12 @@ def _size(path: Path) -> int:
 
 
 def _matrices(file: Any, place: str) -> dict[str, Any]:
-    items = file[place].items() if place in file else ()
-    return {name: _matrix(item) for name, item in items}
+    return {name: _matrix(item) for name, item in elements(file.get(place, {})).items()}
 
 
 def _length(group: Any) -> int:
     """Rows of a stored table."""
-    return len(group[group.attrs.get("_index", "_index")])
+    return int(group[group.attrs.get("_index", "_index")].shape[0])
 
 
 def _is_group(item: Any) -> bool:

@@ -55,6 +55,11 @@ def kind_of(path: Path) -> str:
     return ".zarr store" if is_zarr(path) else ".h5ad file"
 
 
+def elements(group: Any) -> dict[str, Any]:
+    """What is in a group, by name; zarr's groups are no mappings."""
+    return {name: group[name] for name in group}
+
+
 def open_store(path: Path) -> Any:
     """The group that a `.h5ad` file or a `.zarr` store is, open to be read.
 
