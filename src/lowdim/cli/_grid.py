@@ -48,6 +48,8 @@ def run(arguments: Namespace) -> None:
         numbers = ", ".join(f"{name} {best[name]:.4g}" for name in SHOWN)
         rows.append(("lowest held out", f"{best['model']}, {best['n_factors']} factors: {numbers}"))
     print_result(facts, rows, as_json=arguments.json)
+    if failed.all():
+        raise ValueError(f"None of the fits worked; the first: {facts['first_error']}")
 
 
 def run_grid(

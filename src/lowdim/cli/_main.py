@@ -95,6 +95,8 @@ def _messages(*, debug: bool) -> Iterator[None]:
         if not debug:
             warnings.simplefilter("ignore")
             warnings.filterwarnings("always", module=r"lowdim(\.|$)")
+            # Those that point at the caller's line: of the script, or of python -m.
+            warnings.filterwarnings("always", module=r"(__main__|runpy)$")
             warnings.showwarning = _show_warning
         try:
             yield
