@@ -73,6 +73,17 @@ def test_an_answer_about_rows_of_a_file_reads_them_once(name: str, make: Callabl
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_an_answer_about_counts_takes_their_check_their_totals_and_a_pass() -> None:
+    counts = np.random.default_rng(0).poisson(2.0, size=(N, D)).astype(float)
+    model = ld.NegativeBinomialMixture(2, n_init=1, max_iter=3, random_state=0).fit(counts)
+    for method in ("predict", "predict_proba", "score_samples"):
+        counted = Counted(as_rows(counts))
+        answer = getattr(model, method)(counted)
+        assert counted.n_read == 3 * N
+        np.testing.assert_allclose(answer, getattr(model, method)(counts), rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("make", [np.asarray, sp.csr_matrix])
 @pytest.mark.parametrize("name", MODELS)
 def test_values_that_are_not_finite_are_refused_as_in_memory(
