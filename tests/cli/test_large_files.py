@@ -94,8 +94,11 @@ def test_a_table_of_fits_reads_the_counts_alone(
     file, table = str(small_file(tmp_path / "cells.h5ad")), tmp_path / "fits.csv"
     (tmp_path / "fits.json").write_text('{"model": "pnmf", "n_factors": [1, 2], "max_iter": 3}')
     assert main(["grid", file, str(tmp_path / "fits.json"), "-o", str(table)]) == 0
-    assert 'grid needs all rows of layers["counts"] in memory' in capsys.readouterr().err
+    assert "in blocks: its matrices" in capsys.readouterr().err
     assert table.read_text().count("pnmf") >= 2
+    (tmp_path / "fits.json").write_text('{"model": ["pnmf", "rsf"], "n_factors": 1, "max_iter": 3}')
+    assert main(["grid", file, str(tmp_path / "fits.json"), "-o", str(table)]) == 0
+    assert 'model rsf needs all rows of layers["counts"] in memory' in capsys.readouterr().err
 
 
 def test_the_memory_that_is_told_is_that_of_the_matrix_named(tmp_path: Path) -> None:

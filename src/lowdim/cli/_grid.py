@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Columns of the table that are printed.
 SHOWN = ("deviance_held_out", "explained_held_out", "sparsity", "cpu_seconds")
 
-_REMEDY = "Fewer genes or rows take less."
+_REMEDY = "Models nsf, nsfh and pnmf of counts read them in blocks."
 
 
 def run(arguments: Namespace) -> None:
@@ -108,8 +108,8 @@ def run_grid(
     data = DataFile.open(path, backed=backed)
     adata = data.adata
     layer = counts_layer(adata, layer)
-    in_file = data.left_in is not None
-    whole = Whole.of(adata, layer, "grid", _REMEDY, dense=True) if in_file else None
+    held = [] if data.left_in is None else _that_hold_all_rows(configurations)
+    whole = Whole.of(adata, layer, f"model {held[0]}", _REMEDY, dense=True) if held else None
     print_step(data.told if whole is None else whole.told(), quiet=not verbose)
     samples, train = samples_of(adata, sample_key), _column(adata, train_key)
     return compare_factorizations(
@@ -123,6 +123,17 @@ def run_grid(
         random_state=random_state,
         verbose=verbose,
     )
+
+
+def _that_hold_all_rows(configurations: Any) -> list[str]:
+    """Models of the configurations that do not read counts in blocks."""
+    from lowdim.factorization.grid import estimators_of
+    from lowdim.factorization.models import reads_blocks
+
+    found = estimators_of(configurations)
+    return [
+        name for name, model in found if not reads_blocks(name, getattr(model, "likelihood", None))
+    ]
 
 
 def _column(adata: Any, key: str | None) -> Any:
