@@ -76,7 +76,7 @@ def test_counts_are_the_layer_by_default_and_a_failure_says_why(
     told, said = capsys.readouterr()
     assert "first error" in told
     assert "X must hold counts" in told
-    assert "error: None of the fits worked; the first: ValueError: X must hold counts" in said
+    assert "error: None of the fits worked; the first: ValueError: Negative values in data" in said
 
 
 def test_a_column_may_be_the_coordinate(stored: Path, tmp_path: Path) -> None:

@@ -230,6 +230,20 @@ def test_without_the_package_zarr_it_is_asked_for(
     assert run(KMEANS, h5ad, store.with_name("fit.h5ad"), "--quiet") == 0
 
 
+def test_where_memory_does_not_do_the_switch_is_named(
+    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def too_much(*arguments: object, **options: object) -> None:
+        raise MemoryError("Unable to allocate")
+
+    monkeypatch.setattr("lowdim.tl.mixture", too_much)
+    for backed, told in (("auto", True), ("never", True), ("always", False)):
+        assert run(KMEANS, store, store.with_name("fit.zarr"), "--backed", backed) == 1
+        said = capsys.readouterr().err
+        assert "MemoryError: Unable to allocate" in said
+        assert ("--backed always leaves" in said) == told
+
+
 def refuse(*arguments: object) -> Any:
     raise AssertionError("not to be read so")
 

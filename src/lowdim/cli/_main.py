@@ -58,6 +58,8 @@ def _run(arguments: Namespace) -> int:
         if arguments.debug:
             raise
         print(f"lowdim: error: {_one_line(error)}", file=sys.stderr)
+        if isinstance(error, MemoryError) and getattr(arguments, "backed", "always") != "always":
+            print("lowdim: --backed always leaves large matrices in their file", file=sys.stderr)
         return _FAILURE
     return 0
 
