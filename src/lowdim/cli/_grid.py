@@ -128,12 +128,8 @@ def run_grid(
 def _that_hold_all_rows(configurations: Any) -> list[str]:
     """Models of the configurations that do not read counts in blocks."""
     from lowdim.factorization.grid import estimators_of
-    from lowdim.factorization.models import reads_blocks
 
-    found = estimators_of(configurations)
-    return [
-        name for name, model in found if not reads_blocks(name, getattr(model, "likelihood", None))
-    ]
+    return [name for name, model in estimators_of(configurations) if not model._by_blocks]
 
 
 def _column(adata: Any, key: str | None) -> Any:
