@@ -125,3 +125,31 @@ def clouds(n_rows: int, n_columns: int, n_clouds: int = 50, *, seed: int = 0) ->
         rows[own] = rng.normal(scale=4, size=n_columns)
         rows[own] += rng.normal(size=(len(own), n_columns)) @ shape.T
     return rows, labels
+
+
+def umi(
+    n: int = 3000,
+    d: int = 2000,
+    k: int = 6,
+    *,
+    depth: float = 300,
+    change: float = 1.5,
+    n_changed: int = 60,
+    phi: float = 0.3,
+    seed: int = 0,
+) -> tuple[sp.csr_matrix, np.ndarray]:
+    """Counts like those of cells, CSR (N, D), and groups that differ in some genes, (N,)."""
+    rng = np.random.default_rng(seed)
+    profile = np.tile(rng.gamma(0.5, size=d), (k, 1))
+    for own in profile:
+        own[rng.choice(d, n_changed, replace=False)] *= np.exp(rng.normal(0, change, n_changed))
+    profile /= profile.sum(1, keepdims=True)
+    labels = rng.choice(k, size=n, p=rng.dirichlet(np.full(k, 5.0)))
+    depths = depth * rng.lognormal(-0.18, 0.6, size=n)
+    parts = []
+    for start in range(0, n, 1000):
+        rows = slice(start, start + 1000)
+        rate = depths[rows, None] * profile[labels[rows]]
+        counts = rng.poisson(rate * rng.gamma(1 / phi, phi, size=rate.shape))
+        parts.append(sp.csr_matrix(counts.astype(np.float32)))
+    return sp.vstack(parts, format="csr"), labels

@@ -243,7 +243,7 @@ MEASURE = """
 import contextlib, ctypes, os, sys, warnings
 import lowdim as ld
 from lowdim._validation import values
-from lowdim.cli import _data_file, _h5ad, main
+from lowdim.cli import _beside, _data_file, main
 from lowdim.data import backed, standardized
 from lowdim.embedding._spectral import centred_rows
 from lowdim.factorization import _file_counts
@@ -257,11 +257,11 @@ standardized.default_block_rows = lambda source, device: 1000
 values._SCAN_BYTES = backed._SPAN_BYTES = 4000 * n_columns
 for module in (_file_counts, on_disk):
     module.DENSE_VALUES = module.SPARSE_VALUES = 1000 * n_columns
-_h5ad.free_memory = lambda: 1
+_data_file.free_memory = lambda: 1
 _embedding_quality.FROM_FILE = 500
 _fit_quality._BLOCK_VALUES = 1000 * GENES
 centred_rows.DENSE_VALUES, centred_rows.SPARSE_ROWS = 1000 * n_columns, 1000
-_data_file._BLOCK_BYTES = _deviance.BLOCK_BYTES = 8000 * n_columns
+_beside._BLOCK_BYTES = _deviance.BLOCK_BYTES = 8000 * n_columns
 models = {
     "subspaces": ld.SubspaceMixture(3, 2, n_init=1, max_iter=2, random_state=0),
     "gaussian": ld.GaussianMixture(3, covariance_type="diag", n_init=1, max_iter=2,

@@ -72,9 +72,11 @@ def test_counts_are_the_layer_by_default_and_a_failure_says_why(
     adata = ad.read_h5ad(stored)
     del adata.layers["counts"]
     adata.write_h5ad(stored)
-    assert main([*command, "-o", str(tmp_path / "values.csv")]) == 0
-    assert "first error" in (told := capsys.readouterr().out)
+    assert main([*command, "-o", str(tmp_path / "values.csv")]) == 1  # nothing worked
+    told, said = capsys.readouterr()
+    assert "first error" in told
     assert "X must hold counts" in told
+    assert "error: None of the fits worked; the first: ValueError: Negative values in data" in said
 
 
 def test_a_column_may_be_the_coordinate(stored: Path, tmp_path: Path) -> None:

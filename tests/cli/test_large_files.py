@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import anndata as ad
 import h5py
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from commands_on_files import COMMANDS, D, N, plain, small_file
 
 from lowdim import _memory
-from lowdim.cli import _data_file, _fit_file, _h5ad, main
+from lowdim.cli import _anndata_file, _beside, _data_file, _fit_file, main
 from lowdim.cli._data_file import DataFile
 from lowdim.cli._fit_file import Whole
-
-N, D = 240, 70
-
-
-def small_file(path: Path) -> Path:
-    """A file with everything that an AnnData can hold."""
-    rng = np.random.default_rng(0)
-    rates = rng.gamma(0.4, 2.0, (3, D))[np.arange(N) % 3]
-    adata = ad.AnnData(sp.csr_matrix(np.log1p(rng.poisson(rates)), dtype=np.float32))
-    adata.layers["counts"] = sp.csr_matrix(rng.poisson(rates), dtype=np.float32)
-    adata.layers["dense"] = rng.normal(size=(N, D))
-    adata.obs["group"] = np.array(["a", "b", "c"])[np.arange(N) % 3]
-    adata.obs["sample"] = np.array(list("pqrstu"))[rng.integers(6, size=N)]
-    adata.obsm["X_pca"] = rng.normal(size=(N, 3))
-    adata.obsm["spatial"] = rng.uniform(size=(N, 2))
-    near = sp.random_array((N, N), density=0.1, rng=rng, format="csr")
-    adata.obsp["graph"] = near + near.T
-    adata.varp["pairs"] = np.arange(D) + np.arange(D)[:, None]
-    adata.uns["note"] = {"by": "hand"}
-    adata.raw = adata
-    adata.write_h5ad(path)
-    return path
 
 
 @pytest.fixture
@@ -46,38 +23,9 @@ def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: str) -> ad.AnnData:
         raise AssertionError(f"{path} was read whole")
 
-    for module in (_h5ad, _fit_file):
+    for module in (_data_file, _fit_file):
         monkeypatch.setattr(module, "free_memory", lambda: 1)
-    monkeypatch.setattr(_h5ad, "read", refuse)
-
-
-LABELS = ["--labels", "group"]
-FEW_STEPS = ["--set", "max_iter=40", *LABELS]
-COMMANDS = {
-    "subspaces": ["subspaces", "--dims", "1,1,0", "--n-init", "2", *LABELS],
-    "layer": ["subspaces", "--dims", "1,1,0", "--n-init", "2", "--layer", "dense", *LABELS],
-    "representation": ["subspaces", "--dims", "1,0", "--n-init", "2", "--use-rep", "X_pca"],
-    "kmeans": ["mixture", "--family", "kmeans", "-k", "3", *LABELS],
-    "counts": ["mixture", "--family", "negative-binomial", "--layer", "counts", "-k", "3"],
-    "components": ["embed", "--method", "pca", *LABELS],
-    "landmarks": ["embed", "--landmarks", "0.5", "--color", "3", *FEW_STEPS],
-    "graph": ["embed", "--neighbors", "graph", *FEW_STEPS],
-    "layout of a representation": ["embed", "--use-rep", "X_pca", *FEW_STEPS],
-    "factors": ["spatial", "--model", "pnmf", "-n", "2", "--size-factors", "median_ratio"],
-    "spatial factors": ["spatial", "-n", "2", "--inducing", "30", *LABELS],
-    "chosen genes": ["spatial", "--model", "pnmf", "-n", "2", "--top-genes", "20"],
-    "chosen columns": ["spatial", "--model", "pnmf", "-n", "2", "--top-genes", "20",
-                       "--layer", "counts"],
-    "samples": ["samples", "--sample-key", "sample", "--layer", "dense", "-k", "2",
-                "--covariance-type", "diag"],
-    "samples of a representation": ["samples", "--sample-key", "sample", "--use-rep", "X_pca"],
-}  # fmt: skip
-
-
-def plain(value: Any) -> np.ndarray:
-    """Something stored, in a form that can be compared."""
-    array = np.asarray(value.toarray() if sp.issparse(value) else value)
-    return array if array.dtype.kind in "biuf" else array.astype(str)
+    monkeypatch.setattr(_anndata_file, "read", refuse)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -146,8 +94,11 @@ def test_a_table_of_fits_reads_the_counts_alone(
     file, table = str(small_file(tmp_path / "cells.h5ad")), tmp_path / "fits.csv"
     (tmp_path / "fits.json").write_text('{"model": "pnmf", "n_factors": [1, 2], "max_iter": 3}')
     assert main(["grid", file, str(tmp_path / "fits.json"), "-o", str(table)]) == 0
-    assert 'grid needs all rows of layers["counts"] in memory' in capsys.readouterr().err
+    assert "in blocks: its matrices" in capsys.readouterr().err
     assert table.read_text().count("pnmf") >= 2
+    (tmp_path / "fits.json").write_text('{"model": ["pnmf", "rsf"], "n_factors": 1, "max_iter": 3}')
+    assert main(["grid", file, str(tmp_path / "fits.json"), "-o", str(table)]) == 0
+    assert 'model rsf needs all rows of layers["counts"] in memory' in capsys.readouterr().err
 
 
 def test_the_memory_that_is_told_is_that_of_the_matrix_named(tmp_path: Path) -> None:
@@ -200,7 +151,7 @@ def test_matrices_stored_by_columns_are_read_where_they_are_small(tmp_path: Path
 
 
 def test_genes_are_copied_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_data_file, "_BLOCK_BYTES", 8 * D * 50)
+    monkeypatch.setattr(_beside, "_BLOCK_BYTES", 8 * D * 50)
     file = small_file(tmp_path / "cells.h5ad")
     kept = np.arange(D) % 3 == 1
     found = DataFile.left(file).of_genes(kept, tmp_path)
@@ -253,4 +204,4 @@ def test_the_size_of_a_file_is_that_of_its_matrices(tmp_path: Path) -> None:
     adata = ad.read_h5ad(file)
     stored = [adata.X, adata.layers["counts"]]
     sizes = sum(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes for m in stored)
-    assert _h5ad.matrix_bytes(str(file)) == sizes + adata.layers["dense"].nbytes
+    assert _anndata_file.matrix_bytes(str(file)) == sizes + adata.layers["dense"].nbytes

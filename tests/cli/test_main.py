@@ -95,6 +95,7 @@ def test_messages_are_lines_and_leave_nothing_behind(
 ) -> None:
     def installation() -> dict[str, object]:
         warnings.warn_explicit("not converged", UserWarning, "x.py", 1, module="lowdim.tl")
+        warnings.warn_explicit("to the caller", UserWarning, "lowdim", 1, module="__main__")
         warnings.warn_explicit("of no concern", FutureWarning, "y.py", 1, module="anndata")
         logging.getLogger("lowdim").warning("looks like counts")
         return {"versions": {}, "devices": []}
@@ -104,7 +105,8 @@ def test_messages_are_lines_and_leave_nothing_behind(
     show = warnings.showwarning
     assert main(["info"]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert lines == ["lowdim: warning: not converged", "lowdim: WARNING: looks like counts"]
+    told = ["warning: not converged", "warning: to the caller", "WARNING: looks like counts"]
+    assert lines == [f"lowdim: {line}" for line in told]
     assert logging.getLogger("lowdim").handlers == handlers
     assert warnings.showwarning is show
 

@@ -101,7 +101,7 @@ def test_the_input_is_never_overwritten(
 @pytest.mark.parametrize(
     ("extra", "code", "message"),
     [
-        (["-o", "out.html"], 2, "must be a .h5ad file or a folder"),
+        (["-o", "out.html"], 2, "must be a .h5ad file, a .zarr store or a folder"),
         (["-o", "out", "--dims", "2,1", "-k", "3"], 2, "--n-components is 3"),
         (["-o", "out", "--labels", "nothing"], 1, "has ['truth']"),
         (["-o", "out", "--use-rep", "nothing"], 1, "use_rep='nothing'"),
@@ -128,7 +128,11 @@ def test_errors_write_nothing(
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("nothing.h5ad", "There is no file"), ("a.csv", "is not a .h5ad file"), ("b.h5ad", "b.h5ad")],
+    [
+        ("nothing.h5ad", "There is no file"),
+        ("a.csv", "is neither a .h5ad file nor the folder of a .zarr store"),
+        ("b.h5ad", "b.h5ad"),
+    ],
 )
 def test_inputs_that_cannot_be_read(
     name: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

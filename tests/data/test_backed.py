@@ -149,7 +149,7 @@ def test_what_cannot_be_opened_is_named(path: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"table\.csv' is not the path of a \.h5ad file"):
         as_rows("table.csv")
     (tmp_path / "text.h5ad").write_text("not HDF5")
-    with pytest.raises(ValueError, match=r"cannot be opened as a \.h5ad file"):
+    with pytest.raises(ValueError, match=r"cannot be read as a \.h5ad file"):
         as_rows(tmp_path / "text.h5ad")
     with pytest.raises(ValueError, match=r"layer='raw'.*\['double'\]"):
         as_rows(path, layer="raw")

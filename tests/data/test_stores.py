@@ -73,7 +73,7 @@ def test_what_cannot_be_opened_is_named(store: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.zarr"):
         as_rows(tmp_path / "nowhere.zarr")
     (tmp_path / "empty.zarr").mkdir()
-    with pytest.raises(ValueError, match=r"empty\.zarr' cannot be opened as a \.zarr store"):
+    with pytest.raises(ValueError, match=r"empty\.zarr' cannot be read as a \.zarr store"):
         as_rows(tmp_path / "empty.zarr")
     with pytest.raises(ValueError, match=r"layer='raw'.*\['double'\]"):
         as_rows(store, layer="raw")

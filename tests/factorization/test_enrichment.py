@@ -23,8 +23,9 @@ def scored() -> tuple[np.ndarray, dict[str, list[str]]]:
 
 def test_rank_test() -> None:
     scores, sets = scored()
-    table = enrichment(scores, GENES, sets).set_index(["factor", "gene_set"])
-    assert len(table) == 4  # one set is too small
+    with pytest.warns(UserWarning, match=r"1 of 3 sets are left out.*min_size=5.*: tiny \(3\)\.$"):
+        table = enrichment(scores, GENES, sets).set_index(["factor", "gene_set"])
+    assert len(table) == 4
     row = table.loc[("0", "own")]
     own = np.arange(60) < 10
     test = mannwhitneyu(scores[own, 0], scores[~own, 0], alternative="greater")
@@ -46,6 +47,13 @@ def test_hypergeometric_test() -> None:
     assert row["n_overlap"] == cells[0][0]
     assert row["p_value"] == pytest.approx(fisher_exact(cells, alternative="greater").pvalue)
     assert row["fold"] == pytest.approx(cells[0][0] / (12 * 10 / 60))
+
+
+def test_a_few_of_the_sets_that_are_left_out_are_named() -> None:
+    scores, sets = scored()
+    small = {f"s{i}": GENES[i : i + 2] for i in range(13)} | {"all": GENES}
+    with pytest.warns(UserWarning, match=r"14 of 16 sets.*: s0 \(2\), s1 \(2\).* and 4 more\.$"):
+        enrichment(scores, GENES, {**small, "own": sets["own"], "other": sets["other"]})
 
 
 def test_the_most_significant_set_of_each_factor_comes_first() -> None:

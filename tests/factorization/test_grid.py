@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import mean_squared_error
 
 from lowdim import HybridSpatialFactorization, SpatialFactorization, compare_factorizations
+from lowdim.data.estimator_rows import dense_rows
 from lowdim.metrics import nsf_paper_deviance, poisson_deviance, sparsity
 
 RNG = np.random.default_rng(0)
@@ -25,8 +26,17 @@ LIST = [
 ]
 
 
-def test_the_table_says_what_fits_by_hand_do() -> None:
+def test_the_table_says_what_fits_by_hand_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowdim.factorization._held_out.BLOCK_VALUES", COUNTS.shape[1] * 17)
+    n_dense = []
+
+    def counted(source: Any, index: np.ndarray) -> np.ndarray:
+        n_dense.append(len(index))
+        return dense_rows(source, index)
+
+    monkeypatch.setattr("lowdim.factorization._held_out.dense_rows", counted)
     table = compare_factorizations(COUNTS, PLACES, LIST, train=TRAIN)
+    assert max(n_dense) == 17
     assert table["model"].tolist() == ["nsf", "nsf", "nsfh"]
     assert table["n_train"].tolist() == [54] * 3
     models = [

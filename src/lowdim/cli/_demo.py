@@ -7,8 +7,9 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowdim.cli import _h5ad
+from lowdim.cli._anndata_file import write
 from lowdim.cli._output import print_result, print_step
+from lowdim.cli._paths import check_output
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,7 +43,7 @@ def run(arguments: Namespace) -> None:
     folder = Path(arguments.output)
     result, report = folder / "result.h5ad", folder / "report.html"
     for path in (result, report):
-        _h5ad.check_output(path)
+        check_output(path)
     start = time.perf_counter()
     adata = load()
     print_step("searching for subspaces in 700 blood cells", quiet=arguments.quiet)
@@ -69,7 +70,7 @@ def run(arguments: Namespace) -> None:
     facts = fit_facts(adata, "subspaces", LABELS)
     others = {key: fit_facts(adata, key, LABELS) for key in OTHERS}
     print_step("writing the report", quiet=arguments.quiet)
-    _h5ad.write(adata, result)
+    write(adata, result)
     title = "Subspaces of blood cells"
     reports.write(adata, report, labels=LABELS, title=title)
     seconds = time.perf_counter() - start

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from lowdim._files import replacing
 from lowdim._memory import free_memory
-from lowdim.cli import _h5ad
+from lowdim.cli._anndata_file import stored_bytes
 from lowdim.cli._data_file import DataFile
 from lowdim.cli._output import print_result, print_step
+from lowdim.cli._paths import check_input, check_output, result_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +63,7 @@ class Whole:
         matrix: Any = adata.X if layer is None else adata.layers.get(layer)
         if matrix is None:
             return None
-        stored = _h5ad.stored_bytes(getattr(matrix, "group", matrix))
+        stored = stored_bytes(getattr(matrix, "group", matrix))
         size = 8 * adata.n_obs * adata.n_vars if dense else stored
         return cls(who, matrix_name({"layer": layer}), size, remedy)
 
@@ -91,8 +92,8 @@ def fit_file(
     Parameters
     ----------
     arguments
-        With `file`, `output`, `report`, `labels`, `key`, `quiet` and `json`, and what it has of
-        `layer` and `use_rep`.
+        With `file`, `output`, `backed`, `report`, `labels`, `key`, `quiet` and `json`, and what it
+        has of `layer` and `use_rep`.
     fit
         Puts results into the AnnData.
     what
@@ -110,9 +111,11 @@ def fit_file(
         What else goes to a folder, as NAME.png.
     """
     result, report, in_folder = _targets(arguments)
-    data = DataFile.open(arguments.file, use_rep=getattr(arguments, "use_rep", None))
+    use_rep = getattr(arguments, "use_rep", None)
+    data = DataFile.open(arguments.file, use_rep=use_rep, backed=arguments.backed)
     _check_labels(data.adata, arguments.labels)
-    _say_what_is_read(data, arguments, whole)
+    needed = None if data.left_in is None or whole is None else whole(data.adata)
+    print_step(data.told if needed is None else needed.told(), quiet=arguments.quiet)
     with ExitStack() as stack:
         if select is not None:
             kept = select(data.adata)
@@ -155,21 +158,6 @@ def _check_labels(adata: AnnData, labels: str | None) -> None:
         )
 
 
-def _say_what_is_read(
-    data: DataFile, arguments: Namespace, whole: Callable[[AnnData], Whole | None] | None
-) -> None:
-    """Tell, before anything is read, what is left in a large file, or that it cannot be."""
-    if data.left_in is None or not _h5ad.is_large(arguments.file):
-        return
-    needed = None if whole is None else whole(data.adata)
-    size = _h5ad.matrix_bytes(arguments.file) / 1e9
-    said = (
-        f"reading {arguments.file} in blocks: its matrices ({size:.1f} GB) take more than "
-        f"{_h5ad.IN_MEMORY_SHARE:.0%} of the free memory"
-    )
-    print_step(said if needed is None else needed.told(), quiet=arguments.quiet)
-
-
 def _of_mixture(arguments: Namespace) -> Callable[[AnnData], tuple[Facts, Lines]]:
     def describe(adata: AnnData) -> tuple[Facts, Lines]:
         from lowdim.cli._facts import fit_facts, fit_lines
@@ -204,13 +192,13 @@ def _write_pictures(pictures: dict[str, Figure], folder: Path) -> list[str]:
 
 def _targets(arguments: Namespace) -> tuple[Path, Path | None, bool]:
     """Where the result goes and, if one is wanted, the report; and whether a folder was named."""
-    source = _h5ad.check_input(arguments.file)
-    result, in_folder = _h5ad.result_path(arguments.output)
+    source = check_input(arguments.file)
+    result, in_folder = result_path(arguments.output, source)
     wanted = in_folder if arguments.report is None else arguments.report
     report = None
     if wanted:
         report = result.with_name("report.html") if in_folder else result.with_suffix(".html")
     for path in (result, report):
         if path is not None:
-            _h5ad.check_output(path, source)
+            check_output(path, source)
     return result, report, in_folder

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lowdim.cli import _h5ad
+from lowdim.cli._anndata_file import counts_layer
 from lowdim.cli._data_file import DataFile
 from lowdim.cli._fit_file import Whole
 from lowdim.cli._output import print_result, print_step
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Columns of the table that are printed.
 SHOWN = ("deviance_held_out", "explained_held_out", "sparsity", "cpu_seconds")
 
-_REMEDY = "Fewer genes or rows take less."
+_REMEDY = "Models nsf, nsfh and pnmf of counts read them in blocks."
 
 
 def run(arguments: Namespace) -> None:
@@ -33,6 +33,7 @@ def run(arguments: Namespace) -> None:
         train_key=arguments.train_key,
         held_out=arguments.held_out,
         random_state=arguments.random_state,
+        backed=arguments.backed,
         verbose=int(not arguments.quiet),
     )
     failed = table["error"].notna()
@@ -47,6 +48,8 @@ def run(arguments: Namespace) -> None:
         numbers = ", ".join(f"{name} {best[name]:.4g}" for name in SHOWN)
         rows.append(("lowest held out", f"{best['model']}, {best['n_factors']} factors: {numbers}"))
     print_result(facts, rows, as_json=arguments.json)
+    if failed.all():
+        raise ValueError(f"None of the fits worked; the first: {facts['first_error']}")
 
 
 def run_grid(
@@ -60,14 +63,15 @@ def run_grid(
     train_key: str | None = None,
     held_out: float = 0.05,
     random_state: int = 0,
+    backed: str = "auto",
     verbose: int = 1,
 ) -> pd.DataFrame:
-    """Fit configurations to the counts of a .h5ad file and write one CSV table.
+    """Fit configurations to the counts of a file and write one CSV table.
 
     Parameters
     ----------
     path
-        The .h5ad file.
+        The .h5ad file or .zarr store.
     configurations
         What `lowdim.compare_factorizations` takes, or the path of a JSON file with that.
     output
@@ -81,6 +85,8 @@ def run_grid(
     train_key
         Boolean column of `obs` with the rows to fit, as of `lowdim.pp.train_test_split`; by
         default a random part.
+    backed
+        Whether matrices are left in the file: "auto", "always" or "never".
     held_out, random_state, verbose
         As in `lowdim.compare_factorizations`.
 
@@ -99,11 +105,12 @@ def run_grid(
 
     if isinstance(configurations, str | Path):
         configurations = _read_json(Path(configurations))
-    data = DataFile.open(path)
+    data = DataFile.open(path, backed=backed)
     adata = data.adata
-    layer = _h5ad.counts_layer(adata, layer)
-    if data.left_in is not None and (whole := Whole.of(adata, layer, "grid", _REMEDY, dense=True)):
-        print_step(whole.told(), quiet=not verbose)
+    layer = counts_layer(adata, layer)
+    held = [] if data.left_in is None else _that_hold_all_rows(configurations)
+    whole = Whole.of(adata, layer, f"model {held[0]}", _REMEDY, dense=True) if held else None
+    print_step(data.told if whole is None else whole.told(), quiet=not verbose)
     samples, train = samples_of(adata, sample_key), _column(adata, train_key)
     return compare_factorizations(
         as_rows(adata, layer=layer),
@@ -116,6 +123,13 @@ def run_grid(
         random_state=random_state,
         verbose=verbose,
     )
+
+
+def _that_hold_all_rows(configurations: Any) -> list[str]:
+    """Models of the configurations that do not read counts in blocks."""
+    from lowdim.factorization.grid import estimators_of
+
+    return [name for name, model in estimators_of(configurations) if not model._by_blocks]
 
 
 def _column(adata: Any, key: str | None) -> Any:

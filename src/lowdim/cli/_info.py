@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lowdim._version import __version__
-from lowdim.cli import _h5ad
+from lowdim.cli._anndata_file import opened
 from lowdim.cli._output import print_result
+from lowdim.cli._paths import check_input
+from lowdim.data.stores import elements, kind_of
 
 _PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "anndata", "pandas", "scanpy")
 
@@ -23,7 +25,7 @@ def run(arguments: Namespace) -> None:
         lines = [(name, str(value)) for name, value in facts["versions"].items()]
         lines.append(("devices", ", ".join(facts["devices"])))
     else:
-        facts = contents(_h5ad.check_input(arguments.file))
+        facts = contents(check_input(arguments.file))
         lines = _lines(facts)
     print_result(facts, lines, as_json=arguments.json)
 
@@ -44,16 +46,11 @@ def installation() -> dict[str, Any]:
 
 
 def contents(path: Path) -> dict[str, Any]:
-    """Shape, matrices, columns and fits in a .h5ad file."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            if "obs" not in file or "var" not in file:
-                raise ValueError(f"{str(path)!r} is not a .h5ad file: it has no obs and var.")
-            return _contents(path, file)
-    except OSError as error:
-        raise ValueError(f"{str(path)!r} cannot be read as a .h5ad file: {error}") from error
+    """Shape, matrices, columns and fits in a .h5ad file or a .zarr store."""
+    with opened(path) as file:
+        if "obs" not in file or "var" not in file:
+            raise ValueError(f"{str(path)!r} is not a {kind_of(path)}: it has no obs and var.")
+        return _contents(path, file)
 
 
 def _contents(path: Path, file: Any) -> dict[str, Any]:
@@ -64,12 +61,12 @@ def _contents(path: Path, file: Any) -> dict[str, Any]:
     keys = [k for k in uns if _is_group(uns[k])]
     return {
         "file": str(path),
-        "bytes": path.stat().st_size,
+        "bytes": _size(path),
         "n_rows": len(obs),
         "n_columns": _length(file["var"]),
         "X": _matrix(file["X"]) if "X" in file else None,
-        "layers": {name: _matrix(item) for name, item in file.get("layers", {}).items()},
-        "obsm": {name: _matrix(item) for name, item in file.get("obsm", {}).items()},
+        "layers": _matrices(file, "layers"),
+        "obsm": _matrices(file, "obsm"),
         "obs": {str(name): _column(obs[name]) for name in obs.columns},
         "fits": {k: _fit(read_elem(uns[k])) for k in keys if _is_fit(uns[k])},
         "searches": {
@@ -80,9 +77,19 @@ def _contents(path: Path, file: Any) -> dict[str, Any]:
     }
 
 
+def _size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _matrices(file: Any, place: str) -> dict[str, Any]:
+    return {name: _matrix(item) for name, item in elements(file.get(place, {})).items()}
+
+
 def _length(group: Any) -> int:
     """Rows of a stored table."""
-    return len(group[group.attrs.get("_index", "_index")])
+    return int(group[group.attrs.get("_index", "_index")].shape[0])
 
 
 def _is_group(item: Any) -> bool:

@@ -58,6 +58,8 @@ def _run(arguments: Namespace) -> int:
         if arguments.debug:
             raise
         print(f"lowdim: error: {_one_line(error)}", file=sys.stderr)
+        if isinstance(error, MemoryError) and getattr(arguments, "backed", "always") != "always":
+            print("lowdim: --backed always leaves large matrices in their file", file=sys.stderr)
         return _FAILURE
     return 0
 
@@ -95,6 +97,8 @@ def _messages(*, debug: bool) -> Iterator[None]:
         if not debug:
             warnings.simplefilter("ignore")
             warnings.filterwarnings("always", module=r"lowdim(\.|$)")
+            # Those that point at the caller's line: of the script, or of python -m.
+            warnings.filterwarnings("always", module=r"(__main__|runpy)$")
             warnings.showwarning = _show_warning
         try:
             yield

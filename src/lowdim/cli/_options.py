@@ -7,16 +7,32 @@ from importlib import import_module
 
 from lowdim.cli._values import natural_number
 
+FILE = "the .h5ad file or .zarr store; it is not changed"
+"""What help says of what is read."""
+
 
 def add_files(command: ArgumentParser) -> None:
     """What is read, and what is written."""
-    command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
+    command.add_argument("file", metavar="FILE", help=FILE)
     command.add_argument(
         "--output",
         "-o",
         required=True,
         metavar="OUT",
-        help="a .h5ad file to write, or a folder for result.h5ad and report.html",
+        help="a .h5ad file or a .zarr store to write, or a folder for the result, of the kind of "
+        "the file, and report.html",
+    )
+    add_backed(command)
+
+
+def add_backed(command: ArgumentParser) -> None:
+    """Where the rows are while a command works on them."""
+    command.add_argument(
+        "--backed",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="leave X and layers in the file and read them in blocks: auto does where they would "
+        "take more than 40%% of the free memory (default: auto)",
     )
 
 

@@ -6,7 +6,16 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any
 
 from lowdim._version import __version__
-from lowdim.cli._options import add_checkpoint, add_data, add_files, add_matrix, add_results, runs
+from lowdim.cli._options import (
+    add_backed,
+    add_checkpoint,
+    add_data,
+    add_files,
+    add_matrix,
+    add_results,
+    runs,
+)
+from lowdim.cli._spatial_options import add_grid, add_spatial
 from lowdim.cli._values import (
     dims_list,
     natural_number,
@@ -51,7 +60,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lowdim {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     adders = (
-        _add_demo, _add_subspaces, _add_mixture, _add_embed, _add_samples, _add_spatial, _add_grid,
+        _add_demo, _add_subspaces, _add_mixture, _add_embed, _add_samples, add_spatial, add_grid,
         _add_report, _add_info,
     )  # fmt: skip
     for add in adders:
@@ -79,7 +88,7 @@ def _add_demo(commands: Any) -> ArgumentParser:
 def _add_subspaces(commands: Any) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         "subspaces",
-        help="fit a mixture of subspaces to a .h5ad file",
+        help="fit a mixture of subspaces to a file",
         description="Fit a mixture of subspaces. With neither --dims nor --n-components, or with "
         "--auto, search for the number of components and the dimension of each.",
     )
@@ -108,7 +117,7 @@ def _add_subspaces(commands: Any) -> ArgumentParser:
 def _add_mixture(commands: Any) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         "mixture",
-        help="fit clusters or a mixture to a .h5ad file",
+        help="fit clusters or a mixture to a file",
         description="Cluster the rows by k-means, soft k-means, a mixture of Gaussians, or, for "
         "counts, one of negative binomials.",
     )
@@ -154,7 +163,7 @@ def _add_mixture(commands: Any) -> ArgumentParser:
 def _add_embed(commands: Any) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         "embed",
-        help="lay the rows of a .h5ad file out in two dimensions (t-SNE and others)",
+        help="lay the rows of a file out in two dimensions (t-SNE and others)",
         description="Make a layout of the rows, and tell how well it keeps their neighbours. A "
         "folder gets the picture layout.png and the measures quality.csv as well.",
     )
@@ -209,7 +218,7 @@ def _add_embed(commands: Any) -> ArgumentParser:
 def _add_samples(commands: Any) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         "samples",
-        help="compare samples of a .h5ad file, such as patients, as distributions",
+        help="compare samples of a file, such as patients, as distributions",
         description="Fit a mixture of Gaussians to the rows of every sample, and measure how far "
         "samples are from each other. With labels, tell how well they are predicted for samples "
         "that are held out. A folder gets the distances as a table as well.",
@@ -274,114 +283,15 @@ def _add_metric(command: ArgumentParser) -> None:
         command.add_argument(name, type=kind, metavar=letter, help=what)
 
 
-def _add_spatial(commands: Any) -> ArgumentParser:
-    command: ArgumentParser = commands.add_parser(
-        "spatial",
-        help="fit factors that vary smoothly over space to a .h5ad file",
-        description="Fit spatial factors to the counts of a file whose rows have coordinates. A "
-        "folder gets tables of factors and genes as well.",
-    )
-    add_files(command)
-    command.add_argument(
-        "--n-factors", "-n", type=positive_int, default=10, metavar="L", help="default: 10"
-    )
-    command.add_argument(
-        "--n-spatial",
-        type=positive_int,
-        metavar="T",
-        help="how many of them are spatial; the rest is not (model nsfh)",
-    )
-    command.add_argument(
-        "--model",
-        choices=("nsf", "nsfh", "rsf", "pnmf", "fa", "mefisto"),
-        help="default: nsf, or nsfh with --n-spatial",
-    )
-    command.add_argument(
-        "--likelihood",
-        choices=("poisson", "negative_binomial", "gaussian"),
-        help="of the noise (default: that of the model)",
-    )
-    command.add_argument(
-        "--layer", metavar="KEY", help="fit this layer (default: counts if there is one, else X)"
-    )
-    command.add_argument(
-        "--spatial-key", default="spatial", metavar="KEY", help="of obsm (default: spatial)"
-    )
-    command.add_argument("--sample-key", metavar="COLUMN", help="column of obs that tells slides")
-    command.add_argument(
-        "--top-genes",
-        type=positive_int,
-        metavar="N",
-        help="keep only the N genes of largest deviance from a constant rate",
-    )
-    command.add_argument(
-        "--size-factors",
-        choices=("none", "mean", "median", "median_ratio"),
-        default="none",
-        help="how deeply rows were counted: totals over their mean or median (default: none)",
-    )
-    command.add_argument(
-        "--length-scale", type=positive_number, metavar="X", help="in the units of the coordinates"
-    )
-    command.add_argument(
-        "--inducing", type=positive_int, metavar="M", help="places through which factors are known"
-    )
-    command.add_argument(
-        "--gene-sets", metavar="GMT", help="test the sets in this file for each factor"
-    )
-    add_results(command, "spatial_factors")
-    add_checkpoint(command)
-    return runs(command, "spatial")
-
-
-def _add_grid(commands: Any) -> ArgumentParser:
-    command: ArgumentParser = commands.add_parser(
-        "grid",
-        help="fit many configurations of spatial factors to a .h5ad file, into one table",
-        description="Fit every configuration in a JSON file to some rows, judge it by the others, "
-        "and write fit, sparsity and time to one CSV table. A configuration is an object such as "
-        '{"model": "nsf", "n_factors": 10}; pass a list of them, or one object whose entries are '
-        "lists, for all combinations. Fits that the table has already are not done again.",
-    )
-    command.add_argument("file", metavar="FILE", help="the .h5ad file; it is not changed")
-    command.add_argument("configurations", metavar="JSON", help="a file with the configurations")
-    command.add_argument("--output", "-o", required=True, metavar="CSV", help="the table to write")
-    command.add_argument(
-        "--layer", metavar="KEY", help="fit this layer (default: counts if there is one, else X)"
-    )
-    command.add_argument(
-        "--spatial-key", default="spatial", metavar="KEY", help="of obsm (default: spatial)"
-    )
-    command.add_argument("--sample-key", metavar="COLUMN", help="column of obs that tells slides")
-    held = command.add_mutually_exclusive_group()
-    held.add_argument(
-        "--train-key", metavar="COLUMN", help="boolean column of obs: the rows to fit"
-    )
-    held.add_argument(
-        "--held-out",
-        type=positive_number,
-        default=0.05,
-        metavar="X",
-        help="share of the places held out, at random (default: 0.05)",
-    )
-    command.add_argument(
-        "--random-state",
-        type=natural_number,
-        default=0,
-        metavar="SEED",
-        help="of the rows held out, and of fits that name none (default: 0)",
-    )
-    return runs(command, "grid")
-
-
 def _add_report(commands: Any) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         "report",
         help="write an HTML report of a result",
         description="Write a report of a fit: one HTML file that needs no network.",
     )
-    command.add_argument("file", metavar="RESULT", help="a .h5ad file with a fit")
+    command.add_argument("file", metavar="RESULT", help="a .h5ad file or a .zarr store with a fit")
     command.add_argument("--output", "-o", required=True, metavar="FILE", help="the .html file")
+    add_backed(command)
     command.add_argument("--labels", metavar="COLUMN", help="column of obs to compare with")
     command.add_argument("--key", default="subspaces", help="name of the result in the file")
     command.add_argument("--title", help="title of the report")
@@ -391,9 +301,9 @@ def _add_report(commands: Any) -> ArgumentParser:
 def _add_info(commands: Any) -> ArgumentParser:
     command: ArgumentParser = commands.add_parser(
         "info",
-        help="tell what is in a .h5ad file, or which versions and devices there are",
-        description="Tell what is in a .h5ad file without reading its matrices. Without a file, "
+        help="tell what is in a file, or which versions and devices there are",
+        description="Tell what is in a file without reading its matrices. Without a file, "
         "tell the versions of lowdim and what it stands on, and the devices.",
     )
-    command.add_argument("file", nargs="?", metavar="FILE", help="a .h5ad file")
+    command.add_argument("file", nargs="?", metavar="FILE", help="a .h5ad file or a .zarr store")
     return runs(command, "info")

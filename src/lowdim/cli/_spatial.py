@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lowdim.cli._anndata_file import counts_layer
 from lowdim.cli._fit_file import Facts, Lines, Whole, fit_file
-from lowdim.cli._h5ad import counts_layer
 from lowdim.cli._output import print_step
 from lowdim.cli._usage import UsageError
 

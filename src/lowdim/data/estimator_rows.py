@@ -10,6 +10,7 @@ import torch
 
 from lowdim._device import resolve_device, resolve_dtype
 from lowdim._validation import check_source
+from lowdim.data.checked_rows import CheckedRows
 from lowdim.data.dask_rows import DaskRows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.standardized import StandardizedRows
@@ -41,10 +42,16 @@ def read_rows(
 def read_new_rows(
     model: Any, X: Any, moments: tuple[np.ndarray, float], *, dtype: Any = None
 ) -> StandardizedRows:
-    """New rows in a fitted model's units, checked; see `standardized`."""
+    """New rows in a fitted model's units, for one pass; see `standardized`.
+
+    They are checked: those of a file as they are read, so that it is read once.
+    """
     source = as_rows(X)
-    check_source(source)
     check_columns(model, source)
+    if source.in_memory or (isinstance(source, DaskRows) and source.client is not None):
+        check_source(source)
+    else:
+        source = CheckedRows(source)
     return standardized(model, source, moments=moments, dtype=dtype)
 
 

@@ -1,4 +1,4 @@
-"""Files that hold an AnnData (`.h5ad`, `.zarr`): one of their matrices, opened but not read."""
+"""Files that hold an AnnData (`.h5ad`, `.zarr`), and their matrices: opened but not read."""
 
 from __future__ import annotations
 
@@ -38,13 +38,55 @@ def open_matrix(path: Path, *, layer: str | None, use_rep: str | None) -> tuple[
     ValueError
         It is not such a file, or has no such key.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {str(path)!r}; check the path.")
-    file = _open_zarr(path) if path.suffix.lower() == ".zarr" else _open_h5ad(path)
+    file = open_store(path)
     if use_rep is not None and use_rep != "X":
         return _element(file, f"obsm/{use_rep}", "use_rep", use_rep, path), None
     key, argument = ("X", "X") if layer is None else (f"layers/{layer}", "layer")
     return _element(file, key, argument, layer or "X", path), _var_names(file)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path is, by its suffix, that of a zarr store."""
+    return path.suffix.lower() == ".zarr"
+
+
+def kind_of(path: Path) -> str:
+    """What errors call a file, by its suffix."""
+    return ".zarr store" if is_zarr(path) else ".h5ad file"
+
+
+def elements(group: Any) -> dict[str, Any]:
+    """What is in a group, by name; zarr's groups are no mappings."""
+    return {name: group[name] for name in group}
+
+
+def open_store(path: Path) -> Any:
+    """The group that a `.h5ad` file or a `.zarr` store is, open to be read.
+
+    Raises
+    ------
+    FileNotFoundError, ImportError, ValueError
+        As by `open_matrix`.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {str(path)!r}; check the path.")
+    return _open_zarr(path) if is_zarr(path) else _open_h5ad(path)
+
+
+def check_zarr(path: Path) -> None:
+    """Make sure that a zarr store can be read or written.
+
+    Raises
+    ------
+    ImportError
+        The package zarr is not installed.
+    """
+    try:
+        import zarr  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"{str(path)!r} needs the package zarr, which is not installed: pip install zarr."
+        ) from error
 
 
 def _open_h5ad(path: Path) -> Any:
@@ -53,20 +95,17 @@ def _open_h5ad(path: Path) -> Any:
     try:
         return h5py.File(path, mode="r")
     except OSError as error:
-        raise ValueError(f"{str(path)!r} cannot be opened as a .h5ad file: {error}.") from error
+        raise ValueError(f"{str(path)!r} cannot be read as a .h5ad file: {error}.") from error
 
 
 def _open_zarr(path: Path) -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError(
-            f"{str(path)!r} is read by the package zarr, which is not installed: pip install zarr."
-        ) from error
+    check_zarr(path)
+    import zarr
+
     try:
         return zarr.open_group(str(path), mode="r")
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{str(path)!r} cannot be opened as a .zarr store: {error}.") from error
+        raise ValueError(f"{str(path)!r} cannot be read as a .zarr store: {error}.") from error
 
 
 def _element(file: Any, key: str, argument: str, value: str, path: Path) -> Any:

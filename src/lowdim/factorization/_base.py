@@ -213,13 +213,12 @@ class Factors(BaseEstimator):
     def _n_features_out(self) -> int:
         return len(self.loadings_.T)
 
-    def reconstruct(self) -> np.ndarray:
-        """Expected values of the rows that were fitted, (N, J)."""
+    def reconstruct(self, rows: slice = slice(None)) -> np.ndarray:
+        """Expected values of the rows that were fitted, or of some of them, (n, J)."""
         check_is_fitted(self)
         state = self._fit.state
-        return self._expected(
-            as_numpy(state.mean.T), as_numpy(state.variance.T), self.size_factors_
-        )
+        mean, variance = as_numpy(state.mean.T[rows]), as_numpy(state.variance.T[rows])
+        return self._expected(mean, variance, self.size_factors_[rows])
 
     def monte_carlo_bound(
         self, X: Any, n_draws: int = 32, random_state: Any = None

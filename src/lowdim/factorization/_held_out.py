@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import GroupShuffleSplit
 
@@ -15,10 +17,13 @@ from lowdim._validation import check_in
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource
 from lowdim.data.subset import SubsetRows
+from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._size_factors import rule_of, size_factors_of
-from lowdim.metrics import constant_rates
 from lowdim.mixture._counts.size_factors import check_size_factors
 
+#: Values of a block of dense rows.
+BLOCK_VALUES = 2**22
+_FLOAT64 = torch.empty(0, dtype=torch.float64)
 #: Size factors of rows held out: by the estimator's rule from their own counts, or one.
 HELD_OUT_SIZES = ("own", "one")
 
@@ -36,29 +41,56 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Rows, what a fit expects of them and what constant rates do, dense a block at a time.
+
+    Attributes
+    ----------
+    source : RowSource
+    size_factors : ndarray of shape (N,)
+    rates : ndarray of shape (J,)
+        Constant rates of the rows that were fitted.
+    expect : function
+        Of a slice of the rows: what the fit expects, (n, J).
+    """
+
+    source: RowSource
+    size_factors: np.ndarray
+    rates: np.ndarray
+    expect: Callable[[slice], np.ndarray]
+
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Values, and what is expected of them by the fit and by constant rates, (n, J) each."""
+        for part, values in dense_blocks(self.source):
+            yield values, self.expect(part), np.outer(self.size_factors[part], self.rates)
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """A fit to the rows of a split, and the rows held out.
 
     Attributes
     ----------
     model : the fitted estimator
-    train_values, values : ndarray of shape (n, J)
-    train_constant, constant : ndarray of shape (n, J)
-        What constant rates expect, those of the rows that were fitted.
-    expected : ndarray of shape (n, J)
-        What the fit expects of the rows held out.
+    train, held_out : Judged
+        The rows that were fitted, and the others.
     cpu_seconds, wall_seconds : float
         Of the fit; CPU time is that of all threads of the process.
     """
 
     model: Any
-    train_values: np.ndarray
-    values: np.ndarray
-    train_constant: np.ndarray
-    constant: np.ndarray
-    expected: np.ndarray
+    train: Judged
+    held_out: Judged
     cpu_seconds: float
     wall_seconds: float
+
+
+def dense_blocks(source: RowSource) -> Iterator[tuple[slice, np.ndarray]]:
+    """Numbers of rows and their values, float64."""
+    step = max(1, BLOCK_VALUES // source.n_cols)
+    for start in range(0, source.n_rows, step):
+        part = slice(start, min(start + step, source.n_rows))
+        yield part, dense_rows(source, np.arange(part.start, part.stop))
 
 
 def splits_by_place(
@@ -127,15 +159,17 @@ def fit_split(
     else:
         model.fit(rows)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    train_values, values = (dense_rows(source, part) for part in (split.train, split.test))
+    test = SubsetRows(source, split.test)
     if given is None:
-        rule = rule_of(wanted, train_values)
-        train_sizes, own = (size_factors_of(None, rule, v) for v in (train_values, values))
+        counts, others = (FileCounts(part, _FLOAT64) for part in (rows, test))
+        rule = rule_of(wanted, counts)
+        train_sizes, own = (size_factors_of(None, rule, part) for part in (counts, others))
     else:
         train_sizes, own = given[split.train], given[split.test]
     if sizes == "one":
-        own = np.ones(len(values))
-    rates = constant_rates(train_values, train_sizes)
+        own = np.ones(len(split.test))
+    totals = sum(values.sum(0) for _, values in dense_blocks(rows))
+    rates = np.asarray(totals / train_sizes.sum())
     options = {} if wanted is None else {"size_factors": own}
     if several and spatial:
         options["samples"] = codes[split.test]
@@ -145,11 +179,8 @@ def fit_split(
         expected = np.outer(own, model.mean_row())
     return HeldOut(
         model=model,
-        train_values=train_values,
-        values=values,
-        train_constant=np.outer(train_sizes, rates),
-        constant=np.outer(own, rates),
-        expected=expected,
+        train=Judged(rows, train_sizes, rates, lambda part: model.reconstruct(part)),
+        held_out=Judged(test, own, rates, lambda part: expected[part]),
         cpu_seconds=cpu,
         wall_seconds=wall,
     )

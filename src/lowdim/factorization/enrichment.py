@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowdim._validation import check_in, check_positive_int
+from lowdim._warnings import warn_caller
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lowdim._typing import PathLike
+
+_NAMED = 10
+"""So many sets that are left out are named."""
 
 
 def read_gmt(path: PathLike) -> dict[str, list[str]]:
@@ -72,7 +76,7 @@ def enrichment(
         zero: a factor with fewer such genes has fewer that count.
     n_top : int, default=100
     min_size, max_size : int, default=5 and 500
-        Sets with fewer or more genes in the fit are left out.
+        Sets with fewer or more genes in the fit are left out; a warning names them.
 
     Returns
     -------
@@ -131,6 +135,7 @@ def _members(
             f"gene_sets is a {type(gene_sets).__name__}; pass a dict from names to genes, such as "
             "what read_gmt returns."
         )
+    left_out = []
     for name, members in gene_sets.items():
         if isinstance(members, str):
             raise TypeError(
@@ -139,6 +144,15 @@ def _members(
         own = names.isin(list(members))
         if min_size <= own.sum() <= max_size and not own.all():
             yield str(name), own
+        else:
+            left_out.append(f"{name} ({own.sum()})")
+    if left_out:
+        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+        warn_caller(
+            f"gene_sets: {len(left_out)} of {len(gene_sets)} sets are left out, since the fit has "
+            f"fewer than min_size={min_size} or more than max_size={max_size} of their genes, or "
+            f"no other ones: {', '.join(left_out[:_NAMED])}{more}."
+        )
 
 
 def _rank(scores: np.ndarray, own: np.ndarray) -> dict[str, np.ndarray]:

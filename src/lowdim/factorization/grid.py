@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import ParameterGrid
 
 from lowdim._files import replacing
@@ -24,6 +23,7 @@ from lowdim._validation import check_interval, check_source
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.factorization._held_out import (
+    Judged,
     Places,
     Split,
     check_held_out_sizes,
@@ -34,7 +34,8 @@ from lowdim.factorization._held_out import (
 from lowdim.factorization._places import check_coordinates
 from lowdim.factorization._slide_names import check_samples
 from lowdim.factorization.models import MODELS, estimator_of
-from lowdim.metrics import nsf_paper_deviance, poisson_deviance, sparsity
+from lowdim.metrics import poisson_deviance, sparsity
+from lowdim.metrics.deviance import nsf_paper_of, nsf_paper_sums
 from lowdim.mixture._jobs import check_no_checkpoint
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def compare_factorizations(
         split = splits_by_place(coordinates, codes, held_out, 1, rng)[0]
     else:
         split = _given_split(train, source.n_rows)
-    models = [(name, seeded(model, rng)) for name, model in _estimators(configurations)]
+    models = [(name, seeded(model, rng)) for name, model in estimators_of(configurations)]
     for _, model in models:
         check_no_checkpoint(model)
     labels = _labels(source, (coordinates, codes), split, held_out_size_factors)
@@ -145,7 +146,7 @@ def compare_factorizations(
 KEY = ("data", "version", "model", "configuration")
 
 
-def _estimators(configurations: Any) -> list[tuple[str, Any]]:
+def estimators_of(configurations: Any) -> list[tuple[str, Any]]:
     """Names and unfitted estimators."""
     if isinstance(configurations, Mapping):
         lists = {k: v if isinstance(v, list | tuple) else [v] for k, v in configurations.items()}
@@ -224,11 +225,7 @@ def _fitted(
         except _FAILURES as error:
             return {"error": f"{type(error).__name__}: {error}"}
     own = fit.model
-    parts = {
-        "train": (fit.train_values, own.reconstruct(), fit.train_constant),
-        "held_out": (fit.values, fit.expected, fit.constant),
-    }
-    quality = [_quality(part, *matrices) for part, matrices in parts.items()]
+    quality = [_quality("train", fit.train), _quality("held_out", fit.held_out)]
     return {
         "converged": bool(own.converged_),
         "n_iter": int(own.n_iter_),
@@ -242,18 +239,25 @@ def _fitted(
     }
 
 
-def _quality(
-    part: str, values: np.ndarray, expected: np.ndarray, constant: np.ndarray
-) -> dict[str, float]:
+def _quality(part: str, rows: Judged) -> dict[str, float]:
     """How well some rows are expected."""
-    out = {f"rmse_{part}": float(root_mean_squared_error(values.ravel(), expected.ravel()))}
-    if min(values.min(), expected.min()) < 0:
+    least, squares, own, null, n = np.inf, 0.0, 0.0, 0.0, 0
+    paper = np.zeros(4)
+    for values, expected, constant in rows.blocks():
+        least = min(least, values.min(), expected.min())
+        squares += float(np.square(values - expected).sum())
+        n += values.size
+        if least >= 0:
+            own += poisson_deviance(values, expected)
+            null += poisson_deviance(values, constant)
+            paper += nsf_paper_sums(values, expected)
+    out = {f"rmse_{part}": float(np.sqrt(squares / n))}
+    if least < 0:
         return out
-    own, null = (poisson_deviance(values, rates) for rates in (expected, constant))
     return {
-        f"deviance_{part}": own / values.size,
+        f"deviance_{part}": own / n,
         f"explained_{part}": 1 - own / null if null > 0 else np.nan,
-        f"nsf_paper_{part}": nsf_paper_deviance(values, expected),
+        f"nsf_paper_{part}": nsf_paper_of(paper),
         **out,
     }
 

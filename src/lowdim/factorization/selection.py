@@ -231,10 +231,13 @@ def _check_rule(rule: Any, sizes: list[dict[str, int]]) -> str:
 def _quality(fit: HeldOut, criterion: str) -> dict[str, Any]:
     """Deviance of each row held out, mean over columns, with that of constant rates."""
     deviance = poisson_deviance if criterion == "poisson" else gaussian_deviance
-    j = fit.values.shape[1]
+    own, null = [], []
+    for values, expected, constant in fit.held_out.blocks():
+        own.append(deviance(values, expected, axis=1) / values.shape[1])
+        null.append(deviance(values, constant, axis=1) / values.shape[1])
     return {
-        "deviance": deviance(fit.values, fit.expected, axis=1) / j,
-        "null": deviance(fit.values, fit.constant, axis=1) / j,
+        "deviance": np.concatenate(own),
+        "null": np.concatenate(null),
         "converged": bool(fit.model.converged_),
         "n_iter": int(fit.model.n_iter_),
     }

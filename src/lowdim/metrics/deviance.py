@@ -123,11 +123,19 @@ def nsf_paper_deviance(counts: Any, rates: Any) -> float:
     ----------
     Townes and Engelhardt (2023), Nonnegative spatial factorization applied to spatial genomics.
     """
-    y, mu = _pair(counts, rates)
+    return nsf_paper_of(nsf_paper_sums(*_pair(counts, rates)))
+
+
+def nsf_paper_sums(y: np.ndarray, mu: np.ndarray) -> np.ndarray:
+    """What `nsf_paper_of` needs to know of all entries together, (4,)."""
     used = (y > 0) & (mu > 0)
-    if not used.any():
-        return float("inf")
-    return float(_log_ratios(y[used], mu[used]).mean() + (mu - y).mean())
+    return np.array([_log_ratios(y[used], mu[used]).sum(), used.sum(), (mu - y).sum(), y.size])
+
+
+def nsf_paper_of(sums: np.ndarray) -> float:
+    """The measure by the sums over all entries."""
+    logs, n_used, excess, n = sums.tolist()
+    return logs / n_used + excess / n if n_used else float("inf")
 
 
 def constant_rates(counts: Any, size_factors: Any = None) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
@@ -47,18 +47,21 @@ class CountsOnDisk(ByDistinct):
             rows = slice(start, start + block.shape[0])
             yield rows, Counts.of(block, self.weights[rows])
 
-    def _by_row(self, function: Callable[[Counts], np.ndarray]) -> np.ndarray:
-        return np.concatenate([function(part) for _, part in self.parts()])
-
     @cached_property
+    def _by_row(self) -> np.ndarray:
+        """Totals and factorials, (2, N), of one pass."""
+        parts = [np.stack([part.totals, part.factorials]) for _, part in self.parts()]
+        return np.concatenate(parts, axis=1)
+
+    @property
     def totals(self) -> np.ndarray:
         """Counts of each row, (N,)."""
-        return self._by_row(lambda part: part.totals)
+        return self._by_row[0]
 
-    @cached_property
+    @property
     def factorials(self) -> np.ndarray:
         """``sum_g log x!`` of each row, (N,)."""
-        return self._by_row(lambda part: part.factorials)
+        return self._by_row[1]
 
     @cached_property
     def distinct(self) -> Distinct:

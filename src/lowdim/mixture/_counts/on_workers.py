@@ -80,7 +80,7 @@ class CountsOnWorkers(CountsElsewhere):
             seen = found.total(_sums_of)
             following = sizes.moved(np.concatenate(found.each(_sizes_of)))
         else:
-            seen = self.parts.total(partial(_sums, question), sizes.values)
+            seen = self.parts.total(partial(sums_under, question), sizes.values)
         told = {name: seen[name] for name in ("log_likelihood", "owned", "at_nodes")}
         return FarLook(self, sizes, model, **told, next_sizes=following, sums=_node_sums(seen))
 
@@ -132,7 +132,8 @@ def _answer(ask: Question, part: Counts, values: np.ndarray) -> tuple[dict[str, 
     return sums, sizes.values
 
 
-def _sums(ask: Question, part: Counts, values: np.ndarray) -> dict[str, Any]:
+def sums_under(ask: Question, part: Counts, values: np.ndarray) -> dict[str, Any]:
+    """What an iteration needs of the rows of a part, whose size factors are given."""
     return _answer(ask, part, values)[0]
 
 
