@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -14,6 +14,9 @@ from lowdim.affinities._base import check_own
 from lowdim.affinities._graph import mean_of_both
 from lowdim.affinities.adaptive import power_kernel, rows_to_one
 from lowdim.neighbors import NeighborIndex, Neighbors
+
+if TYPE_CHECKING:
+    from lowdim._typing import DeviceLike
 
 #: Kernels below it count as zero: it says how many neighbours have a weight.
 LEAST_WEIGHT = 1e-4
@@ -101,10 +104,13 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         method: str = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
+        device: DeviceLike = "cpu",
     ) -> Potential:
         """The potential of the rows of X; arguments are those of `nearest_neighbors`."""
         rng = generator(random_state)
-        index = NeighborIndex(X, metric=metric, method=method, random_state=rng, n_jobs=n_jobs)
+        index = NeighborIndex(
+            X, metric=metric, method=method, random_state=rng, n_jobs=n_jobs, device=device
+        )
         found = index.neighbors(self.n_neighbors_for(index.n_points))
         return self.from_neighbors(found, random_state=rng)
 

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._random import generator
 from lowdim._threads import serial_blas
 from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
@@ -59,6 +60,9 @@ class PHATE(NeighborLayout):
         them, or a sparse matrix of those to neighbours.
     neighbors : {"auto", "exact", "approximate", "faiss"} or Neighbors, default="auto"
         How neighbours are sought, or what they are: better twenty times `knn`.
+    device : str or torch.device, default="cpu"
+        Where neighbours are found: "cpu", "cuda", "cuda:1", or "auto" for a CUDA device where there
+        is one.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -108,6 +112,7 @@ class PHATE(NeighborLayout):
         tol: float = 1e-7,
         metric: str = "euclidean",
         neighbors: Any = "auto",
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -122,6 +127,7 @@ class PHATE(NeighborLayout):
         self.tol = tol
         self.metric = metric
         self.neighbors = neighbors
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -144,6 +150,7 @@ class PHATE(NeighborLayout):
             An argument or the data cannot be used.
         """
         self._check_arguments()
+        resolve_device(self.device)
         rng = generator(self.random_state)
         source = read_rows(self, X)
         affinity = self._diffusion()
@@ -225,7 +232,12 @@ class PHATE(NeighborLayout):
             return None, given
         check_in(self.neighbors, "neighbors", SEARCHES)
         index = NeighborIndex(
-            source, metric=self.metric, method=self.neighbors, random_state=rng, n_jobs=self.n_jobs
+            source,
+            metric=self.metric,
+            method=self.neighbors,
+            random_state=rng,
+            n_jobs=self.n_jobs,
+            device=self.device,
         )
         if self.knn > index.n_points - 1:
             raise ValueError(

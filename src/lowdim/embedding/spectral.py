@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from lowdim._device import resolve_device
 from lowdim._random import generator
 from lowdim._threads import serial_blas
 from lowdim._validation import check_interval, check_positive, check_positive_int
@@ -51,6 +52,9 @@ class LaplacianEigenmaps(NeighborLayout):
     affinity : None, "precomputed" or an object of `lowdim.affinities`, default=None
         What makes a graph of neighbours: None is `UniformAffinity`, the same weight for each. With
         "precomputed" X is a graph, (N, N), which is made symmetric.
+    device : str or torch.device, default="cpu"
+        Where neighbours are found: "cpu", "cuda", "cuda:1", or "auto" for a CUDA device where there
+        is one.
     n_jobs : int, optional
         Threads of the search for neighbours.
     random_state : int, Generator or RandomState, optional
@@ -89,6 +93,7 @@ class LaplacianEigenmaps(NeighborLayout):
         metric: str = "euclidean",
         neighbors: Any = "auto",
         affinity: Any = None,
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -99,6 +104,7 @@ class LaplacianEigenmaps(NeighborLayout):
         self.metric = metric
         self.neighbors = neighbors
         self.affinity = affinity
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -123,6 +129,7 @@ class LaplacianEigenmaps(NeighborLayout):
         c = check_positive_int(self.n_components, "n_components")
         tol = check_positive(self.tol, "tol")
         n_steps = check_interval(self.n_steps, "n_steps", low=0.0)
+        resolve_device(self.device)
         rng = generator(self.random_state)
         source = read_rows(self, X)
         found = self._found(source, rng)
