@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from accelerator import pretended
+from sklearn.base import clone
+from sklearn.datasets import load_digits
 
 import lowdim as ld
+from lowdim.affinities import UMAPAffinity, UniformAffinity
+from lowdim.embedding._crew import Crew
+from lowdim.embedding._spectral.device_graph import device_eigenpairs
+from lowdim.embedding._spectral.stress import DeviceStress, HostStress
 
 RNG = np.random.default_rng(0)
 #: Falling variances about a mean far from zero, so that every axis is told from the others.
@@ -115,7 +122,10 @@ def test_the_host_waits_once_per_block_of_the_krylov_space(
     assert per_pass == [1, 1]
 
 
-@pytest.mark.parametrize("model", [ld.PCA(2), ld.IncrementalPCA(2)], ids=lambda m: type(m).__name__)
+MODELS = [ld.PCA(2), ld.IncrementalPCA(2), ld.LaplacianEigenmaps(), ld.PHATE(knn=3)]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
 def test_a_device_that_is_not_there(model: Any) -> None:
     for device, error in (("tpu", ValueError), (3, TypeError)):
         with pytest.raises(error, match="device"):
@@ -123,3 +133,102 @@ def test_a_device_that_is_not_there(model: Any) -> None:
     model.set_params(device="cpu").fit(ROWS)
     with pytest.raises(ValueError, match="tpu"):
         model.set_params(device="tpu").transform(ROWS)
+
+
+@pytest.fixture(scope="module")
+def digits() -> np.ndarray:
+    return load_digits().data[:700]
+
+
+@pytest.mark.parametrize("affinity", [None, UMAPAffinity(15), "precomputed"])
+def test_eigenmaps_are_those_of_the_host(affinity: Any, digits: np.ndarray) -> None:
+    settings: dict[str, Any] = {"affinity": affinity, "random_state": 0, "tol": 1e-10}
+    X: Any = digits
+    if affinity == "precomputed":
+        X = UniformAffinity(10).graph(digits).matrix
+    expected = ld.LaplacianEigenmaps(3, **settings).fit(X)
+    with pretended() as log:
+        found = ld.LaplacianEigenmaps(3, device="cuda", **settings).fit(X)
+        new = None if affinity == "precomputed" else found.transform(digits[:50] + 0.1)
+    assert log.calls > 100
+    np.testing.assert_allclose(found.eigenvalues_, expected.eigenvalues_, rtol=1e-8)
+    scale = np.abs(expected.embedding_).max()
+    np.testing.assert_allclose(found.embedding_, expected.embedding_, atol=1e-6 * scale)
+    if new is not None:
+        np.testing.assert_allclose(new, expected.transform(digits[:50] + 0.1), atol=1e-5 * scale)
+
+
+def test_parts_of_a_graph_and_equal_eigenvalues_on_a_device() -> None:
+    """A leading eigenvalue as often as there are parts, and a square's pairs of equal ones."""
+    side = np.stack(np.meshgrid(np.arange(15.0), np.arange(15.0)), -1).reshape(-1, 2)
+    X = np.concatenate([side, side + 1e3])
+    expected = ld.LaplacianEigenmaps(5, n_neighbors=8, random_state=0)
+    with pretended(), pytest.warns(UserWarning, match="2 parts"):
+        found = clone(expected).set_params(device="cuda").fit(X)
+    with pytest.warns(UserWarning, match="2 parts"):
+        expected.fit(X)
+    np.testing.assert_allclose(found.eigenvalues_, expected.eigenvalues_, atol=1e-8)
+    W = found.affinities_.matrix.astype(np.float64)
+    sums = np.asarray(W.sum(1)).ravel()
+    left = (W @ found.embedding_) / sums[:, None] - found.embedding_ * found.eigenvalues_
+    assert np.abs(left).max() < 1e-6 * np.abs(found.embedding_).max()
+
+
+def test_eigenvectors_that_are_not_found_on_a_device(
+    digits: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lowdim.embedding.spectral.PRODUCTS", 3)
+    with pretended(), pytest.raises(ValueError, match="larger tol"):
+        ld.LaplacianEigenmaps(2, device="cuda", random_state=0).fit(digits)
+
+
+def test_the_host_waits_once_per_product_with_a_graph(digits: np.ndarray) -> None:
+    graph = UniformAffinity(10).graph(digits).matrix.astype(np.float64)
+    root = np.sqrt(np.asarray(graph.sum(1)).ravel())
+    S = sp.csr_matrix(sp.diags_array(1 / root) @ graph @ sp.diags_array(1 / root))
+    counts = []
+    for limit in (10, 40):
+        with pretended() as log:
+            device_eigenpairs(
+                S,
+                3,
+                tol=1e-14,
+                max_iter=limit,
+                rng=np.random.default_rng(0),
+                device=torch.device("cuda"),
+            )
+        counts.append(log.waits)
+    assert counts[1] - counts[0] == 30
+
+
+@pytest.mark.parametrize("settings", [{}, {"n_landmark": 100}, {"mds": "classic", "gamma": 0.0}])
+def test_phate_is_that_of_the_host(settings: dict[str, Any], digits: np.ndarray) -> None:
+    expected = ld.PHATE(random_state=0, **settings).fit(digits)
+    with pretended() as log:
+        found = ld.PHATE(device="cuda", random_state=0, **settings).fit(digits)
+        new = found.transform(digits[:20] + 0.1)
+    assert log.calls > 50
+    assert found.potential_.n_steps == expected.potential_.n_steps
+    np.testing.assert_allclose(
+        found.potential_.values, expected.potential_.values, rtol=1e-6, atol=1e-7
+    )
+    assert found.stress_ == pytest.approx(expected.stress_, rel=1e-6)
+    scale = np.ptp(expected.embedding_)
+    np.testing.assert_allclose(found.embedding_, expected.embedding_, atol=1e-3 * scale)
+    np.testing.assert_allclose(new, expected.transform(digits[:20] + 0.1), atol=1e-3 * scale)
+
+
+def test_stress_on_a_device_is_that_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lowdim.embedding._spectral.stress.PAIRS", 1000)
+    Y, others = RNG.normal(size=(90, 3)), RNG.normal(size=(90, 5))
+    Y[1] = Y[0]
+    distances = np.linalg.norm(others[:, None] - others, axis=2)
+    with Crew(1) as crew:
+        expected = HostStress(distances, crew)(Y)
+    with pretended() as log:
+        stress = DeviceStress(distances, torch.device("cuda"))
+        log.clear()
+        found = stress(Y)
+    assert log.waits == 1
+    assert found[0] == pytest.approx(expected[0], rel=1e-12)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-9, atol=1e-9)

@@ -63,6 +63,13 @@ class Sender:
         return sent.parts
 
 
+def sent(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array on a device, sent from pinned memory behind what the device is at."""
+    if device.type == "cpu":
+        return torch.from_numpy(array)
+    return pinned(array).to(device, non_blocking=True)
+
+
 def pinned(array: np.ndarray) -> Tensor:
     """A copy from which the device fetches by itself; torch keeps it until that is done."""
     kept = {"float32": torch.float32, "int32": torch.int32, "int64": torch.int64}

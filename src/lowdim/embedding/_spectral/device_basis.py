@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim._device import to_device, to_host
+from lowdim._device import to_host
+from lowdim.data.sending import sent
 
 
 class DeviceBasis:
@@ -39,7 +40,7 @@ class DeviceBasis:
     def follow(self, draws: np.ndarray | None = None) -> None:
         V, block = self.columns, self._next
         if draws is not None:
-            block = to_device(draws, self.device)
+            block = sent(draws, self.device)
         block = block[:, : self.n_rows - self._size]
         for _ in range(2):  # once leaves what rounding has left
             block = torch.linalg.qr(block - V @ (V.T @ block)).Q
@@ -58,6 +59,6 @@ class DeviceBasis:
         return found[0], found[1]
 
     def turn(self, turn: np.ndarray) -> None:
-        turned = to_device(np.ascontiguousarray(turn.T), self.device) @ self._room[: self._size]
+        turned = sent(np.ascontiguousarray(turn.T), self.device) @ self._room[: self._size]
         self._size = turn.shape[1]
         self._room[: self._size] = turned
