@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from accelerator import pretended
+from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -122,7 +123,7 @@ def test_the_host_waits_once_per_block_of_the_krylov_space(
     assert per_pass == [1, 1]
 
 
-MODELS = [ld.PCA(2), ld.IncrementalPCA(2), ld.LaplacianEigenmaps(), ld.PHATE(knn=3)]
+MODELS = [ld.PCA(2), ld.IncrementalPCA(2), ld.LaplacianEigenmaps(), ld.PHATE(), ld.KernelPCA(2)]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
@@ -232,3 +233,79 @@ def test_stress_on_a_device_is_that_of_the_host(monkeypatch: pytest.MonkeyPatch)
     assert log.waits == 1
     assert found[0] == pytest.approx(expected[0], rel=1e-12)
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-9, atol=1e-9)
+
+
+KERNELS: dict[str, dict[str, Any]] = {
+    "linear": {},
+    "rbf": {"gamma": 0.002},
+    "poly": {"degree": 2, "coef0": 0.5},
+    "cosine": {},
+    "precomputed": {},
+}
+
+
+@pytest.mark.parametrize("n_landmarks", [None, 120])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_kernel_components_are_those_of_the_host(
+    kernel: str, form: str, n_landmarks: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From all rows and from landmarks, in several blocks; and places of new rows."""
+    monkeypatch.setattr("lowdim.embedding._spectral.device_kernel.VALUES", 120 * 90)
+    X, new = ROWS[:400], ROWS[400:450]
+    if kernel == "precomputed":
+        X, new = np.exp(-0.002 * cdist(X, X) ** 2), np.exp(-0.002 * cdist(new, X) ** 2)
+    X, new = FORMS[form](X), FORMS[form](new)
+    settings: dict[str, Any] = {"kernel": kernel, "n_landmarks": n_landmarks, "random_state": 0}
+    model = ld.KernelPCA(3, **settings, **KERNELS[kernel])
+    expected = clone(model).fit(X)
+    with pretended() as log:
+        found = clone(model).set_params(device="cuda").fit(X)
+        places = found.transform(new)
+    assert log.calls > 20
+    np.testing.assert_array_equal(found.landmarks_, expected.landmarks_)
+    np.testing.assert_allclose(found.eigenvalues_, expected.eigenvalues_, rtol=1e-8)
+    scale = np.abs(expected.embedding_).max()
+    np.testing.assert_allclose(found.embedding_, expected.embedding_, atol=1e-7 * scale)
+    np.testing.assert_allclose(places, expected.transform(new), atol=1e-7 * scale)
+    on_host = found.set_params(device="cpu").transform(new)
+    np.testing.assert_allclose(on_host, places, atol=1e-7 * scale)
+
+
+def test_all_components_and_matrices_that_are_no_kernel() -> None:
+    expected = ld.KernelPCA(kernel="rbf").fit(ROWS[:60])
+    with pretended():
+        found = ld.KernelPCA(kernel="rbf", device="cuda").fit(ROWS[:60])
+        wrong = ld.KernelPCA(2, kernel="precomputed", n_landmarks=20, device="cuda")
+        with pytest.raises(ValueError, match="none below zero"):
+            wrong.fit(-np.eye(50))
+    np.testing.assert_allclose(found.eigenvalues_, expected.eigenvalues_, rtol=1e-8)
+
+
+def test_the_waits_for_a_kernel_do_not_grow_with_its_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """But for the coordinates, which come block by block."""
+    reads = []
+    for n_rows in (350, 70):
+        monkeypatch.setattr("lowdim.embedding._spectral.device_kernel.VALUES", 100 * n_rows)
+        with pretended() as log:
+            ld.KernelPCA(2, n_landmarks=100, random_state=0, device="cuda").fit(ROWS)
+        reads.append(len(log.reads) - 700 // n_rows)
+    assert reads[0] == reads[1] <= 6
+
+
+def test_landmarks_pass_the_device_on() -> None:
+    from sklearn.manifold import Isomap
+
+    model = ld.LandmarkEmbedding(ld.PCA(2), n_landmarks=100, random_state=0)
+    expected = clone(model).fit(ROWS)
+    with pretended() as log:
+        found = clone(model).set_params(device="cuda").fit(ROWS)
+    assert log.calls > 5
+    assert found.estimator_.device == "cuda" and found.estimator.device == "cpu"
+    np.testing.assert_allclose(found.embedding_, expected.embedding_, atol=1e-6)
+    with pytest.raises(ValueError, match="no such parameter"):
+        ld.LandmarkEmbedding(Isomap(), device="cpu").fit(ROWS)
+    with pytest.raises(ValueError, match="tpu"):
+        ld.LandmarkEmbedding(device="tpu").fit(ROWS)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lowdim.mixture._counts.chebyshev import barycentric, signs
 from lowdim.data.device_csr import csr_tensor
+from lowdim.mixture._counts.chebyshev import barycentric, signs
 from lowdim.mixture._counts.device_tables import DistinctCounts, Parameters
 
 
