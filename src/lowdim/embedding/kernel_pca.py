@@ -199,7 +199,7 @@ class KernelPCA(  # type: ignore[misc]
         centred = kernel - mean
         centred -= centred.mean(1, keepdims=True)
         n, wanted = len(kernel), self.n_components
-        if self._few(n):
+        if wanted is not None and self._few(n):
             start = rng.uniform(-1.0, 1.0, size=n)
             values, vectors = eigsh(centred, int(wanted), which="LA", v0=start)
         else:
@@ -224,7 +224,7 @@ class KernelPCA(  # type: ignore[misc]
         if len(self.landmarks_) < n:
             found = axes_among(kernel, source, _rank)
         else:
-            wanted = int(self.n_components) if self._few(n) else None
+            wanted = self.n_components if self._few(n) else None
             found = axes_of_all(kernel.square(), wanted, rng)
         k = self._number(found.values)
         self.eigenvalues_ = found.values[:k].copy()

@@ -43,10 +43,10 @@ def device_eigenpairs(
     found : bool
     """
     n = S.shape[0]
-    parts = (sent(own, device) for own in (S.indptr, S.indices, S.data))
-    matrix = csr_tensor(*parts, (n, n))
+    pointer, columns, values = (sent(own, device) for own in (S.indptr, S.indices, S.data))
+    matrix = csr_tensor(pointer, columns, values, (n, n))
     basis = DeviceBasis(n, largest_basis(n, k), device)
-    values, n_iter = leading_values(
+    found, n_iter = leading_values(
         lambda block: matrix @ block, basis, k, rng, tol=tol, max_iter=max_iter, width=WIDTH
     )
-    return values, to_host(basis.columns)[0], n_iter < max_iter
+    return found, to_host(basis.columns)[0], n_iter < max_iter
