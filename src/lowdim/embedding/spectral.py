@@ -220,11 +220,12 @@ def leading_eigenpairs(
         Where products with W are found, of more rows than a few.
     """
     n = W.shape[0]
-    root = np.sqrt(np.asarray(W.sum(1, dtype=np.float64)).ravel())
+    W = W.astype(np.float64)  # whose sums are those of its own precision
+    root = np.sqrt(np.asarray(W.sum(1)).ravel())
     if n <= DENSE or k > n // 3:
-        values, vectors = np.linalg.eigh(W.toarray().astype(np.float64) / root[:, None] / root)
+        values, vectors = np.linalg.eigh(W.toarray() / root[:, None] / root)
     else:
-        scaled = sp.diags_array(1 / root) @ W.astype(np.float64) @ sp.diags_array(1 / root)
+        scaled = sp.diags_array(1 / root) @ W @ sp.diags_array(1 / root)
         find = _lanczos if device.type == "cpu" else partial(_on_device, device=device)
         values, vectors = find(scaled.tocsr(), k, tol, rng)
     order = np.argsort(-values, kind="stable")[:k]
