@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from accelerator import pretended
+from anndata import AnnData
 from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -309,3 +310,16 @@ def test_landmarks_pass_the_device_on() -> None:
         ld.LandmarkEmbedding(Isomap(), device="cpu").fit(ROWS)
     with pytest.raises(ValueError, match="tpu"):
         ld.LandmarkEmbedding(device="tpu").fit(ROWS)
+
+
+@pytest.mark.parametrize("method", ["pca", "laplacian_eigenmaps"])
+def test_layouts_of_an_anndata_on_a_device(method: str) -> None:
+    adata = AnnData(ROWS[:400].copy())
+    expected = ld.tl.embed(adata, method, copy=True)
+    with pretended() as log:
+        ld.tl.embed(adata, method, params={"device": "cuda"})
+    assert log.calls > 5
+    key = f"X_{method}"
+    assert adata.uns[method]["params"]["device"] == "cuda"
+    scale = np.ptp(expected.obsm[key])
+    np.testing.assert_allclose(adata.obsm[key], expected.obsm[key], atol=1e-5 * scale)
