@@ -174,6 +174,43 @@ def test_models_on_disk_are_those_in_memory(
             np.testing.assert_array_equal(np.asarray(found.predict(on_disk)), found.predict(X))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ["subspaces", "gaussian", "low rank", "kmeans", "soft kmeans"])
+def test_blocks_side_by_side_add_up_in_their_order(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from lowdim.data.standardized import StandardizedRows
+
+    monkeypatch.setattr("lowdim._threads._SMALL", 0)
+    monkeypatch.setattr(f"{__name__}.ROWS_AT_A_TIME", 30)
+    _, make, objective = MODELS[name]
+    path = as_path(values(counted=False, dtype=np.float32, sparse=True), tmp_path)
+    at_once, whole = set(), StandardizedRows.at_once.fget
+    assert whole is not None
+
+    def noted(rows: StandardizedRows) -> int:
+        at_once.add(whole(rows))
+        return int(whole(rows))
+
+    monkeypatch.setattr(StandardizedRows, "at_once", property(noted))
+    before, found, labels = torch.get_num_threads(), [], []
+    try:
+        for n_threads in (1, 2, 2, 4, 4):
+            at_once.clear()
+            torch.set_num_threads(n_threads)
+            model = make().fit(path)
+            found.append(getattr(model, objective))
+            labels.append(model.predict(path).tobytes())
+            assert max(at_once) == n_threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[1] == found[2] and found[3] == found[4]  # starts differ by the threads' rounding
+    assert found == pytest.approx([found[0]] * 5, rel=1e-6)
+    assert len(set(labels)) == 1
+
+
 def test_counts_on_disk_are_checked_like_those_in_memory(tmp_path: Path) -> None:
     X = counts()
     X[7, 3] = 0.5

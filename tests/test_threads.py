@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from lowdim import SubspaceMixture
-from lowdim._threads import threads_for
+from lowdim._threads import side_by_side, threads_for
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +52,48 @@ def test_several_threads_give_the_same_bits_again() -> None:
     model = SubspaceMixture(dims=[1, 2], n_init=1, max_iter=4, random_state=0)
     first = model.fit(X).means_
     np.testing.assert_array_equal(model.fit(X).means_, first)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_tasks_side_by_side_come_in_order_and_are_not_made_long_before(n_threads: int) -> None:
+    made, at_work, most, lock = [], [0], [0], threading.Lock()
+
+    def task(i: int) -> int:
+        with lock:
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+        time.sleep(0.002 * (7 - i % 7))
+        with lock:
+            at_work[0] -= 1
+        return i
+
+    def tasks() -> Iterator[Callable[[], int]]:
+        for i in range(20):
+            made.append(i)
+            yield partial(task, i)
+
+    for i, found in enumerate(side_by_side(tasks(), n_threads)):
+        assert found == i
+        assert len(made) <= i + 1 + n_threads
+    assert most[0] == n_threads
+    assert torch.get_num_threads() == 2
+
+
+def test_tasks_side_by_side_share_the_threads() -> None:
+    torch.set_num_threads(4)
+    assert list(side_by_side([torch.get_num_threads] * 6, 2)) == [2] * 6
+    assert torch.get_num_threads() == 4
+
+
+def test_a_failing_task_gives_the_threads_back() -> None:
+    def fail() -> None:
+        raise OSError("the disk is gone")
+
+    before = threading.active_count()
+    with (
+        pytest.raises(OSError, match="the disk is gone"),
+        closing(side_by_side([fail] * 9, 2)) as results,
+    ):
+        list(results)
+    assert torch.get_num_threads() == 2
+    assert threading.active_count() == before

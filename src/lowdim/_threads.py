@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
@@ -79,6 +80,37 @@ def in_threads(
         return [function(task) for task in tasks]
     with ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, tasks))
+
+
+def side_by_side(
+    tasks: Iterable[Callable[[], Result]], n_threads: int
+) -> Generator[Result, None, None]:
+    """Results in the order of the tasks, of which so many are worked on at a time.
+
+    They share the threads that torch has at present: no matter how many there are, results are
+    the same. Close the iterator (`contextlib.closing`) to give them back at once.
+    """
+    if n_threads == 1:
+        for task in tasks:
+            yield task()
+            del task
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // n_threads))  # here, and of threads that are new
+    pool, results = ThreadPoolExecutor(n_threads), deque[Future[Result]]()
+    try:
+        for task in tasks:
+            results.append(pool.submit(task))
+            del task
+            if len(results) > n_threads:  # one waits, lest a thread does
+                yield results.popleft().result()
+        while results:
+            yield results.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
 
 
 def row_parts(n_rows: int, worth: int) -> list[slice]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lowdim._validation import check_real_dtype, check_shape
 from lowdim.data.memory import canonical_csr, check_row_index, check_span, delivered_dtype
+from lowdim.data.plain_pieces import read_straight
 from lowdim.data.reading_room import ReadingRoom
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class BackedSparseRows:
             raise TypeError(f"{name} is stored as {kind or 'a plain group'}, not as a matrix.")
         check_shape(shape, name=name)
         check_real_dtype(group["data"].dtype, name=name)
-        self._data, self._indices = group["data"], group["indices"]
+        self._data, self._indices = read_straight(group["data"]), read_straight(group["indices"])
         self._indptr = group["indptr"][:].astype(np.int64, copy=False)
         self._file = getattr(group, "file", None)  # keeps it open
         self.n_rows, self.n_cols = shape
@@ -137,7 +138,7 @@ class BackedSparseRows:
         if not block.has_canonical_format:
             block.sum_duplicates()
         elif start <= self._canonical:
-            self._canonical = stop
+            self._canonical = max(stop, self._canonical)  # other threads read as well
         return block
 
     def take(self, index: np.ndarray) -> csr_matrix:

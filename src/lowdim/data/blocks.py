@@ -214,7 +214,11 @@ class DenseBlock:
 
 
 class SparseBlock:
-    """Stored CSR rows seen as ``(rows - mean) / scale``."""
+    """Stored CSR rows seen as ``(rows - mean) / scale``.
+
+    Where blocks of the same rows are made again in every pass, `norms` keeps their squared lengths
+    by the first row.
+    """
 
     def __init__(
         self,
@@ -223,6 +227,7 @@ class SparseBlock:
         scale: float,
         start: int = 0,
         weights: Tensor | None = None,
+        norms: dict[int, Tensor] | None = None,
     ) -> None:
         self.rows = rows
         self.mean = mean
@@ -230,6 +235,7 @@ class SparseBlock:
         self.start = start
         self.n_rows = rows.shape[0]
         self.weights = weights
+        self._norms = {} if norms is None else norms
 
     def stored(self, part: slice = slice(None)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(indptr, indices, data) of some of the rows, whose places are among those of all."""
@@ -246,12 +252,15 @@ class SparseBlock:
     def squared_norms(self) -> Tensor:
         from lowdim.data.csr import squared_norms
 
+        if self.start in self._norms:
+            return self._norms[self.start]
         norms = np.empty(self.n_rows)
         in_threads(
             lambda part: squared_norms(*self.stored(part), self.mean, norms[part]),
             row_parts(self.n_rows, self.rows.nnz // THREAD_VALUES),
         )
-        return torch.from_numpy(norms).div_(self.scale**2)
+        self._norms[self.start] = torch.from_numpy(norms).div_(self.scale**2)
+        return self._norms[self.start]
 
     def project(self, directions: Tensor) -> Tensor:
         from lowdim.data.csr import project

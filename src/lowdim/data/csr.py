@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_fast
-from lowdim.data.lanes import add_multiples, write_products, zeros
+from lowdim.data.lanes import add_multiples, add_multiples_and_sums, write_products, zeros
 
 #: Rows whose sums are in the type of the data before they are added to those in float64.
 SUMMED_ROWS = 1024
@@ -54,31 +54,42 @@ def moments_along(indptr, indices, data, which, weight, directions, shift, mean,
     mean, scale : (D,), float
     out : (1 + w, D)
     """
-    n_columns, width = directions.shape
-    z, along = zeros(CHUNK, width, data), zeros(n_columns, width, data)
-    some = np.zeros(n_columns, data.dtype)
-    total, moments, sums = np.zeros(1 + width), np.zeros((n_columns, width)), np.zeros(n_columns)
+    (n_columns, width), n = directions.shape, len(out) - 1
+    roomy = n < width  # then the vectors have room for the rows' sum as well
+    z, along = zeros(CHUNK, width, data), zeros(n_columns, width, data).ravel()
+    table, moments = along.reshape(n_columns, width), np.zeros(along.size)
+    some, sums = np.zeros(n_columns, data.dtype), np.zeros(n_columns)
+    total = np.zeros(1 + n)
     for first in range(0, len(which), CHUNK):
         rows, r = which[first : first + CHUNK], weight[first : first + CHUNK]
         write_products(indptr, indices, data, rows, directions, z)
         for q in range(len(rows)):
             total[0] += r[q]
-            for j in range(width):
+            for j in range(n):
                 z[q, j] = (z[q, j] - shift[j]) * data.dtype.type(r[q])
                 total[1 + j] += z[q, j]
-        add_multiples(indptr, indices, data, rows, z, r, along, some)
+            if roomy:
+                z[q, n] = r[q]
+        if roomy:
+            add_multiples(indptr, indices, data, rows, z, table)
+        else:
+            add_multiples_and_sums(indptr, indices, data, rows, z, r, table, some)
         if (first + CHUNK) % SUMMED_ROWS == 0 or first + CHUNK >= len(which):
-            for a in range(n_columns):
-                sums[a] += some[a]
-                some[a] = 0.0
-                for j in range(width):
-                    moments[a, j] += along[a, j]
-                    along[a, j] = 0.0
+            move(along, moments)
+            move(some, sums)
     for a in range(n_columns):
-        out[0, a] = (sums[a] - total[0] * mean[a]) / scale
-    for j in range(1, len(out)):
-        for a in range(n_columns):
-            out[j, a] = (moments[a, j - 1] - total[j] * mean[a]) / scale
+        own = moments[a * width : (a + 1) * width]
+        out[0, a] = ((own[n] if roomy else sums[a]) - total[0] * mean[a]) / scale
+        for j in range(1, n + 1):
+            out[j, a] = (own[j - 1] - total[j] * mean[a]) / scale
+
+
+@compiled_fast
+def move(some, sums):
+    """Add some sums to others, and begin them anew."""
+    for i in range(len(some)):
+        sums[i] += some[i]
+        some[i] = 0.0
 
 
 @compiled_fast

@@ -162,34 +162,45 @@ def _products(n_vectors: int, n_values: int) -> Any:
     return products
 
 
-def _multiples(summed: bool) -> Any:
-    """Make `table[indices[p], c : c + C] += data[p] vector[c : c + C]`, C the lanes of a vector.
+def _add_multiples(row: _StoredRow, sums: Any = None, share: Any = None) -> None:
+    """Generate `table[indices[p], c : c + C] += data[p] vector[c : c + C]`, C a vector's lanes.
 
-    Where it is asked for, `sums[indices[p]] += data[p] share` on the way.
+    And, where there are sums, `sums[indices[p]] += data[p] share` on the way.
     """
+    builder, factor = row.builder, row.load(row.vector, row.column)
+    with row.positions(row.first, 1) as (position,):
+        value, index = row.value(position), row.index(position)
+        start = row.start(index)
+        changed = row.plus(row.load(row.table, start), row.spread(value), factor)
+        row.store(changed, row.table, start)
+        if sums is not None:
+            place = builder.gep(sums, [index])
+            builder.store(row.plus(builder.load(place), value, share), place)
 
-    @intrinsic
-    def multiples(typing, indices, data, first, last, table, column, vector, share, sums):
-        where = (types.intp, types.intp, table, types.intp)
-        signature = types.void(indices, data, *where, vector, data.dtype, sums)
 
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            row = _StoredRow(context, builder, signature, arguments)
-            own = context.make_array(signature.args[8])(context, builder, arguments[8]).data
-            factor = row.load(row.vector, row.column)
-            with row.positions(row.first, 1) as (position,):
-                value, index = row.value(position), row.index(position)
-                start = row.start(index)
-                changed = row.plus(row.load(row.table, start), row.spread(value), factor)
-                row.store(changed, row.table, start)
-                if summed:
-                    place = builder.gep(own, [index])
-                    builder.store(row.plus(builder.load(place), value, arguments[7]), place)
-            return context.get_dummy_value()
+@intrinsic
+def _multiples_alone(typing, indices, data, first, last, table, column, vector):
+    """Add a row's multiples of a vector."""
 
-        return signature, generate
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _add_multiples(_StoredRow(context, builder, signature, arguments))
+        return context.get_dummy_value()
 
-    return multiples
+    where = (types.intp, types.intp, table, types.intp)
+    return types.void(indices, data, *where, vector), generate
+
+
+@intrinsic
+def _multiples_and_sums(typing, indices, data, first, last, table, column, vector, share, sums):
+    """Add a row's multiples of a vector, and of its share."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        own = context.make_array(signature.args[8])(context, builder, arguments[8]).data
+        _add_multiples(_StoredRow(context, builder, signature, arguments), own, arguments[7])
+        return context.get_dummy_value()
+
+    where = (types.intp, types.intp, table, types.intp)
+    return types.void(indices, data, *where, vector, data.dtype, sums), generate
 
 
 @intrinsic
@@ -209,7 +220,6 @@ def _fetch(typing, array, place):
 
 
 _wide_products, _narrow_products = _products(SIDE_BY_SIDE, 1), _products(1, SIDE_BY_SIDE)
-_multiples_and_sums, _multiples_alone = _multiples(True), _multiples(False)
 
 
 @compiled_fast
@@ -244,15 +254,21 @@ def write_products(indptr, indices, data, rows, table, out):
 
 
 @compiled_fast
-def add_multiples(indptr, indices, data, rows, factors, shares, table, sums):
-    """Add what some rows store times their factors, (m, W), to table, (D, W).
+def add_multiples(indptr, indices, data, rows, factors, table):
+    """Add what some rows store times their factors, (m, W), to table, (D, W)."""
+    for q in range(len(rows)):
+        first, last, factor = indptr[rows[q]], indptr[rows[q] + 1], factors[q]
+        for column in range(0, table.shape[1], LINE // data.itemsize):
+            _multiples_alone(indices, data, first, last, table, column, factor)  # type: ignore[call-arg]
 
-    And, to sums, (D,), what they store times their shares, (m,).
-    """
+
+@compiled_fast
+def add_multiples_and_sums(indptr, indices, data, rows, factors, shares, table, sums):
+    """The same, and, to sums, (D,), what they store times their shares, (m,)."""
     lanes = LINE // data.itemsize
     for q in range(len(rows)):
-        first, last = indptr[rows[q]], indptr[rows[q] + 1]
+        first, last, factor = indptr[rows[q]], indptr[rows[q] + 1], factors[q]
         share = data.dtype.type(shares[q])
-        _multiples_and_sums(indices, data, first, last, table, 0, factors[q], share, sums)
+        _multiples_and_sums(indices, data, first, last, table, 0, factor, share, sums)  # type: ignore[call-arg]
         for column in range(lanes, table.shape[1], lanes):
-            _multiples_alone(indices, data, first, last, table, column, factors[q], share, sums)
+            _multiples_alone(indices, data, first, last, table, column, factor)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from torch import Tensor
 
+from lowdim._threads import side_by_side
 from lowdim.data.blocks import Block
 
 T = TypeVar("T")
@@ -45,6 +48,11 @@ class Passes:
         """Whether blocks are in this process."""
         return True
 
+    @property
+    def at_once(self) -> int:
+        """How many blocks threads work on side by side."""
+        return 1
+
     def __iter__(self) -> Iterator[Block]:
         """Blocks in the order of the rows."""
         raise NotImplementedError
@@ -54,27 +62,30 @@ class Passes:
 
         With `along`, one entry per row, the block's own entries are its second argument.
         """
-        return list(self._results(function, along))
+        with closing(side_by_side(self._tasks(function, along), self.at_once)) as results:
+            return list(results)
 
     def total(self, function: Callable[..., T], along: np.ndarray | None = None) -> T:
         """The sum of what the function says: numbers, arrays, tensors, dicts or tuples of them."""
-        results = self._results(function, along)
-        total = next(results)
-        for part in results:
-            total = add(total, part)
+        with closing(side_by_side(self._tasks(function, along), self.at_once)) as results:
+            total = next(results)
+            for part in results:
+                total = add(total, part)
         return total
 
-    def _results(self, function: Callable[..., T], along: np.ndarray | None) -> Iterator[T]:
+    def _tasks(
+        self, function: Callable[..., T], along: np.ndarray | None
+    ) -> Iterator[Callable[[], T]]:
+        """What is to be done for each block."""
         first = None
         for block in self:
             if along is None:
-                yield function(block)
-                del block  # the next one is made, and the one after it read
-                continue
-            first = block.start if first is None else first  # rows may be a part of others
-            own = slice(block.start - first, block.start - first + block.n_rows)
-            yield function(block, along[own])
-            del block
+                yield partial(function, block)
+            else:
+                first = block.start if first is None else first  # rows may be a part of others
+                own = slice(block.start - first, block.start - first + block.n_rows)
+                yield partial(function, block, along[own])
+            del block  # the next one is made, and the one after it read
 
 
 @runtime_checkable

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-#: Arrays that are kept: the parts of two blocks, and of one that is being replaced.
-KEPT = 6
+#: Arrays that are kept: the parts of so many blocks as threads work on side by side (see
+#: `standardized`), and of one that is being replaced.
+KEPT = 10
 
 
 class ReadingRoom:

@@ -17,12 +17,14 @@ import torch
 from lowdim._device import free_bytes
 from lowdim.data.blocks import Block, DenseBlock, SparseBlock
 from lowdim.data.device_rows import RESIDENT, DeviceRows, HostRows
-from lowdim.data.passes import Passes, add
+from lowdim.data.passes import Passes, T, add
 from lowdim.data.read_ahead import row_blocks
 from lowdim.data.sources import RowSource
 
 #: Standardised dense copies are kept in memory up to this many bytes, else remade per pass.
 CACHE_BYTES = 2**30
+#: Blocks of sparse rows that threads work on side by side, at most; more threads share them.
+AT_ONCE = 4
 #: Rows whose mean the moments of dense rows are taken about.
 PILOT_ROWS = 256
 #: Rows that reach farther out than this are scaled down to it, so that squares stay finite: what
@@ -89,6 +91,14 @@ class StandardizedRows(Passes):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_blocks": None, "_norms": {}}  # made again where they are sent to
 
+    @property
+    def at_once(self) -> int:
+        """Blocks that threads work on side by side: no thread waits for others at a block's end."""
+        if self.device.type != "cpu" or not self.source.is_sparse:
+            return 1
+        n_blocks = -(-self.n_rows // self.block_rows)
+        return min(torch.get_num_threads(), AT_ONCE, n_blocks)
+
     def __iter__(self) -> Iterator[Block]:
         if not self._keep:
             yield from self._make()
@@ -104,26 +114,34 @@ class StandardizedRows(Passes):
         weights = None if self.sample_weight is None else self.sample_weight[index]
         return next(self._standardized([HostRows(0, self.source.take(index), weights)]))
 
+    def _tasks(
+        self, function: Callable[..., T], along: np.ndarray | None
+    ) -> Iterator[Callable[[], T]]:
+        """What is to be done for each block; who does it reads the block first, if several do."""
+        if self.at_once == 1 or self._keep:
+            yield from super()._tasks(function, along)
+            return
+        for start in range(0, self.n_rows, self.block_rows):
+            own = () if along is None else (along[start : start + self.block_rows],)
+            yield partial(self._of_block, function, start, *own)
+
+    def _of_block(self, function: Callable[..., T], start: int, *own: np.ndarray) -> T:
+        rows = self.source.rows(start, min(start + self.block_rows, self.n_rows))
+        return function(self._host_block(*self._piece(start, rows), self._near), *own)
+
     def _make(self) -> Iterator[Block]:
-        for block in self._standardized(self._pieces(), self._near):
-            if not isinstance(block, SparseBlock):
-                yield block
-                del block  # here and elsewhere: lest more than two blocks are held at a time
-                continue
-            # Of rows that are read again in every pass, at least this is kept: a number each.
-            if block.start in self._norms:
-                block.squared_norms = self._norms[block.start]
-            yield block
-            if "squared_norms" in vars(block):
-                self._norms[block.start] = block.squared_norms
-            del block
+        return self._standardized(self._pieces(), self._near)
 
     def _pieces(self) -> Iterator[HostRows]:
         for start, rows in row_blocks(self.source, self.block_rows):
-            stop = start + rows.shape[0]
-            weights = None if self.sample_weight is None else self.sample_weight[start:stop]
-            yield HostRows(start, rows, weights)
+            yield self._piece(start, rows)
             del rows
+
+    def _piece(self, start: int, rows: np.ndarray | sp.csr_matrix) -> HostRows:
+        weights = self.sample_weight
+        return HostRows(
+            start, rows, None if weights is None else weights[start : start + rows.shape[0]]
+        )
 
     def _standardized(
         self, pieces: Iterable[HostRows], near: set[int] | None = None
@@ -156,16 +174,18 @@ class StandardizedRows(Passes):
                 if near is not None and rows is stored:
                     near.add(start)
             rows = rows.astype(dtype, copy=False)
-            return SparseBlock(rows, self.mean, self.scale, start, weights)
-        values, norms = np.empty(rows.shape), np.empty(len(rows))
+            # Of rows that are read again in every pass, at least this is kept: a number each.
+            norms = None if near is None or self._keep else self._norms
+            return SparseBlock(rows, self.mean, self.scale, start, weights, norms)
+        values, squares = np.empty(rows.shape), np.empty(len(rows))
         rows = np.ascontiguousarray(rows)
-        within = standardize(rows, self.mean, self.scale, values, norms) <= limit
+        within = standardize(rows, self.mean, self.scale, values, squares) <= limit
         if not within:
             largest = np.abs(values).max(1, keepdims=True)
             values *= np.minimum(1.0, limit / np.maximum(largest, limit))
         block = DenseBlock(torch.from_numpy(values).to(self.dtype), start, weights)
         if within and self.dtype == torch.float64:  # those of the rows as they are stored
-            block.squared_norms = torch.from_numpy(norms)
+            block.squared_norms = torch.from_numpy(squares)
         return block
 
     def _moments(self) -> tuple[np.ndarray, float]:
