@@ -1,9 +1,10 @@
-"""t-SNE and UMAP on a GPU: time of each stage, and of an iteration against the card's floor.
+"""Embeddings on a GPU: time of each stage, and of an iteration against the card's floor.
 
-python benchmarks/gpu_embeddings.py [tsne] [umap] [--rows N] [--write]      on a CUDA device
+python benchmarks/gpu_embeddings.py [PART ...] [--rows N] [--write]         on a CUDA device
 python benchmarks/gpu_embeddings.py --cpu                     the same code without one, small
 
-Both are run against our loops on the CPU, and UMAP against TorchDR's where that is installed.
+Parts are tsne, umap, neighbors, pca and laplacian. All are run against what the CPU does, and UMAP
+against TorchDR's where that is installed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from _card import Card, device_name, run_on_card, timed
 from _data import clouds
+from _gpu_spectral import laplacian, neighbors, pca
 from _peers import silence
 from _tables import Table, seconds
 from tsne import quality
@@ -196,7 +198,8 @@ def torch_dr(X: np.ndarray, device: torch.device) -> np.ndarray:
 
 def main() -> None:
     """Run the parts that were asked for."""
-    run_on_card(__doc__, {"tsne": tsne, "umap": umap}, 1_000_000, 5_000)
+    parts = {"tsne": tsne, "umap": umap, "neighbors": neighbors, "pca": pca}
+    run_on_card(__doc__, {**parts, "laplacian": laplacian}, 1_000_000, 5_000)
 
 
 if __name__ == "__main__":

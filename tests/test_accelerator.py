@@ -352,7 +352,7 @@ def test_layouts_by_samples_are_those_of_the_host_and_iterations_wait_for_nothin
             gaps = np.abs(found.embedding_ - expected.embedding_).max(1)
             # Points that are very close to each other soon tell the least rounding.
             assert np.mean(gaps < 0.01 * np.ptp(expected.embedding_)) > 0.95
-    assert reads[0] == reads[1] <= 3
+    assert reads[0] == reads[1] <= 4  # one of them for neighbours
     assert uploads[0] > uploads[1]
 
 

@@ -129,5 +129,6 @@ def test_the_page_on_devices_says_which_models_have_one() -> None:
         public = getattr(ld, name)
         if inspect.isclass(public) and issubclass(public, BaseEstimator):
             device = inspect.signature(public).parameters.get("device")
-            found[name] = "-" if device is None else f'"{device.default}"'
+            quoted = "None" if device is None or device.default is None else f'"{device.default}"'
+            found[name] = "-" if device is None else quoted
     assert told == found

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
+from lowdim.neighbors import nearest_neighbors
 from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
 
 pytestmark = pytest.mark.gpu
@@ -193,3 +194,61 @@ def test_streamed_rows_are_resident_ones(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("lowdim.data.standardized.RESIDENT", 0.0)
         got, _ = fitted("subspaces", X, "cuda", "float64")
         assert got == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-8), ("float32", 1e-4)])
+@pytest.mark.parametrize("solver", ["covariance_eigh", "randomized"])
+def test_devices_agree_on_principal_axes(
+    solver: str, dtype: str, tolerance: float, form: Any
+) -> None:
+    X = form((SIMULATED.X * np.linspace(3, 0.5, 12)).astype(dtype))
+    model = ld.PCA(4, svd_solver=solver, tol=1e-12, random_state=0)
+    expected, got = (clone(model).set_params(device=where).fit(X) for where in ("cpu", "cuda"))
+    np.testing.assert_allclose(got.components_, expected.components_, atol=tolerance)
+    np.testing.assert_allclose(
+        got.explained_variance_, expected.explained_variance_, rtol=tolerance
+    )
+    places = got.transform(X)
+    np.testing.assert_allclose(places, expected.transform(X), atol=tolerance * np.ptp(places))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
+@pytest.mark.parametrize("share", [0.4, 0.0])
+def test_devices_agree_on_neighbors(
+    metric: str, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of points that stay there or are sent for every block, ties and copies included."""
+    monkeypatch.setattr("lowdim.neighbors._device_search.RESIDENT", share)
+    monkeypatch.setattr("lowdim.neighbors._device_search.QUERIES", 500)
+    X = np.round(load_digits(return_X_y=True)[0] / 4)
+    X = np.concatenate([X, X[:100]])
+    expected, got = (
+        nearest_neighbors(X, 20, metric=metric, device=where) for where in ("cpu", "cuda")
+    )
+    np.testing.assert_array_equal(got.indices, expected.indices)
+    np.testing.assert_allclose(got.distances, expected.distances, rtol=1.2e-7)
+
+
+SPECTRAL = {
+    "eigenmaps": ld.LaplacianEigenmaps(3, tol=1e-10),
+    "phate": ld.PHATE(),
+    "phate of landmarks": ld.PHATE(n_landmark=200),
+    "kernel": ld.KernelPCA(3, kernel="rbf", gamma=1e-3),
+    "kernel with landmarks": ld.KernelPCA(3, kernel="rbf", gamma=1e-3, n_landmarks=200),
+    "incremental": ld.IncrementalPCA(3),
+}
+
+
+@pytest.mark.parametrize("name", SPECTRAL)
+def test_devices_agree_on_spectral_layouts(name: str) -> None:
+    X = load_digits(return_X_y=True)[0]
+    model = clone(SPECTRAL[name])
+    if "random_state" in model.get_params():
+        model.set_params(random_state=0)
+    expected, got = (
+        clone(model).set_params(device=where).fit(X[:1500]) for where in ("cpu", "cuda")
+    )
+    places = expected.transform(X[1500:])
+    scale = np.ptp(places)
+    np.testing.assert_allclose(got.transform(X[1500:]), places, atol=1e-3 * scale)

@@ -103,6 +103,16 @@ def free_bytes(device: torch.device) -> int:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
+def rounds_products() -> bool:
+    """Whether torch was told to round the factors of float32 products on CUDA devices."""
+    import torch
+
+    products = torch.backends.cuda.matmul
+    if hasattr(products, "fp32_precision"):  # whichever way it was told
+        return products.fp32_precision in ("tf32", "bf16")
+    return torch.get_float32_matmul_precision() != "highest"
+
+
 def to_host(*tensors: Tensor) -> list[np.ndarray]:
     """Numbers of tensors on the host, as contiguous arrays, whichever device they are on.
 

@@ -115,7 +115,7 @@ def params_of(header: Mapping[str, Any]) -> dict[str, Any]:
     """The estimator's arguments; where this machine has not their device, "auto" stands for it."""
     params = dict(header["params"])
     try:
-        resolve_device(params.get("device", "auto"))
+        resolve_device("auto" if params.get("device") is None else params["device"])
     except ValueError:
         warnings.warn(
             f"The model was saved with device={params['device']!r}, which this machine does not "

@@ -13,6 +13,7 @@ from sklearn.base import clone
 import lowdim as ld
 from lowdim.embedding._crew import Crew
 from lowdim.embedding._spectral.metric_scaling import metric_scaling, stress_gradient
+from lowdim.embedding._spectral.stress import HostStress
 from lowdim.neighbors import nearest_neighbors
 
 
@@ -50,9 +51,8 @@ def test_distances_in_the_plane_are_met() -> None:
     true = rng.normal(size=(120, 2))
     with Crew(1) as crew:
         places, left, n_iter = metric_scaling(
-            squareform(pdist(true)),
+            HostStress(squareform(pdist(true)), crew),
             true + 0.5 * rng.normal(size=(120, 2)),
-            crew=crew,
             max_iter=500,
             tol=1e-14,
         )

@@ -78,6 +78,7 @@ def test_an_estimator_finds_its_layout_by_torch(clouds: np.ndarray, monkeypatch)
         type = "elsewhere"
 
     monkeypatch.setattr("lowdim.embedding.tsne.resolve_device", lambda _: Elsewhere())
+    monkeypatch.setattr("lowdim.neighbors.search.resolve_device", lambda _: HOST)
     seen = []
 
     def made(P, start, mesh, *, device, **settings):

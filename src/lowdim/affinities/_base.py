@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -11,6 +11,9 @@ from sklearn.base import BaseEstimator
 from lowdim._validation import check_positive_int
 from lowdim.affinities._graph import Graph
 from lowdim.neighbors import NeighborIndex, Neighbors
+
+if TYPE_CHECKING:
+    from lowdim._typing import DeviceLike
 
 
 class NeighborAffinity(BaseEstimator):  # type: ignore[misc]
@@ -42,10 +45,16 @@ class NeighborAffinity(BaseEstimator):  # type: ignore[misc]
         method: str = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
+        device: DeviceLike = "cpu",
     ) -> Graph:
         """The graph of the rows of X; arguments are those of `nearest_neighbors`."""
         index = NeighborIndex(
-            X, metric=metric, method=method, random_state=random_state, n_jobs=n_jobs
+            X,
+            metric=metric,
+            method=method,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            device=device,
         )
         return self.from_neighbors(index.neighbors(self.n_neighbors_for(index.n_points)))
 

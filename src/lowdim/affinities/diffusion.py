@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from lowdim._device import resolve_device, to_device, to_host
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_positive, check_positive_int
 from lowdim.affinities._base import check_own
 from lowdim.affinities._graph import mean_of_both
 from lowdim.affinities.adaptive import power_kernel, rows_to_one
 from lowdim.neighbors import NeighborIndex, Neighbors
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim._typing import DeviceLike
 
 #: Kernels below it count as zero: it says how many neighbours have a weight.
 LEAST_WEIGHT = 1e-4
@@ -101,22 +107,30 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
         method: str = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
+        device: DeviceLike = "cpu",
     ) -> Potential:
         """The potential of the rows of X; arguments are those of `nearest_neighbors`."""
         rng = generator(random_state)
-        index = NeighborIndex(X, metric=metric, method=method, random_state=rng, n_jobs=n_jobs)
+        index = NeighborIndex(
+            X, metric=metric, method=method, random_state=rng, n_jobs=n_jobs, device=device
+        )
         found = index.neighbors(self.n_neighbors_for(index.n_points))
-        return self.from_neighbors(found, random_state=rng)
+        return self.from_neighbors(found, random_state=rng, device=index.device)
 
     def n_neighbors_for(self, n_points: int) -> int:
         """Neighbours that each of so many rows needs."""
         k = check_positive_int(self.scale_neighbor, "scale_neighbor")
         return max(k, min(REACH * k, n_points - 1))
 
-    def from_neighbors(self, neighbors: Neighbors, *, random_state: Any = None) -> Potential:
-        """The potential of rows whose neighbours are known: many more than K of each."""
+    def from_neighbors(
+        self, neighbors: Neighbors, *, random_state: Any = None, device: DeviceLike = "cpu"
+    ) -> Potential:
+        """The potential of rows whose neighbours are known: many more than K of each.
+
+        Eigenvectors and powers of the diffusion are found on the device.
+        """
         check_own(neighbors)
-        rng = generator(random_state)
+        where, rng = resolve_device(device), generator(random_state)
         if self.n_steps != "auto":
             check_positive_int(self.n_steps, "n_steps")
         gamma = check_interval(self.gamma, "gamma", low=-1.0, high=1.0)
@@ -126,7 +140,7 @@ class DiffusionPotential(BaseEstimator):  # type: ignore[misc]
             n_landmarks = check_positive_int(self.n_landmarks, "n_landmarks", minimum=2)
             groups = _groups(kernel, n_landmarks, rng)
             interpolation, kernel = _among_landmarks(kernel, groups)
-        diffusion = _Diffusion.of(kernel.toarray())
+        diffusion = _Diffusion.of(kernel.toarray(), where)
         entropy = None
         if self.n_steps == "auto":
             entropy = _entropies(np.abs(diffusion.values))
@@ -162,18 +176,31 @@ class _Diffusion:
     """
 
     values: np.ndarray
-    vectors: np.ndarray
+    vectors: Any  # an array, or a tensor on a device
     roots: np.ndarray
 
     @classmethod
-    def of(cls, kernel: np.ndarray) -> _Diffusion:
+    def of(cls, kernel: np.ndarray, device: torch.device) -> _Diffusion:
         roots = np.sqrt(kernel.sum(1))
         scaled = kernel / roots[:, None] / roots
-        return cls(*np.linalg.eigh((scaled + scaled.T) / 2), roots)
+        scaled = (scaled + scaled.T) / 2
+        if device.type == "cpu":
+            return cls(*np.linalg.eigh(scaled), roots)
+        import torch
+
+        from lowdim.data.sending import sent
+
+        values, vectors = torch.linalg.eigh(sent(scaled, device))
+        return cls(to_host(values)[0], vectors, roots)
 
     def after(self, t: int) -> np.ndarray:
         """Probabilities of t steps, (L, L)."""
-        steps = (self.vectors * self.values**t) @ self.vectors.T
+        powers = self.values**t
+        if isinstance(self.vectors, np.ndarray):
+            steps = (self.vectors * powers) @ self.vectors.T
+        else:
+            shares = to_device(powers, self.vectors.device)
+            steps = to_host((self.vectors * shares) @ self.vectors.T)[0]
         return np.asarray(steps / self.roots[:, None] * self.roots)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowdim._random import generator
 from lowdim._validation import check_interval, check_positive_int
 from lowdim.neighbors import NeighborIndex, Neighbors
+
+if TYPE_CHECKING:
+    from lowdim._typing import DeviceLike
 
 #: Neighbours beyond those wanted, from which the nearest by scaled distance are taken.
 EXTRA = 50
@@ -44,6 +47,7 @@ def pacmap_pairs(
     neighbors: Neighbors | None = None,
     random_state: Any = None,
     n_jobs: int | None = None,
+    device: DeviceLike = "cpu",
 ) -> Pairs:
     """Near, mid-near and further pairs (Wang, Huang, Rudin and Shaposhnik 2021, section 5).
 
@@ -61,6 +65,7 @@ def pacmap_pairs(
         Of the rows of X, at least `n_neighbors`, better 50 more; sought if not given.
     random_state : int, Generator or None, default=None
     n_jobs : int or None, default=None
+    device : str or torch.device, default="cpu"
         As of `nearest_neighbors`.
 
     Raises
@@ -70,7 +75,7 @@ def pacmap_pairs(
     """
     sizes = PairNumbers.of(n_neighbors, mid_near_ratio, further_ratio)
     rng = generator(random_state)
-    index = NeighborIndex(X, random_state=rng, n_jobs=n_jobs)
+    index = NeighborIndex(X, random_state=rng, n_jobs=n_jobs, device=device)
     sizes.check(index.n_points)
     if neighbors is None:
         neighbors = index.neighbors(sizes.n_sought(index.n_points))

@@ -20,7 +20,7 @@ class _Sent(NamedTuple):
 
 
 class Sender:
-    """Sends pieces on a stream of its own.
+    """Sends pieces on a stream of its own; on the host they are handed out as they are.
 
     Parameters
     ----------
@@ -29,12 +29,17 @@ class Sender:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self._stream = torch.cuda.Stream(device)
+        if device.type != "cpu":
+            self._stream = torch.cuda.Stream(device)
 
     def ahead(
         self, pieces: Iterable[tuple[Piece, Sequence[np.ndarray]]]
     ) -> Iterator[tuple[Piece, list[Tensor]]]:
         """Every piece and its arrays there; the next one is sent before they are handed out."""
+        if self.device.type == "cpu":
+            for piece, arrays in pieces:
+                yield piece, [torch.from_numpy(own) for own in arrays]
+            return
         before: tuple[Piece, _Sent] | None = None
         for piece, arrays in pieces:
             sent = piece, self._send(arrays)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device
 from lowdim._validation import check_in, check_interval
 from lowdim.affinities import EntropicAffinity, Graph, PrecomputedAffinity
 from lowdim.data.estimator_rows import read_rows
@@ -36,9 +37,9 @@ class NeighborLayout(  # type: ignore[misc]
 ):
     """An estimator that finds neighbours of rows, makes a graph of them, and lays it out.
 
-    Its parameters include ``metric``, ``neighbors``, ``affinity``, ``random_state`` and ``n_jobs``,
-    with the meanings that `lowdim.TSNE` explains; its fit leaves ``embedding_``, ``affinities_``,
-    ``neighbors_`` and ``_index``.
+    Its parameters include ``metric``, ``neighbors``, ``affinity``, ``random_state``, ``n_jobs`` and
+    ``device``, with the meanings that `lowdim.TSNE` explains; its fit leaves ``embedding_``,
+    ``affinities_``, ``neighbors_`` and ``_index``.
     """
 
     #: Private attributes that belong to the fit.
@@ -111,6 +112,7 @@ class NeighborLayout(  # type: ignore[misc]
             method=self.neighbors,
             random_state=rng,
             n_jobs=self.n_jobs,
+            device=self.device,
         )
         neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))
         return Found(affinity.from_neighbors(neighbors), neighbors, index)
@@ -137,12 +139,13 @@ class NeighborLayout(  # type: ignore[misc]
         return affinity.conditional(found)
 
     def _fitted_index(self) -> NeighborIndex:
-        """The index in which neighbours of new rows are found.
+        """The index in which neighbours of new rows are found, where `device` says by now.
 
         Raises
         ------
         ValueError
-            The fit was to a graph or to given neighbours, of which new rows have none.
+            The fit was to a graph or to given neighbours, of which new rows have none; or there is
+            no such device.
         """
         check_is_fitted(self)
         if self._index is None:
@@ -150,6 +153,7 @@ class NeighborLayout(  # type: ignore[misc]
                 "transform needs the rows of the fit, and only their graph was given; fit with "
                 "rows and neighbors='auto'."
             )
+        self._index.device = resolve_device(self.device)
         return self._index
 
     @property

@@ -6,11 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._threads import serial_blas
 from lowdim._validation import check_shape
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import as_rows
-from lowdim.embedding._spectral.centred_rows import Moments, blocks
+from lowdim.embedding._spectral.centred_rows import Moments
 from lowdim.embedding._spectral.linear import LinearProjection, check_components
 
 
@@ -26,6 +27,9 @@ class IncrementalPCA(LinearProjection):
         As of `PCA`; fewer as long as there have been fewer rows.
     whiten : bool, default=False
         Scale coordinates to a variance of one.
+
+    device : str or torch.device, default="cpu"
+        As of `PCA`.
 
     Attributes
     ----------
@@ -48,12 +52,16 @@ noise_variance_, n_components_
     True
     """
 
-    def __init__(self, n_components: Any = None, *, whiten: bool = False) -> None:
+    def __init__(
+        self, n_components: Any = None, *, whiten: bool = False, device: Any = "cpu"
+    ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.device = device
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Forget earlier rows and find the axes of these; arguments are those of `PCA.fit`."""
+        resolve_device(self.device)
         source = as_rows(X)
         check_shape((source.n_rows, source.n_cols), min_rows=2)
         if hasattr(self, "scatter_"):
@@ -77,13 +85,13 @@ noise_variance_, n_components_
         ValueError, TypeError
             An argument or the data cannot be used.
         """
+        resolve_device(self.device)
         first = not hasattr(self, "scatter_")
         wanted = check_components(self.n_components, None)
         source = read_rows(self, X, reset=first)
         with serial_blas():  # sums of several threads are rounded otherwise
             moments = Moments(source.n_cols) if first else self._so_far()
-            for rows in blocks(source):
-                moments.add(rows)
+            self._take_in(moments, source)
             most = min(moments.n, source.n_cols)
             self._keep_moments(moments, min(wanted, most) if isinstance(wanted, int) else wanted)
         self.n_samples_seen_: int = moments.n

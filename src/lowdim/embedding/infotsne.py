@@ -70,8 +70,8 @@ class InfoTSNE(NeighborLayout):
     callbacks_every : int, default=50
         Iterations between calls.
     device : str or torch.device, default="cpu"
-        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
-        there is one. Neighbours are left to the CPU.
+        Where neighbours and the layout are found: "cpu" by compiled loops, "cuda" by torch, "auto"
+        on a GPU if there is one.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional

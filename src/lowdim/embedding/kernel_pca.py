@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.linalg
@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device, to_host
 from lowdim._random import generator
 from lowdim._threads import serial_blas
 from lowdim._validation import (
@@ -24,9 +25,14 @@ from lowdim._validation import (
     check_shape,
 )
 from lowdim.data.estimator_rows import read_rows
-from lowdim.data.sources import RowSource
+from lowdim.data.sources import RowSource, as_rows
 from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._spectral.centred_rows import Moments, blocks
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim.embedding._spectral.device_kernel import DeviceKernel
 
 KERNELS = ("linear", "rbf", "poly", "cosine", "precomputed")
 #: Rows up to which all eigenvectors are worked out.
@@ -58,6 +64,9 @@ class KernelPCA(  # type: ignore[misc]
     coef0 : float, default=1.0
     n_landmarks : int or None, default=4000
         With more rows than that, so many random ones are landmarks; None takes all rows.
+    device : str or torch.device, default="cpu"
+        Where kernels, their products and eigenvectors are found, in float64: "cpu", "cuda",
+        "cuda:1", or "auto" for a CUDA device where there is one.
     random_state : int, Generator or RandomState, optional
         Of the landmarks.
 
@@ -88,6 +97,7 @@ class KernelPCA(  # type: ignore[misc]
         degree: int = 3,
         coef0: float = 1.0,
         n_landmarks: int | None = 4000,
+        device: Any = "cpu",
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -96,6 +106,7 @@ class KernelPCA(  # type: ignore[misc]
         self.degree = degree
         self.coef0 = coef0
         self.n_landmarks = n_landmarks
+        self.device = device
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -117,7 +128,7 @@ class KernelPCA(  # type: ignore[misc]
             An argument or the data cannot be used.
         """
         self._check_arguments()
-        rng = generator(self.random_state)
+        rng, device = generator(self.random_state), resolve_device(self.device)
         source = read_rows(self, X)
         check_shape((source.n_rows, source.n_cols), min_rows=2)
         n, chosen = source.n_rows, np.arange(source.n_rows)
@@ -129,12 +140,13 @@ class KernelPCA(  # type: ignore[misc]
             chosen = np.sort(rng.choice(n, self.n_landmarks, replace=False))
         with serial_blas():  # sums of several threads are rounded otherwise
             self.landmarks_, self._landmark_rows = chosen, source.take(chosen)
-            kernel = self._kernel_with(self._landmark_rows)
-            if len(chosen) == n:
-                self._find_in(kernel, rng)
+            if device.type != "cpu":
+                self._find_on_device(source, device, rng)
+            elif len(chosen) == n:
+                self._find_in(self._kernel_with(self._landmark_rows), rng)
             else:
-                self._find_among(source, self._features(kernel))
-            self._turn(self._coordinates(source))
+                self._find_among(source)
+            self._turn(self._coordinates(source, device))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
@@ -151,9 +163,10 @@ class KernelPCA(  # type: ignore[misc]
             New rows, or with ``kernel="precomputed"`` their kernel with those of the fit, (m, N).
         """
         check_is_fitted(self)
+        device = resolve_device(self.device)
         source = read_rows(self, X, reset=False)
         with serial_blas():
-            return self._coordinates(source)
+            return self._coordinates(source, device)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one HDF5 file; `lowdim.load` reads it. Never a pickle."""
@@ -186,7 +199,7 @@ class KernelPCA(  # type: ignore[misc]
         centred = kernel - mean
         centred -= centred.mean(1, keepdims=True)
         n, wanted = len(kernel), self.n_components
-        if wanted is not None and n > DENSE and wanted < n // 10:
+        if wanted is not None and self._few(n):
             start = rng.uniform(-1.0, 1.0, size=n)
             values, vectors = eigsh(centred, int(wanted), which="LA", v0=start)
         else:
@@ -196,8 +209,40 @@ class KernelPCA(  # type: ignore[misc]
         self._projection = vectors[:, order[:k]] / np.sqrt(self.eigenvalues_)
         self._shift = mean @ self._projection
 
-    def _find_among(self, source: RowSource, to_features: np.ndarray) -> None:
+    def _few(self, n: int) -> bool:
+        """Whether few components of a kernel of n rows are wanted, which are found alone."""
+        wanted = self.n_components
+        return wanted is not None and n > DENSE and wanted < n // 10
+
+    def _find_on_device(
+        self, source: RowSource, device: torch.device, rng: np.random.Generator
+    ) -> None:
+        """Components by products on a device."""
+        from lowdim.embedding._spectral.device_kernel import axes_among, axes_of_all
+
+        n, kernel = source.n_rows, self._device_kernel(device)
+        if len(self.landmarks_) < n:
+            found = axes_among(kernel, source, _rank)
+        else:
+            wanted = self.n_components if self._few(n) else None
+            found = axes_of_all(kernel.square(), wanted, rng)
+        k = self._number(found.values)
+        self.eigenvalues_ = found.values[:k].copy()
+        self._projection, self._shift = to_host(found.projection[:, :k], found.shift[:k])
+
+    def _device_kernel(self, device: torch.device) -> DeviceKernel:
+        from lowdim.embedding._spectral.device_kernel import DeviceKernel, KernelForm
+
+        gamma = 1.0 / self.n_features_in_ if self.gamma is None else float(self.gamma)
+        form = KernelForm(self.kernel, gamma, int(self.degree), float(self.coef0))
+        return DeviceKernel(form, as_rows(self._landmark_rows), self.landmarks_, device)
+
+    def _find_among(self, source: RowSource) -> None:
         """Components of the coordinates of all rows in the space that the landmarks span."""
+        kernel = self._kernel_with(self._landmark_rows)
+        values, vectors = np.linalg.eigh((kernel + kernel.T) / 2)
+        r = _rank(values)
+        to_features = vectors[:, -r:] / np.sqrt(values[-r:])
         moments = Moments(to_features.shape[1])
         for rows in self._blocks(source):
             moments.add(self._kernel_with(rows) @ to_features)
@@ -220,24 +265,6 @@ class KernelPCA(  # type: ignore[misc]
         signs = np.where(coordinates[peaks, np.arange(coordinates.shape[1])] < 0, -1.0, 1.0)
         self._projection, self._shift = self._projection * signs, self._shift * signs
         self.embedding_ = coordinates * signs
-
-    def _features(self, kernel: np.ndarray) -> np.ndarray:
-        """What takes a row's kernel with the landmarks to orthonormal coordinates, (L, r).
-
-        Raises
-        ------
-        ValueError
-            The kernel is none: it has an eigenvalue well below zero.
-        """
-        values, vectors = np.linalg.eigh((kernel + kernel.T) / 2)
-        largest = float(values[-1])
-        if values[0] < -1e-6 * abs(largest) or largest <= 0:
-            raise ValueError(
-                f"The kernel of X has eigenvalues from {values[0]:.3g} to {largest:.3g}, and must "
-                "have none below zero; pass another kernel."
-            )
-        kept = values > NEGLIGIBLE * largest
-        return vectors[:, kept] / np.sqrt(values[kept])
 
     def _kernel_with(self, rows: Any) -> np.ndarray:
         """The kernel of rows with the landmarks, (n, L), float64."""
@@ -262,7 +289,10 @@ class KernelPCA(  # type: ignore[misc]
     def _along(self, rows: Any) -> np.ndarray:
         return self._kernel_with(rows) @ self._projection - self._shift
 
-    def _coordinates(self, source: RowSource) -> np.ndarray:
+    def _coordinates(self, source: RowSource, device: torch.device) -> np.ndarray:
+        if device.type != "cpu":
+            kernel = self._device_kernel(device)
+            return kernel.coordinates(source, self._projection, self._shift)
         return np.concatenate([self._along(rows) for rows in self._blocks(source)])
 
     @property
@@ -275,3 +305,20 @@ class KernelPCA(  # type: ignore[misc]
         tags.transformer_tags.preserves_dtype = []  # always float64
         tags.input_tags.pairwise = self.kernel == "precomputed"
         return tags
+
+
+def _rank(values: np.ndarray) -> int:
+    """How many of the eigenvalues of a kernel, rising, (L,), count: the last ones.
+
+    Raises
+    ------
+    ValueError
+        The kernel is none: it has an eigenvalue well below zero.
+    """
+    largest = float(values[-1])
+    if values[0] < -1e-6 * abs(largest) or largest <= 0:
+        raise ValueError(
+            f"The kernel of X has eigenvalues from {values[0]:.3g} to {largest:.3g}, and must "
+            "have none below zero; pass another kernel."
+        )
+    return int((values > NEGLIGIBLE * largest).sum())

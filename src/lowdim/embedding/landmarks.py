@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device
 from lowdim._random import generator
 from lowdim._validation import check_in, check_interval, check_positive_int, check_shape
 from lowdim.data.estimator_rows import read_rows
@@ -42,6 +43,8 @@ class LandmarkEmbedding(  # type: ignore[misc]
         All rows are as probable; or those are more probable that are far from the landmarks drawn
         so far, in Euclidean distance, so that small groups and outlying rows have more; or
         numbers of rows, whatever `n_landmarks` says.
+    device : str or torch.device, optional
+        Where the estimator computes, in place of what its own `device` says; as of `lowdim.TSNE`.
     random_state : int, Generator or RandomState, optional
         Of the landmarks, and of an estimator that has none of its own.
 
@@ -70,11 +73,13 @@ class LandmarkEmbedding(  # type: ignore[misc]
         *,
         n_landmarks: int | float = 10_000,
         selection: Any = "random",
+        device: Any = None,
         random_state: Any = None,
     ) -> None:
         self.estimator = estimator
         self.n_landmarks = n_landmarks
         self.selection = selection
+        self.device = device
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -177,12 +182,13 @@ class LandmarkEmbedding(  # type: ignore[misc]
         return model
 
     def _unfitted(self) -> Any:
-        """A clone of the estimator.
+        """A clone of the estimator, on the device that is asked for.
 
         Raises
         ------
         TypeError, ValueError
-            It is none, cannot place rows, or takes distances or a graph.
+            It is none, cannot place rows, takes distances or a graph, or has no `device`; or there
+            is no such device.
         """
         estimator = estimator_of("tsne" if self.estimator is None else self.estimator)
         if not (hasattr(estimator, "fit_transform") and hasattr(estimator, "transform")):
@@ -195,6 +201,14 @@ class LandmarkEmbedding(  # type: ignore[misc]
                 f"estimator={estimator!r} takes distances or a graph, in which the other rows have "
                 "no place; pass one that is fitted to rows."
             )
+        if self.device is not None:
+            resolve_device(self.device)
+            if "device" not in estimator.get_params(deep=False):
+                raise ValueError(
+                    f"device={self.device!r}, but estimator={estimator!r} has no such parameter; "
+                    "leave it out."
+                )
+            estimator.set_params(device=self.device)
         return estimator
 
     def _landmarks(self, source: RowSource, rng: np.random.Generator) -> np.ndarray:

@@ -60,8 +60,8 @@ class LargeVis(NeighborLayout):
     callbacks_every : int, default=50
         Epochs between calls.
     device : str or torch.device, default="cpu"
-        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
-        there is one. `transform` moves new rows there too; neighbours are left to the CPU.
+        Where neighbours and the layout are found: "cpu" by compiled loops, "cuda" by torch, "auto"
+        on a GPU if there is one. `transform` places new rows there too.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional

@@ -92,8 +92,8 @@ class PaCMAP(NeighborLayout):
         the fit.
     callbacks_every : int, default=50
     device : str or torch.device, default="cpu"
-        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
-        there is one. Neighbours are left to the CPU.
+        Where neighbours and the layout are found: "cpu" by compiled loops, "cuda" by torch, "auto"
+        on a GPU if there is one.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -252,7 +252,7 @@ class PaCMAP(NeighborLayout):
         k = min(MANY_COLUMNS, source.n_rows)
         if not (self.apply_pca and self._has_rows() and source.n_cols > k):
             return None
-        model = PCA(k, tol=REDUCTION_TOL, random_state=rng).fit(source)
+        model = PCA(k, tol=REDUCTION_TOL, device=self.device, random_state=rng).fit(source)
         return np.ascontiguousarray(model.components_.T), model.mean_
 
     def _reduced(self, source: RowSource) -> RowSource:
@@ -266,7 +266,12 @@ class PaCMAP(NeighborLayout):
         given = isinstance(self.neighbors, Neighbors)
         method = "exact" if given else check_in(self.neighbors, "neighbors", SEARCHES)
         index = NeighborIndex(
-            rows, metric=self.metric, method=method, random_state=rng, n_jobs=self.n_jobs
+            rows,
+            metric=self.metric,
+            method=method,
+            random_state=rng,
+            n_jobs=self.n_jobs,
+            device=self.device,
         )
         if given:
             return index, self.neighbors

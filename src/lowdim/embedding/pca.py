@@ -6,14 +6,16 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.linalg
+import torch
 
+from lowdim._device import resolve_device
 from lowdim._random import generator
 from lowdim._threads import serial_blas
 from lowdim._validation import check_in, check_positive, check_positive_int, check_shape
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
-from lowdim.embedding._spectral.centred_rows import CentredRows, Moments, blocks
-from lowdim.embedding._spectral.leading_axes import leading_axes
+from lowdim.embedding._spectral.centred_rows import CentredRows, Moments
+from lowdim.embedding._spectral.leading_axes import largest_basis, leading_axes, leading_values
 from lowdim.embedding._spectral.linear import LinearProjection, check_components, number_for
 
 SOLVERS = ("auto", "full", "covariance_eigh", "randomized")
@@ -37,13 +39,18 @@ class PCA(LinearProjection):
     whiten : bool, default=False
         Scale coordinates to a variance of one.
     svd_solver : {"auto", "full", "covariance_eigh", "randomized"}, default="auto"
-        "full": LAPACK's singular values of dense rows in memory. "covariance_eigh": eigenvectors of
-        the D x D covariance matrix, in one pass. "randomized": a block Krylov space, one pass for
-        each of its blocks, until residuals are below `tol`; for many columns and few components.
+        "full": singular values of dense rows in memory, by LAPACK. "covariance_eigh": eigenvectors
+        of the D x D covariance matrix, in one pass. "randomized": a block Krylov space, one pass
+        for each of its blocks, until residuals are below `tol`; for many columns and few
+        components.
     tol : float, default=1e-8
-        Of "randomized": largest residual, relative to the largest eigenvalue.
+        Of "randomized": largest residual, relative to the largest eigenvalue; on a device 1e-6 at
+        least for float32 rows.
     max_iter : int, default=100
         Of "randomized": passes at most.
+    device : str or torch.device, default="cpu"
+        Where products are found: "cpu", "cuda", "cuda:1", or "auto" for a CUDA device where there
+        is one. There, products of float32 rows are in float32.
     random_state : int, Generator or RandomState, optional
         Of "randomized".
 
@@ -74,6 +81,7 @@ class PCA(LinearProjection):
         svd_solver: str = "auto",
         tol: float = 1e-8,
         max_iter: int = 100,
+        device: Any = "cpu",
         random_state: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -81,6 +89,7 @@ class PCA(LinearProjection):
         self.svd_solver = svd_solver
         self.tol = tol
         self.max_iter = max_iter
+        self.device = device
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -104,7 +113,7 @@ class PCA(LinearProjection):
         check_in(self.svd_solver, "svd_solver", SOLVERS)
         tol = check_positive(self.tol, "tol")
         max_iter = check_positive_int(self.max_iter, "max_iter")
-        rng = generator(self.random_state)
+        rng, device = generator(self.random_state), resolve_device(self.device)
         source = read_rows(self, X)
         check_shape((source.n_rows, source.n_cols), min_rows=2)
         wanted = check_components(self.n_components, min(source.n_rows, source.n_cols))
@@ -112,15 +121,19 @@ class PCA(LinearProjection):
             solver = self._solver(source, wanted)
             self.n_iter_ = 1
             if solver == "full":
-                self._by_svd(source, wanted)
+                self._by_svd(source, wanted, device)
             elif solver == "covariance_eigh":
-                self._by_covariance(source, wanted)
-            else:
+                moments = Moments(source.n_cols)
+                self._take_in(moments, source)
+                self._keep_moments(moments, wanted)
+            elif device.type == "cpu":
                 rows = CentredRows(source)
                 values, axes, self.n_iter_ = leading_axes(
                     rows.scatter, source.n_cols, int(wanted), rng, tol=tol, max_iter=max_iter
                 )
                 self._keep(rows.mean, source.n_rows, rows.total, values, axes, int(wanted))
+            else:
+                self._on_device(source, int(wanted), device, rng)
         return self
 
     def _solver(self, source: RowSource, wanted: int | float) -> str:
@@ -146,16 +159,31 @@ class PCA(LinearProjection):
             return "randomized"
         return "covariance_eigh" if source.is_sparse else "full"
 
-    def _by_svd(self, source: RowSource, wanted: int | float) -> None:
+    def _by_svd(self, source: RowSource, wanted: int | float, device: torch.device) -> None:
         rows = source.rows(0, source.n_rows).astype(np.float64)
         mean = rows.mean(0)
-        singular, axes = scipy.linalg.svd(rows - mean, full_matrices=False)[1:]
+        if device.type == "cpu":
+            singular, axes = scipy.linalg.svd(rows - mean, full_matrices=False)[1:]
+        else:
+            from lowdim.embedding._spectral.device_rows import device_svd
+
+            singular, axes = device_svd(rows - mean, device)
         total = float(singular @ singular)
         k = number_for(wanted, singular**2, total)
         self._keep(mean, source.n_rows, total, singular**2, axes.T, k)
 
-    def _by_covariance(self, source: RowSource, wanted: int | float) -> None:
-        moments = Moments(source.n_cols)
-        for rows in blocks(source):
-            moments.add(rows)
-        self._keep_moments(moments, wanted)
+    def _on_device(
+        self, source: RowSource, k: int, device: torch.device, rng: np.random.Generator
+    ) -> None:
+        """The leading axes, by products with rows on a device."""
+        from lowdim.embedding._spectral.device_basis import DeviceBasis
+        from lowdim.embedding._spectral.device_rows import DeviceCentredRows
+
+        rows = DeviceCentredRows(source, device)
+        basis = DeviceBasis(source.n_cols, largest_basis(source.n_cols, k), device)
+        tol = rows.reachable(float(self.tol))
+        values, self.n_iter_ = leading_values(
+            rows.scatter, basis, k, rng, tol=tol, max_iter=int(self.max_iter)
+        )
+        axes = basis.columns.cpu().numpy()
+        self._keep(rows.mean, source.n_rows, rows.total(), values, axes, k)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._random import generator
 from lowdim._threads import serial_blas
 from lowdim._validation import check_in, check_interval, check_positive, check_positive_int
@@ -17,6 +18,9 @@ from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._crew import Crew
 from lowdim.embedding.pca import PCA
 from lowdim.neighbors import NeighborIndex, Neighbors, from_graph
+
+if TYPE_CHECKING:
+    import torch
 
 SCALINGS = ("metric", "classic")
 #: Points up to which one thread is quicker than several.
@@ -59,6 +63,9 @@ class PHATE(NeighborLayout):
         them, or a sparse matrix of those to neighbours.
     neighbors : {"auto", "exact", "approximate", "faiss"} or Neighbors, default="auto"
         How neighbours are sought, or what they are: better twenty times `knn`.
+    device : str or torch.device, default="cpu"
+        Where neighbours are found, diffusion is followed and stress is lowered: "cpu", "cuda",
+        "cuda:1", or "auto" for a CUDA device where there is one.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -108,6 +115,7 @@ class PHATE(NeighborLayout):
         tol: float = 1e-7,
         metric: str = "euclidean",
         neighbors: Any = "auto",
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -122,6 +130,7 @@ class PHATE(NeighborLayout):
         self.tol = tol
         self.metric = metric
         self.neighbors = neighbors
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -144,13 +153,14 @@ class PHATE(NeighborLayout):
             An argument or the data cannot be used.
         """
         self._check_arguments()
+        device = resolve_device(self.device)
         rng = generator(self.random_state)
         source = read_rows(self, X)
         affinity = self._diffusion()
         index, neighbors = self._sought(source, affinity, rng)
         with serial_blas():  # sums of several threads are rounded otherwise
-            potential = affinity.from_neighbors(neighbors, random_state=rng)
-            places = self._lay_out(potential, rng)
+            potential = affinity.from_neighbors(neighbors, random_state=rng, device=device)
+            places = self._lay_out(potential, rng, device)
         self.landmark_embedding_ = places
         if potential.interpolation is not None:
             places = potential.interpolation @ places
@@ -225,7 +235,12 @@ class PHATE(NeighborLayout):
             return None, given
         check_in(self.neighbors, "neighbors", SEARCHES)
         index = NeighborIndex(
-            source, metric=self.metric, method=self.neighbors, random_state=rng, n_jobs=self.n_jobs
+            source,
+            metric=self.metric,
+            method=self.neighbors,
+            random_state=rng,
+            n_jobs=self.n_jobs,
+            device=self.device,
         )
         if self.knn > index.n_points - 1:
             raise ValueError(
@@ -234,26 +249,33 @@ class PHATE(NeighborLayout):
             )
         return index, index.neighbors(affinity.n_neighbors_for(index.n_points))
 
-    def _lay_out(self, potential: Potential, rng: np.random.Generator) -> np.ndarray:
+    def _lay_out(
+        self, potential: Potential, rng: np.random.Generator, device: torch.device
+    ) -> np.ndarray:
         """Places of the rows or landmarks, (L, c), float64."""
         from lowdim.embedding._spectral.metric_scaling import metric_scaling
+        from lowdim.embedding._spectral.stress import DeviceStress, HostStress
 
-        start = _principal_coordinates(potential.values, int(self.n_components), rng)
+        start = _principal_coordinates(potential.values, int(self.n_components), rng, device)
         distances = _distances(potential.values)
+        most = int(self.max_iter) if self.mds == "metric" else 0
         with Crew(self.n_jobs if len(start) > FEW else 1) as crew:
-            most = int(self.max_iter) if self.mds == "metric" else 0
+            on_host = device.type == "cpu"
+            stress = HostStress(distances, crew) if on_host else DeviceStress(distances, device)
             places, self.stress_, self.n_iter_ = metric_scaling(
-                distances, start, crew=crew, max_iter=most, tol=float(self.tol)
+                stress, start, max_iter=most, tol=float(self.tol)
             )
         return places
 
 
-def _principal_coordinates(values: np.ndarray, c: int, rng: np.random.Generator) -> np.ndarray:
+def _principal_coordinates(
+    values: np.ndarray, c: int, rng: np.random.Generator, device: torch.device
+) -> np.ndarray:
     """The classical solution, (L, c); zero along axes that there are not."""
     start = np.zeros((len(values), c))
     k = min(c, len(values) - 1)
-    places = PCA(k, svd_solver="randomized", tol=1e-6, random_state=rng).fit_transform(values)
-    start[:, :k] = places
+    model = PCA(k, svd_solver="randomized", tol=1e-6, device=device, random_state=rng)
+    start[:, :k] = model.fit_transform(values)
     return start
 
 

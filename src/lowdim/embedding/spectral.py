@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
+from lowdim._device import resolve_device
 from lowdim._random import generator
 from lowdim._threads import serial_blas
 from lowdim._validation import check_interval, check_positive, check_positive_int
@@ -18,10 +20,15 @@ from lowdim.data.estimator_rows import read_rows
 from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._by_blocks import by_blocks
 
+if TYPE_CHECKING:
+    import torch
+
 #: Rows up to which all eigenvectors are worked out.
 DENSE = 300
 #: Restarts of Arnoldi's method at most.
 RESTARTS = 3_000
+#: Products with the graph at most, where they are found on a device.
+PRODUCTS = 20_000
 
 
 class LaplacianEigenmaps(NeighborLayout):
@@ -51,6 +58,9 @@ class LaplacianEigenmaps(NeighborLayout):
     affinity : None, "precomputed" or an object of `lowdim.affinities`, default=None
         What makes a graph of neighbours: None is `UniformAffinity`, the same weight for each. With
         "precomputed" X is a graph, (N, N), which is made symmetric.
+    device : str or torch.device, default="cpu"
+        Where neighbours and, of more than 300 rows, eigenvectors are found: "cpu", "cuda",
+        "cuda:1", or "auto" for a CUDA device where there is one.
     n_jobs : int, optional
         Threads of the search for neighbours.
     random_state : int, Generator or RandomState, optional
@@ -89,6 +99,7 @@ class LaplacianEigenmaps(NeighborLayout):
         metric: str = "euclidean",
         neighbors: Any = "auto",
         affinity: Any = None,
+        device: Any = "cpu",
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -99,6 +110,7 @@ class LaplacianEigenmaps(NeighborLayout):
         self.metric = metric
         self.neighbors = neighbors
         self.affinity = affinity
+        self.device = device
         self.n_jobs = n_jobs
         self.random_state = random_state
 
@@ -123,6 +135,7 @@ class LaplacianEigenmaps(NeighborLayout):
         c = check_positive_int(self.n_components, "n_components")
         tol = check_positive(self.tol, "tol")
         n_steps = check_interval(self.n_steps, "n_steps", low=0.0)
+        device = resolve_device(self.device)
         rng = generator(self.random_state)
         source = read_rows(self, X)
         found = self._found(source, rng)
@@ -141,7 +154,7 @@ class LaplacianEigenmaps(NeighborLayout):
                 "part."
             )
         with serial_blas():
-            values, vectors = leading_eigenpairs(W, c + 1, tol=tol, rng=rng)
+            values, vectors = leading_eigenpairs(W, c + 1, tol=tol, rng=rng, device=device)
         peaks = np.abs(vectors).argmax(0)
         vectors *= np.where(vectors[peaks, np.arange(c + 1)] < 0, -1.0, 1.0)
         self.eigenvalues_ = np.minimum(values[1:], 1.0)
@@ -191,7 +204,7 @@ class LaplacianEigenmaps(NeighborLayout):
 
 
 def leading_eigenpairs(
-    W: sp.csr_matrix, k: int, *, tol: float, rng: np.random.Generator
+    W: sp.csr_matrix, k: int, *, tol: float, rng: np.random.Generator, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k leading eigenvalues and eigenvectors of ``D^-1 W``, the vectors of length one in D.
 
@@ -203,14 +216,18 @@ def leading_eigenpairs(
     tol : float
         Relative.
     rng : Generator
+    device : torch.device
+        Where products with W are found, of more rows than a few.
     """
     n = W.shape[0]
-    root = np.sqrt(np.asarray(W.sum(1, dtype=np.float64)).ravel())
+    W = W.astype(np.float64)  # whose sums are those of its own precision
+    root = np.sqrt(np.asarray(W.sum(1)).ravel())
     if n <= DENSE or k > n // 3:
-        values, vectors = np.linalg.eigh(W.toarray().astype(np.float64) / root[:, None] / root)
+        values, vectors = np.linalg.eigh(W.toarray() / root[:, None] / root)
     else:
-        scaled = sp.diags_array(1 / root) @ W.astype(np.float64) @ sp.diags_array(1 / root)
-        values, vectors = _lanczos(scaled.tocsr(), k, tol, rng)
+        scaled = sp.diags_array(1 / root) @ W @ sp.diags_array(1 / root)
+        find = _lanczos if device.type == "cpu" else partial(_on_device, device=device)
+        values, vectors = find(scaled.tocsr(), k, tol, rng)
     order = np.argsort(-values, kind="stable")[:k]
     return values[order], vectors[:, order] / root[:, None]
 
@@ -226,10 +243,26 @@ def _lanczos(
     try:
         return eigsh(operator, k, which="LA", v0=start, ncv=width, tol=tol, maxiter=RESTARTS)
     except ArpackNoConvergence as error:
-        raise ValueError(
-            f"Of {k} eigenvectors {len(error.eigenvalues)} were found within {RESTARTS} restarts; "
-            f"pass a larger tol than {tol:g}, or more neighbours."
-        ) from None
+        found = f"{len(error.eigenvalues)} were found within {RESTARTS} restarts"
+        raise ValueError(_not_found(k, found, tol)) from None
+
+
+def _on_device(
+    S: sp.csr_matrix, k: int, tol: float, rng: np.random.Generator, device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same by products on a device."""
+    from lowdim.embedding._spectral.device_graph import device_eigenpairs
+
+    values, vectors, found = device_eigenpairs(
+        S, k, tol=tol, max_iter=PRODUCTS, rng=rng, device=device
+    )
+    if not found:
+        raise ValueError(_not_found(k, f"not all were found within {PRODUCTS} products", tol))
+    return values, vectors
+
+
+def _not_found(k: int, found: str, tol: float) -> str:
+    return f"Of {k} eigenvectors {found}; pass a larger tol than {tol:g}, or more neighbours."
 
 
 def _without_loners(matrix: sp.csr_matrix) -> sp.csr_matrix:

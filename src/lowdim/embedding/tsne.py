@@ -88,8 +88,8 @@ class TSNE(NeighborLayout):
     callbacks_every : int, default=50
         Iterations between calls, and between looks at `tol`.
     device : str or torch.device, default="cpu"
-        Where layouts by a mesh are found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU
-        if there is one. What is summed over all pairs is, as neighbours are, left to the CPU.
+        Where neighbours and layouts by a mesh are found: "cpu" by compiled loops, "cuda" by torch,
+        "auto" on a GPU if there is one. What is summed over all pairs is left to the CPU.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._device import resolve_device
 from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._validation import check_in, check_interval, check_positive
@@ -105,8 +106,8 @@ default="categorical"
     callbacks_every : int, default=50
         Epochs between calls.
     device : str or torch.device, default="cpu"
-        Where the layout is found: "cpu" by compiled loops, "cuda" by torch, "auto" on a GPU if
-        there is one. `transform` moves new rows there too; neighbours are left to the CPU.
+        Where neighbours and the layout are found: "cpu" by compiled loops, "cuda" by torch, "auto"
+        on a GPU if there is one. `transform` places new rows there too.
     n_jobs : int, optional
         Threads: as many as torch has for None, one per core for -1.
     random_state : int, Generator or RandomState, optional
@@ -355,7 +356,8 @@ default="categorical"
         """The graph as labels or numbers leave it."""
         if self.target_metric == "categorical":
             return by_category(graph, known, weight)
-        given = str(self.target_metric), int(self.n_neighbors), rng, self.n_jobs
+        device = resolve_device(self.device)
+        given = str(self.target_metric), int(self.n_neighbors), rng, self.n_jobs, device
         return by_numbers(graph, memberships_of_numbers(known, *given), weight)
 
     def _local_radii(self, found: Found) -> np.ndarray:

@@ -63,7 +63,7 @@ class SquaredPoints:
         norms = np.einsum("ia,ia->i", rows, rows, dtype=np.float64)
         self.extended = np.column_stack([rows, norms.astype(np.float32)])
 
-    def queries(self, rows: np.ndarray) -> Queries:
+    def queries(self, rows: np.ndarray) -> _SquaredQueries:
         return _SquaredQueries(self, rows)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._random import generator
 from lowdim._threads import check_n_threads
 from lowdim._validation import check_in, check_positive_int
@@ -22,6 +23,9 @@ from lowdim.neighbors._points import (
 )
 from lowdim.neighbors._search import search_all
 from lowdim.neighbors._space import METRICS, Space, read
+
+if TYPE_CHECKING:
+    from lowdim._typing import DeviceLike
 
 logger = logging.getLogger("lowdim")
 
@@ -77,14 +81,21 @@ default="euclidean"
         "exact" looks at all points, "approximate" in the cells around each row
         (`lowdim.neighbors._cells`), "faiss" leaves that to the package of this name, if it is
         installed. "auto" is exact up to 20,000 points, and wherever cells do not apply (sparse
-        rows, Manhattan or given distances).
+        rows, Manhattan or given distances) or are not needed (`device`).
     random_state : int, Generator or None, default=None
         Of the cells, and of the rows whose recall is measured.
     n_jobs : int or None, default=None
         Threads: as many as torch has for None, one per core for -1. Results do not depend on it.
+    device : str or torch.device, default="cpu"
+        Where an exact search compares rows: "cpu", "cuda", "cuda:1", or "auto" for a CUDA device
+        where there is one. Neighbours are the same. "auto" as `method` is exact there for any
+        number of points. Sparse rows, Manhattan and given distances, for which products of dense
+        matrices do not serve, are compared on the host, and so are rows in cells.
 
     Attributes
     ----------
+    device : torch.device
+        May be changed.
     method_ : str
         What `method` came to.
 
@@ -113,11 +124,13 @@ default="euclidean"
         method: str = "auto",
         random_state: Any = None,
         n_jobs: int | None = None,
+        device: DeviceLike = "cpu",
     ) -> None:
         check_in(metric, "metric", (*METRICS, "precomputed"))
         check_in(method, "method", METHODS)
         self.metric = metric
         self.n_threads = check_n_threads(n_jobs)
+        self.device = resolve_device(device)
         self._rng = generator(random_state)
         source = read(X, min_rows=2)
         self.n_points = source.n_rows
@@ -141,8 +154,9 @@ default="euclidean"
 
     @classmethod
     def of_state(cls, state: IndexState) -> Self:
-        """An index that was taken apart by `state`."""
+        """An index that was taken apart by `state`; it searches on the host."""
         index = cls.__new__(cls)
+        index.device = resolve_device("cpu")
         index.metric, index.method_, index.n_threads = state.metric, state.method, state.n_threads
         index.rows, index._space, index._rng = state.rows, state.space, generator(0)
         index.n_points = int(state.rows.shape[0])
@@ -162,7 +176,9 @@ default="euclidean"
     def _chosen(self, method: str) -> str:
         applies = isinstance(self._exact, SquaredPoints)
         if method == "auto":
-            return "approximate" if applies and self.n_points > EXACT_ROWS else "exact"
+            on_host = self.device.type == "cpu"
+            few = self.n_points <= EXACT_ROWS
+            return "approximate" if applies and on_host and not few else "exact"
         if method != "exact" and not applies:
             kind = "sparse rows" if self._space and self._space.is_sparse else repr(self.metric)
             raise ValueError(
@@ -201,8 +217,7 @@ default="euclidean"
         own = np.arange(self.n_points)
         if self._cells is not None:
             return self._found(self._cells.neighbors(k), self.rows, own)
-        found = search_all(self._exact, self.rows, k, own=own, n_threads=self.n_threads)
-        return self._result(found, None)
+        return self._result(self._search(self.rows, k, own), None)
 
     def query(self, X: Any, n_neighbors: int) -> Neighbors:
         """The nearest points of new rows, a point that equals a row among them.
@@ -222,7 +237,20 @@ default="euclidean"
             rows = self._space.rows(source)
         if self._cells is not None:
             return self._found(self._cells.query(rows, k), rows, None)
-        return self._result(search_all(self._exact, rows, k, n_threads=self.n_threads), None)
+        return self._result(self._search(rows, k, None), None)
+
+    def _search(self, rows: Any, k: int, own: np.ndarray | None) -> Found:
+        """The k nearest of all points, found where `device` says if it can."""
+        if self.device.type == "cpu":
+            return search_all(self._exact, rows, k, own=own, n_threads=self.n_threads)
+        if not isinstance(self._exact, SquaredPoints):
+            logger.info("Neighbours by %r distances of these rows are the host's.", self.metric)
+            return search_all(self._exact, rows, k, own=own, n_threads=self.n_threads)
+        from lowdim.neighbors._device_search import search_on_device
+
+        return search_on_device(
+            self._exact, rows, k, own=own, device=self.device, n_threads=self.n_threads
+        )
 
     def _checked(self, n_neighbors: Any, most: int, what: str) -> int:
         k = check_positive_int(n_neighbors, "n_neighbors")
@@ -266,12 +294,13 @@ def nearest_neighbors(
     method: str = "auto",
     random_state: Any = None,
     n_jobs: int | None = None,
+    device: DeviceLike = "cpu",
 ) -> Neighbors:
     """The nearest other rows of every row.
 
     Parameters
     ----------
-    X, metric, method, random_state, n_jobs
+    X, metric, method, random_state, n_jobs, device
         As of `NeighborIndex`.
     n_neighbors : int
         k, less than N.
@@ -285,7 +314,9 @@ def nearest_neighbors(
     >>> nearest_neighbors([[0.0], [1.0], [3.0]], 1).distances.ravel().tolist()
     [1.0, 1.0, 2.0]
     """
-    index = NeighborIndex(X, metric=metric, method=method, random_state=random_state, n_jobs=n_jobs)
+    index = NeighborIndex(
+        X, metric=metric, method=method, random_state=random_state, n_jobs=n_jobs, device=device
+    )
     return index.neighbors(n_neighbors)
 
 

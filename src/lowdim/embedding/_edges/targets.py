@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +10,9 @@ import scipy.sparse as sp
 from lowdim.affinities import Graph, UMAPAffinity
 from lowdim.affinities._graph import tidy
 from lowdim.neighbors import NeighborIndex
+
+if TYPE_CHECKING:
+    import torch
 
 #: Distances of numbers, under the names that users may give them.
 METRICS = {
@@ -100,7 +103,12 @@ def numbers(y: Any, n_rows: int) -> np.ndarray:
 
 
 def memberships_of_numbers(
-    values: np.ndarray, metric: str, n_neighbors: int, rng: np.random.Generator, n_jobs: int | None
+    values: np.ndarray,
+    metric: str,
+    n_neighbors: int,
+    rng: np.random.Generator,
+    n_jobs: int | None,
+    device: torch.device,
 ) -> sp.csr_matrix:
     """How much each row's neighbours by numbers, (N, q), are members, (N, N); not symmetric."""
     affinity = UMAPAffinity(n_neighbors)
@@ -110,6 +118,7 @@ def memberships_of_numbers(
         metric="euclidean" if one else METRICS[metric],
         random_state=rng,
         n_jobs=n_jobs,
+        device=device,
     )
     found = index.neighbors(affinity.n_neighbors_for(len(values)))
     return sp.csr_matrix(affinity.conditional(found))

@@ -109,6 +109,7 @@ def _found(
         method="faiss" if by_faiss else "auto",
         random_state=rng,
         n_jobs=model.n_jobs,
+        device=model.device,
     )
     if by_faiss:
         neighbors = index.neighbors(affinity.n_neighbors_for(index.n_points))

@@ -25,6 +25,13 @@ def blocks(source: RowSource, n_made: int = 1) -> Iterator[Rows]:
         yield source.rows(start, min(start + step, source.n_rows))
 
 
+def column_sums(rows: Rows) -> np.ndarray:
+    """Sums of the columns, (D,), added up in float64, which SciPy's own sums of float32 are not."""
+    if isinstance(rows, np.ndarray):
+        return np.asarray(rows.sum(0, dtype=np.float64))
+    return np.asarray(np.ones(rows.shape[0]) @ rows)
+
+
 def coordinates(source: RowSource, axes: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Rows about a mean along axes, (D, w), as (N, w) in the dtype of the data."""
     shift = mean @ axes
@@ -38,6 +45,8 @@ def coordinates(source: RowSource, axes: np.ndarray, mean: np.ndarray) -> np.nda
 
 class Moments:
     """Number, mean and summed squares about the mean of rows that come in pieces.
+
+    Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance.
 
     Attributes
     ----------
@@ -53,16 +62,20 @@ class Moments:
         self.squares = np.zeros((n_columns, n_columns))
 
     def add(self, rows: Rows) -> None:
-        """Take in more rows (Chan, Golub and LeVeque 1983)."""
+        """Take in more rows."""
         n = rows.shape[0]
-        own = np.asarray(rows.mean(0, dtype=np.float64)).ravel()
+        own = column_sums(rows) / n
         if not isinstance(rows, np.ndarray):
             rows = rows.astype(np.float64)
             squares = (rows.T @ rows).toarray() - n * np.outer(own, own)
         else:
             gaps = rows - own
             squares = gaps.T @ gaps
-        shift = own - self.mean
+        self.join(n, own, squares)
+
+    def join(self, n: int, mean: np.ndarray, squares: np.ndarray) -> None:
+        """Take in n more rows whose mean and squares about it are known."""
+        shift = mean - self.mean
         self.squares += squares
         self.squares += np.outer(shift, shift * (self.n * n / (self.n + n)))
         self.mean += shift * (n / (self.n + n))
@@ -87,7 +100,7 @@ class CentredRows:
         self.source = source
         total = np.zeros(source.n_cols)
         for rows in blocks(source):
-            total += np.asarray(rows.sum(0, dtype=np.float64)).ravel()
+            total += column_sums(rows)
         self.mean = total / source.n_rows
         self.total = sum(self._squares(rows) for rows in blocks(source))
 

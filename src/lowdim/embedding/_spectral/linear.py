@@ -11,16 +11,18 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device
 from lowdim._saving import Saved
 from lowdim._validation import check_matrix, check_positive_int
 from lowdim.data.estimator_rows import read_rows
-from lowdim.embedding._spectral.centred_rows import Moments, coordinates
+from lowdim.data.sources import RowSource
+from lowdim.embedding._spectral.centred_rows import Moments, blocks, coordinates
 
 
 class LinearProjection(  # type: ignore[misc]
     Saved, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """Coordinates along principal axes; its parameters include ``whiten``."""
+    """Coordinates along principal axes; its parameters include ``whiten`` and ``device``."""
 
     def _keep(
         self, mean: np.ndarray, n: int, total: float, values: np.ndarray, axes: np.ndarray, k: int
@@ -38,6 +40,18 @@ class LinearProjection(  # type: ignore[misc]
         left = min(len(mean), n) - k
         rest = max(total - float(values.sum()), 0.0) / max(n - 1, 1)
         self.noise_variance_ = rest / left if left > 0 else 0.0
+
+    def _take_in(self, moments: Moments, source: RowSource) -> None:
+        """Add the second moments of all rows of a source, found where `device` says."""
+        device = resolve_device(self.device)
+        if device.type == "cpu":
+            for rows in blocks(source):
+                moments.add(rows)
+            return
+        from lowdim.embedding._spectral.device_rows import DeviceCentredRows
+
+        rows_there = DeviceCentredRows(source, device)
+        moments.join(source.n_rows, rows_there.mean, rows_there.squares())
 
     def _keep_moments(self, moments: Moments, wanted: int | float) -> None:
         """Store the axes of rows whose second moments are known."""
@@ -61,8 +75,15 @@ class LinearProjection(  # type: ignore[misc]
             In the dtype of the data.
         """
         check_is_fitted(self)
+        device = resolve_device(self.device)
         source = read_rows(self, X, reset=False)
-        return coordinates(source, self.components_.T / self._units(), self.mean_)
+        axes = self.components_.T / self._units()
+        if device.type == "cpu":
+            return coordinates(source, axes, self.mean_)
+        from lowdim.embedding._spectral.device_rows import device_coordinates
+
+        largest = float(np.sqrt(self.explained_variance_.max(initial=0.0)))
+        return device_coordinates(source, axes, self.mean_, largest or 1.0, device)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Rows with given coordinates, (n, k), on the flat of the axes, (n, D)."""

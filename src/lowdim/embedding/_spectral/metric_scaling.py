@@ -5,23 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from lowdim._compile import compiled_exact, compiled_fast
-from lowdim.embedding._crew import PARTS, Crew, part_bounds
-
-#: A squared distance of points never counts as less.
-CLOSEST = 1e-24
+from lowdim.embedding._spectral.stress import CLOSEST, Stress
 
 
 def metric_scaling(
-    distances: np.ndarray, start: np.ndarray, *, crew: Crew, max_iter: int, tol: float
+    stress: Stress, start: np.ndarray, *, max_iter: int, tol: float
 ) -> tuple[np.ndarray, float, int]:
     """Places of least stress near a start, by L-BFGS, with the stress and the iterations.
 
     Parameters
     ----------
-    distances : (L, L), float64
-        Symmetric.
+    stress : Stress
     start : (L, c)
-    crew : Crew
     max_iter : int
     tol : float
         Stop when an iteration lowers the squared stress by less than this share of the first.
@@ -35,28 +30,19 @@ def metric_scaling(
     """
     from scipy.optimize import minimize
 
-    L, c = start.shape
-    gradient, sums, bounds = np.empty((L, c)), np.empty(PARTS), part_bounds(L)
-
-    def stress(flat: np.ndarray) -> float:
-        places = np.ascontiguousarray(flat.reshape(L, c).T)
-        crew.run(stress_gradient, places, distances, bounds, gradient, sums)
-        return float(sums.sum())
-
-    first = stress(start.ravel())
+    first = stress(start)[0]
     unit = first or 1.0  # the tolerance is one of values near one
 
     def scaled(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        value = stress(flat) / unit
-        return value, gradient.ravel() * (4.0 / unit)
+        value, gradient = stress(flat.reshape(start.shape))
+        return value / unit, gradient.ravel() * (4.0 / unit)
 
     options = {"maxiter": max_iter, "ftol": tol, "gtol": 0.0, "maxfun": 3 * max_iter}
     places, value, n_iter = start, 1.0, 0
     if max_iter and first:
         found = minimize(scaled, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-        places, value, n_iter = found.x.reshape(L, c), float(found.fun), int(found.nit)
-    share = value * first / (float(np.square(distances).sum()) or 1.0)
-    return places, float(np.sqrt(share)), n_iter
+        places, value, n_iter = found.x.reshape(start.shape), float(found.fun), int(found.nit)
+    return places, float(np.sqrt(value * first / (stress.largest or 1.0))), n_iter
 
 
 @compiled_exact

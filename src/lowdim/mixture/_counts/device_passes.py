@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lowdim.data.device_csr import csr_tensor
 from lowdim.mixture._counts.chebyshev import barycentric, signs
-from lowdim.mixture._counts.device_tables import DistinctCounts, Parameters, sparse
+from lowdim.mixture._counts.device_tables import DistinctCounts, Parameters
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class CountBlock:
         first = torch.arange(n_places + 1, device=place.device)
         pointer_of_places = torch.searchsorted(place[order], first)
         ones = torch.ones(n_stored, dtype=torch.float64, device=place.device)
-        has = sparse(pointer, place, ones, (n, n_places))
-        had = sparse(pointer_of_places, row[order], ones, (n_places, n))
+        has = csr_tensor(pointer, place, ones, (n, n_places))
+        had = csr_tensor(pointer_of_places, row[order], ones, (n_places, n))
         return cls(rows, has, had, weights.double())
 
 

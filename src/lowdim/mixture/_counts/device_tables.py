@@ -8,7 +8,6 @@ has.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lowdim.data.device_csr import csr_tensor
 from lowdim.data.sending import sent
 from lowdim.mixture._counts.distinct import Distinct
 from lowdim.mixture._counts.model import Mixture
@@ -50,7 +50,7 @@ class DistinctCounts:
         first = torch.arange(self.n_genes + 1, device=self.genes.device)
         pointer = torch.searchsorted(self.genes, first)
         places = torch.arange(len(self), device=self.genes.device)
-        return sparse(pointer, places, self.counts, (self.n_genes, len(self)))
+        return csr_tensor(pointer, places, self.counts, (self.n_genes, len(self)))
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,3 @@ def stirling(z: Tensor) -> Tensor:
     """What Stirling's formula lacks of log Gamma(z), for z >= 16."""
     w = 1.0 / (z * z)
     return (1 / 12 - w * (1 / 360 - w * (1 / 1260 - w / 1680))) / z
-
-
-def sparse(pointer: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, int]) -> Tensor:
-    """A CSR matrix of what is known to be one."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-        return torch.sparse_csr_tensor(
-            pointer.int(), columns.int(), values, size=shape, check_invariants=False
-        )
