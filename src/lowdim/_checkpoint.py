@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ SAMPLED = 100
 #: Settings that may change before a fit goes on: one that ran out of iterations may take more.
 #: Functions have no form that two processes would agree on.
 FREE = ("callbacks", "checkpoint", "max_iter", "verbose")
+#: Where an object lies in memory, which no two processes agree on: functions go by their names.
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 #: Longer values are told by a hash, which begins with this.
 LONGEST, HASH = 80, "#"
 
@@ -178,7 +181,7 @@ def _told(value: Any) -> str:
         if not array.dtype.hasobject:
             return _hash(array)
         value = array
-    text = json.dumps(_storage.plain(value), sort_keys=True)
+    text = ADDRESS.sub("", json.dumps(_storage.plain(value), sort_keys=True))
     return text if len(text) <= LONGEST else HASH + hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -174,6 +174,8 @@ class LongFit:
         Of a new fit; one that goes on has that of its beginning, `Journal.rng`.
     given : mapping
         What the fit was given beside the rows, by name.
+    kept : bool
+        False for a fit that no file keeps, whatever the estimator names.
 
     Raises
     ------
@@ -189,10 +191,16 @@ class LongFit:
     """
 
     def __init__(
-        self, model: Any, source: Any, rng: np.random.Generator, given: Mapping[str, Any]
+        self,
+        model: Any,
+        source: Any,
+        rng: np.random.Generator,
+        given: Mapping[str, Any],
+        *,
+        kept: bool = True,
     ) -> None:
         checkpoint = None
-        if model.checkpoint is not None:
+        if kept and model.checkpoint is not None:
             checkpoint = Checkpoint.open(model.checkpoint, facts_of(model, source, given), rng)
             rng = checkpoint.rng
         self._model, self._stack = model, ExitStack()
