@@ -54,7 +54,7 @@ class Checkpoint:
         self.records: dict[Key, Arrays] = records or {}
         self._header = {"class": CLASS, "facts": dict(facts), "rng": identity_of(rng)}
         self._lock, self._cost, self._written = Lock(), 0.0, time.perf_counter()
-        self._unsaved = self._failed = False
+        self._unsaved = self._failed = self._fresh = False
 
     @classmethod
     def open(
@@ -81,6 +81,7 @@ class Checkpoint:
         if not path.exists():
             fresh = cls(path, facts, rng)
             fresh._write()
+            fresh._fresh = True
             return fresh
         header, arrays = _storage.read(path, expected=CLASS)
         found = _differences(header["facts"], facts)
@@ -134,6 +135,13 @@ class Checkpoint:
                         RuntimeWarning,
                     )
 
+    def leave(self) -> None:
+        """At the end of a fit, or where it was cut off: save; a new file without records goes."""
+        if self._fresh and not self.records:
+            self.path.unlink(missing_ok=True)
+        else:
+            self.save()
+
     def _write(self) -> None:
         begin = time.perf_counter()
         arrays = {
@@ -156,21 +164,28 @@ def facts_of(model: Any, source: Any, given: Mapping[str, Any]) -> dict[str, str
     ----------
     model
         The estimator.
-    source : RowSource
+    source : RowSource or None
+        None for a fit to something else, which is given.
     given
         What the fit was given beside the rows, by name.
     """
-    index = np.unique(np.linspace(0, source.n_rows - 1, SAMPLED).astype(np.int64))
-    rows = source.take(index)
     settings = {name: own for name, own in model.get_params().items() if name not in FREE}
     return {
         "lowdim": _told(__version__),
         "estimator": _told(type(model).__name__),
         **{name: _told(value) for name, value in settings.items()},
+        **({} if source is None else _facts_of_rows(source)),
+        **{name: _told(value) for name, value in given.items()},
+    }
+
+
+def _facts_of_rows(source: Any) -> dict[str, str]:
+    index = np.unique(np.linspace(0, source.n_rows - 1, SAMPLED).astype(np.int64))
+    rows = source.take(index)
+    return {
         "shape of X": _told((source.n_rows, source.n_cols)),
         "dtype of X": _told(str(source.dtype)),
         "rows of X": _hash(rows if isinstance(rows, np.ndarray) else rows.toarray()),
-        **{name: _told(value) for name, value in given.items()},
     }
 
 

@@ -8,8 +8,8 @@ numbers. So the result is that of a fit that was never cut off, to the bit.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -169,7 +169,8 @@ class LongFit:
     model
         The estimator; its `checkpoint` names the file, if there shall be one. The fitted
         attributes are set within.
-    source : RowSource
+    source : RowSource or None
+        None for a fit to something else, which is given.
     rng : numpy.random.Generator
         Of a new fit; one that goes on has that of its beginning, `Journal.rng`.
     given : mapping
@@ -212,14 +213,38 @@ class LongFit:
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._stack.close()
-        if kind is not None:
-            return
         if self.journal.checkpoint is not None:
-            self.journal.checkpoint.save()
-        if self.journal.asked:
+            self.journal.checkpoint.leave()
+        if kind is None and self.journal.asked:
             from sklearn.exceptions import ConvergenceWarning
 
             warn_caller(interrupted(self._model), ConvergenceWarning)
+
+
+@contextmanager
+def keeping(path: Any, facts: Mapping[str, str], rng: np.random.Generator) -> Iterator[Journal]:
+    """A journal of many fits, of which a few are of no use, kept in a file if one is named.
+
+    Parameters
+    ----------
+    path
+        None for nowhere.
+    facts
+        What the fits are of; see `lowdim._checkpoint.facts_of`.
+    rng
+        If nothing is kept yet.
+
+    Raises
+    ------
+    ValueError
+        The file is no checkpoint, or one of other fits.
+    """
+    checkpoint = None if path is None else Checkpoint.open(path, facts, rng)
+    try:
+        yield Journal(rng if checkpoint is None else checkpoint.rng, checkpoint)
+    finally:
+        if checkpoint is not None:
+            checkpoint.leave()
 
 
 def interrupted(model: Any) -> str:

@@ -1,0 +1,206 @@
+"""Work on samples that is cut off or interrupted goes on to the bits of what was not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cut_off_fits import CutOffError, after, cut_off, kept_often, press
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+import lowdim as ld
+from lowdim import _checkpoint
+from lowdim.samples import _fits
+from lowdim.transport import Clouds, Mixtures
+
+RNG = np.random.default_rng(0)
+LABELS = np.repeat(["a", "b", "c"], 4)
+MEANS = RNG.normal(size=(12, 3, 4)) + 2.0 * (LABELS == "b")[:, None, None] * [1, 0, 0, 0]
+MIXTURES = Mixtures.of(
+    RNG.dirichlet(np.ones(3), 12), MEANS, RNG.uniform(0.5, 2.0, (12, 3, 4)) * np.ones((12, 3, 4))
+)
+CLOUDS = Clouds.of([RNG.normal(i % 3, 1, (6 + i % 4, 4)) for i in range(12)])
+CELLS = np.concatenate([RNG.normal(3 * (i % 2), 1, (40, 3)) for i in range(6)])
+PATIENTS = np.repeat([f"patient {i}" for i in range(6)], 40)
+
+METRICS: dict[str, tuple[Any, Any]] = {
+    "exact": (ld.GroundMetric(2, max_iter=12), MIXTURES),
+    "diagonal": (ld.GroundMetric(2, diagonal=True, cost="mw2", max_iter=12), MIXTURES),
+    "entropic": (ld.GroundMetric(2, entropic=0.1, n_init=2, max_iter=12), MIXTURES),
+    "points": (ld.GroundMetric(2, cost="w2", max_iter=12), CLOUDS),
+    "batches": (
+        ld.GroundMetric(2, batch_size=6, max_iter=9, validation_fraction=0.3, n_iter_no_change=4),
+        MIXTURES,
+    ),
+    "columns of one unit": (
+        ld.GroundMetric(2, standardize=True, init="pca", mi_reg=0.1, max_iter=30), MIXTURES,
+    ),
+}  # fmt: skip
+GMMS: dict[str, Any] = {
+    "one size": ld.SampleGaussianMixtures(2),
+    "sizes by rows held out": ld.SampleGaussianMixtures([1, 2], criterion="heldout_nll", n_init=2),
+    "robust": ld.SampleGaussianMixtures(3, singularity_handling="robust", covariance_type="diag"),
+    "in threads": ld.SampleGaussianMixtures(2, n_jobs=2),
+    "shared": ld.SampleGaussianMixtures([2, 3, 4], sharing="global", n_init=2),
+}
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Checkpoints are written whenever they may be."""
+    with kept_often(monkeypatch):
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """All fitted attributes, to the bit."""
+    names = {name for name in vars(expected) if name.endswith("_")}
+    assert {name for name in vars(found) if name.endswith("_")} == names
+    for name in names:
+        own, other = getattr(found, name), getattr(expected, name)
+        if hasattr(other, "columns"):
+            assert own.equals(other)
+        elif isinstance(other, dict):
+            assert own.keys() == other.keys()
+            for key in other:
+                np.testing.assert_array_equal(own[key], other[key], err_msg=f"{name} {key}")
+        else:
+            np.testing.assert_array_equal(own, other, err_msg=name)
+
+
+def after_results(patched: pytest.MonkeyPatch, n: int, do: Callable[[], None]) -> list[int]:
+    """Do something when so many results of many fits have been kept; counts them."""
+    put, seen = _checkpoint.Checkpoint.put, [0]
+
+    def kept(self: Any, *record: Any) -> None:
+        put(self, *record)
+        seen[0] += 1
+        if seen[0] == n:
+            do()
+
+    patched.setattr(_checkpoint.Checkpoint, "put", kept)
+    return seen
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_that_was_cut_off_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    model, samples = METRICS[name]
+    model = clone(model).set_params(random_state=0)
+    whole = clone(model).fit(samples, LABELS)
+    model.set_params(checkpoint=tmp_path / "fit.h5")
+    for steps in (4, 11, 19):
+        (tmp_path / "fit.h5").unlink(missing_ok=True)
+        with pytest.MonkeyPatch.context() as patched:
+            after(patched, steps, cut_off)
+            try:
+                model.fit(samples, LABELS)
+            except CutOffError:
+                assert (tmp_path / "fit.h5").exists()
+        assert_same(model.fit(samples, LABELS), whole)
+    with pytest.MonkeyPatch.context() as patched:
+        after(patched, 1, cut_off)  # what is complete is read
+        assert_same(model.fit(samples, LABELS), whole)
+
+
+def test_ctrl_c_returns_the_best_map_so_far(tmp_path: Path) -> None:
+    model = ld.GroundMetric(2, max_iter=12, random_state=0)
+    whole = clone(model).fit(MIXTURES, LABELS)
+    model.set_params(checkpoint=tmp_path / "fit.h5")
+    with pytest.MonkeyPatch.context() as patched:
+        after(patched, 7, press)
+        with pytest.warns(ConvergenceWarning, match=r"GroundMetric was interrupted.*To go on"):
+            early = clone(model).fit(MIXTURES, LABELS)
+    assert early.stop_reason_ == "interrupted"
+    assert (len(early.losses_), early.n_iter_) == (1, 6)
+    assert early.loss_ == min(early.history_["loss"])
+    assert early.distances(MIXTURES).shape == (12, 12)
+    assert_same(model.fit(MIXTURES, LABELS), whole)
+
+
+def test_descents_do_not_depend_on_those_before() -> None:
+    model = ld.GroundMetric(2, max_iter=6, random_state=0).fit(MIXTURES, LABELS)
+    rng = np.random.default_rng(0)
+    starts = [np.linalg.qr(rng.normal(size=(4, 2)))[0].T for _ in range(3)]
+    alone = [clone(model).set_params(init=W).fit(MIXTURES, LABELS).loss_ for W in starts]
+    np.testing.assert_array_equal(alone, model.losses_)
+
+
+def test_a_checkpoint_of_another_metric_is_refused(tmp_path: Path) -> None:
+    model = ld.GroundMetric(2, max_iter=5, random_state=0, checkpoint=tmp_path / "fit.h5")
+    model.fit(MIXTURES, LABELS)
+    before = (tmp_path / "fit.h5").read_bytes()
+    other = LABELS[::-1].copy()
+    for own, samples, labels, message in (
+        (clone(model).set_params(alpha=3.0), MIXTURES, LABELS, "alpha was 10.0 and is 3.0"),
+        (clone(model).set_params(max_iter=6), MIXTURES, LABELS, "max_iter was 5 and is 6"),
+        (model, MIXTURES, other, "labels"),
+        (model, MIXTURES.mapped(2 * np.eye(4)), LABELS, "means of samples differs"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            own.fit(samples, labels)
+    assert (tmp_path / "fit.h5").read_bytes() == before
+
+
+def test_a_fit_that_fails_at_once_leaves_no_file(tmp_path: Path) -> None:
+    model = ld.GroundMetric(9, checkpoint=tmp_path / "fit.h5")
+    with pytest.raises(ValueError, match="n_components=9 is more than the 4 columns"):
+        model.fit(MIXTURES, LABELS)
+    assert not (tmp_path / "fit.h5").exists()
+
+
+@pytest.mark.parametrize("name", GMMS)
+def test_mixtures_of_samples_go_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    model = clone(GMMS[name]).set_params(random_state=0)
+    whole = clone(model).fit(CELLS, PATIENTS)
+    model.set_params(checkpoint=tmp_path / "fit.h5")
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(CutOffError):
+        after_results(patched, 3, cut_off)
+        model.fit(CELLS, PATIENTS)
+    with pytest.MonkeyPatch.context() as patched:
+        seen = after_results(patched, -1, cut_off)
+        assert_same(model.fit(CELLS, PATIENTS), whole)
+        before, seen[0] = seen[0], 0
+        assert_same(model.fit(CELLS, PATIENTS), whole)
+    assert before <= (5 if name == "shared" else 4)  # those that were there are not made again
+    assert before > 0 or name == "in threads"  # where others end what they are at
+    assert seen[0] == 0
+
+
+def test_ctrl_c_keeps_the_samples_that_are_fitted(tmp_path: Path) -> None:
+    model = ld.SampleGaussianMixtures(2, random_state=0, checkpoint=tmp_path / "fit.h5")
+    whole = clone(model).set_params(checkpoint=None).fit(CELLS, PATIENTS)
+    fit_rows, fitted = _fits.fit_rows, []
+
+    def fourth_is_interrupted(*arguments: Any) -> Any:
+        fitted.append(1)
+        if len(fitted) == 4:
+            press()
+        return fit_rows(*arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_checkpoint.Checkpoint, "due", False)  # so that only the end can write
+        patched.setattr(_fits, "fit_rows", fourth_is_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(CELLS, PATIENTS)
+        assert not hasattr(model, "weights_")
+        assert_same(model.fit(CELLS, PATIENTS), whole)
+    assert len(fitted) == 4 + 3
+
+
+def test_mixtures_of_other_samples_are_refused(tmp_path: Path) -> None:
+    model = ld.SampleGaussianMixtures(2, random_state=0, checkpoint=tmp_path / "fit.h5")
+    model.fit(CELLS, PATIENTS)
+    with pytest.raises(ValueError, match="names of samples differs"):
+        model.fit(CELLS, np.char.upper(PATIENTS))
+    with pytest.raises(ValueError, match="sample of each row differs"):
+        model.fit(CELLS, np.roll(PATIENTS, 1))
+    with pytest.raises(ValueError, match="max_iter was 100 and is 7"):
+        clone(model).set_params(max_iter=7).fit(CELLS, PATIENTS)
+    model.save(tmp_path / "model.h5")
+    assert ld.load(tmp_path / "model.h5").checkpoint is None
