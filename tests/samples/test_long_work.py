@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from cut_off_fits import CutOffError, after, cut_off, kept_often, press
 from sklearn.base import clone
@@ -15,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
 from lowdim import _checkpoint
-from lowdim.samples import _fits
+from lowdim.samples import _fits, cross_validate_samples, permutation_test
 from lowdim.transport import Clouds, Mixtures
 
 RNG = np.random.default_rng(0)
@@ -196,7 +197,7 @@ def test_ctrl_c_keeps_the_samples_that_are_fitted(tmp_path: Path) -> None:
 def test_mixtures_of_other_samples_are_refused(tmp_path: Path) -> None:
     model = ld.SampleGaussianMixtures(2, random_state=0, checkpoint=tmp_path / "fit.h5")
     model.fit(CELLS, PATIENTS)
-    with pytest.raises(ValueError, match="names of samples differs"):
+    with pytest.raises(ValueError, match="names of samples was"):
         model.fit(CELLS, np.char.upper(PATIENTS))
     with pytest.raises(ValueError, match="sample of each row differs"):
         model.fit(CELLS, np.roll(PATIENTS, 1))
@@ -204,3 +205,78 @@ def test_mixtures_of_other_samples_are_refused(tmp_path: Path) -> None:
         clone(model).set_params(max_iter=7).fit(CELLS, PATIENTS)
     model.save(tmp_path / "model.h5")
     assert ld.load(tmp_path / "model.h5").checkpoint is None
+
+
+JUDGED: dict[str, Any] = {
+    "labels": LABELS, "metric": ld.GroundMetric(2, n_init=1, max_iter=3),
+    "grid": {"reg": [1e-3, 1e-1], "n_neighbors": [1, 3]}, "n_splits": 3, "n_inner": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [0, None])
+def test_folds_are_done_once(seed: int | None, tmp_path: Path) -> None:
+    run = {**JUDGED, "random_state": seed, "checkpoint": tmp_path / "folds.h5"}
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(CutOffError):
+        after_results(patched, 2, cut_off)
+        cross_validate_samples(MIXTURES, **run)
+    (tmp_path / "copy.h5").write_bytes((tmp_path / "folds.h5").read_bytes())
+    with pytest.MonkeyPatch.context() as patched:
+        seen = after_results(patched, -1, cut_off)
+        found = cross_validate_samples(MIXTURES, **run)
+        assert seen[0] == 1
+        again = cross_validate_samples(MIXTURES, **run)
+        assert seen[0] == 1
+    run["checkpoint"] = tmp_path / "copy.h5" if seed is None else None
+    whole = cross_validate_samples(MIXTURES, **run)
+    for own in (found, again):
+        pd.testing.assert_frame_equal(own.table, whole.table, check_exact=True)
+        pd.testing.assert_frame_equal(own.predictions, whole.predictions)
+    other = {"checkpoint": tmp_path / "folds.h5", "grid": {"reg": [1.0]}}
+    with pytest.raises(ValueError, match="settings of grid"):
+        cross_validate_samples(MIXTURES, **{**run, **other})
+
+
+def test_permutations_are_scored_once(tmp_path: Path) -> None:
+    run = {**JUDGED, "grid": None, "n_permutations": 4, "random_state": 0}
+    whole = permutation_test(MIXTURES, **run)
+    run["checkpoint"] = tmp_path / "scores.h5"
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(CutOffError):
+        after_results(patched, 3, cut_off)
+        permutation_test(MIXTURES, **run)
+    with pytest.MonkeyPatch.context() as patched:
+        seen = after_results(patched, -1, cut_off)
+        found = permutation_test(MIXTURES, **run)
+        assert seen[0] == 2
+    np.testing.assert_array_equal(found.null_scores, whole.null_scores)
+    assert (found.score, found.p_value) == (whole.score, whole.p_value)
+    with pytest.raises(ValueError, match="n_permutations was 4 and is 5"):
+        permutation_test(MIXTURES, **{**run, "n_permutations": 5})
+
+
+def test_a_metric_that_is_kept_is_none_for_many_folds(tmp_path: Path) -> None:
+    metric = ld.GroundMetric(checkpoint=tmp_path / "fit.h5")
+    with pytest.raises(ValueError, match="keeps a single fit, and this makes many"):
+        cross_validate_samples(MIXTURES, LABELS, metric)
+
+
+def test_all_kinds_of_distances_are_in_one_file(tmp_path: Path) -> None:
+    adata = ld.data.simulate_cohort(12, 30, 3, signal="mean", separation=6.0, random_state=0)
+    ld.tl.fit_gmm(adata, sample_key="sample", k_comps=2, verbose=False)
+    keys: dict[str, Any] = {"sample_key": "sample", "label_key": "label", "n_repeats": 1}
+    keys |= {"metric": JUDGED["metric"], "n_splits": 3, "n_permutations": 2, "random_state": 0}
+    whole = ld.tl.sample_validation(adata, **keys, copy=True).uns["sample_validation"]
+    keys["checkpoint"] = tmp_path / "fit.h5"
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(CutOffError):
+        after_results(patched, 8, cut_off)
+        ld.tl.sample_validation(adata, **keys)
+    assert "sample_validation" not in adata.uns
+    with pytest.MonkeyPatch.context() as patched:
+        seen = after_results(patched, -1, cut_off)
+        ld.tl.sample_validation(adata, **keys)
+        assert seen[0] == 3 * 3 + 3 - 8
+    found = adata.uns["sample_validation"]
+    for name, table in whole["tables"].items():
+        pd.testing.assert_frame_equal(found["tables"][name], table, check_exact=True)
+    np.testing.assert_array_equal(
+        found["permutation"]["null_scores"], whole["permutation"]["null_scores"]
+    )
