@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from cut_off_fits import CutOffError, after, cut_off, kept_often, press
+from cut_off_fits import CutOffError, after, after_results, cut_off, kept_often, press
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -73,20 +73,6 @@ def assert_same(found: Any, expected: Any) -> None:
                 np.testing.assert_array_equal(own[key], other[key], err_msg=f"{name} {key}")
         else:
             np.testing.assert_array_equal(own, other, err_msg=name)
-
-
-def after_results(patched: pytest.MonkeyPatch, n: int, do: Callable[[], None]) -> list[int]:
-    """Do something when so many results of many fits have been kept; counts them."""
-    put, seen = _checkpoint.Checkpoint.put, [0]
-
-    def kept(self: Any, *record: Any) -> None:
-        put(self, *record)
-        seen[0] += 1
-        if seen[0] == n:
-            do()
-
-    patched.setattr(_checkpoint.Checkpoint, "put", kept)
-    return seen
 
 
 @pytest.mark.parametrize("name", METRICS)
