@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -218,7 +219,9 @@ class LongFit:
         if kind is None and self.journal.asked:
             from sklearn.exceptions import ConvergenceWarning
 
-            warn_caller(interrupted(self._model), ConvergenceWarning)
+            checkpoint = self.journal.checkpoint
+            path = None if checkpoint is None else checkpoint.path
+            warn_caller(interrupted(self._model, path), ConvergenceWarning)
 
 
 @contextmanager
@@ -247,9 +250,8 @@ def keeping(path: Any, facts: Mapping[str, str], rng: np.random.Generator) -> It
             checkpoint.leave()
 
 
-def interrupted(model: Any) -> str:
-    """What to tell of a fit that Ctrl-C has ended."""
-    path = model.checkpoint
+def interrupted(model: Any, path: Path | None) -> str:
+    """What to tell of a fit, kept in a file or not, that Ctrl-C has ended."""
     remedy = "A fit with checkpoint=PATH can be gone on with later."
     if path is not None:
         remedy = f"To go on, fit again with the same data and settings, checkpoint={str(path)!r}."

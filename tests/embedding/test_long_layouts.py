@@ -280,7 +280,12 @@ def test_more_rows_for_an_encoder_are_in_no_file(tmp_path: Path) -> None:
     model, X = layout_of("an encoder")
     model.set_params(checkpoint=tmp_path / "fit.h5").fit(X)
     before = (tmp_path / "fit.h5").read_bytes()
-    model.partial_fit(X[:90])
+    with pytest.MonkeyPatch.context() as patched:
+        after(patched, 9, press, anywhere=True)
+        message = "after iteration 9; .* A fit with checkpoint=PATH"
+        with pytest.warns(ConvergenceWarning, match=message):
+            model.partial_fit(X[:90])
+    assert model.n_iter_ == 9
     assert (tmp_path / "fit.h5").read_bytes() == before
 
 

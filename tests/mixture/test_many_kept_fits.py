@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from cut_off_fits import CutOffError, after_results, cut_off, kept_often
+from cut_off_fits import CutOffError, after, after_results, cut_off, kept_often, press
 from sklearn.base import clone
 
 import lowdim as ld
@@ -95,6 +96,21 @@ def test_what_is_done_is_not_done_again(name: str, tmp_path: Path) -> None:
         seen = after_results(patched, -1, cut_off)
         assert_same(run(**given), whole)
         assert seen[0] == 0
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_ctrl_c_raises_and_keeps_what_is_done(name: str, tmp_path: Path) -> None:
+    run, _ = WORK[name]
+    path = tmp_path / "fits.h5"
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        after_results(patched, 1, lambda: after(patched, 1, press, anywhere=True))
+        run(random_state=0, checkpoint=path)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert path.exists()
+    with pytest.MonkeyPatch.context() as patched:
+        seen = after_results(patched, -1, cut_off)
+        run(random_state=0, checkpoint=path)
+    assert seen[0] == WORK[name][1] - 1
 
 
 def test_other_work_is_refused(tmp_path: Path) -> None:

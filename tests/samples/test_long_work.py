@@ -266,3 +266,28 @@ def test_all_kinds_of_distances_are_in_one_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         found["permutation"]["null_scores"], whole["permutation"]["null_scores"]
     )
+
+
+@pytest.mark.parametrize("work", [cross_validate_samples, permutation_test])
+def test_ctrl_c_ends_work_on_many_folds(work: Any, tmp_path: Path) -> None:
+    path = tmp_path / "work.h5"
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        after(patched, 5, press, anywhere=True)
+        work(MIXTURES, **JUDGED, random_state=0, checkpoint=path)
+    work(MIXTURES, **{**JUDGED, "grid": None}, random_state=0)
+
+
+def test_ctrl_c_leaves_an_anndata_as_it_was() -> None:
+    adata = ld.data.simulate_cohort(12, 30, 3, signal="mean", separation=6.0, random_state=0)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        after(patched, 5, press, anywhere=True)
+        ld.tl.fit_gmm(adata, sample_key="sample", k_comps=2, verbose=False)
+    assert not adata.uns.get("gmm_X")
+    ld.tl.fit_gmm(adata, sample_key="sample", k_comps=2, verbose=False)
+    given: dict[str, Any] = {"sample_key": "sample", "label_key": "label", "n_components": 2}
+    with pytest.MonkeyPatch.context() as patched:
+        after(patched, 5, press, anywhere=True)
+        with pytest.warns(ConvergenceWarning, match="GroundMetric was interrupted after iter"):
+            ld.tl.ground_metric(adata, **given, random_state=0)
+    assert adata.uns["ground_metric"]["stop_reason"] == "interrupted"
+    assert np.isfinite(adata.obsm["ground_metric"]).all()

@@ -147,22 +147,11 @@ def fit_gmm(
     if sharing == "auto":
         sharing = "sample_specific" if dataset.origin == "anndata" else "global"
     model = SampleGaussianMixtures(
-        k_comps,
-        sharing=sharing,
-        criterion=k_selection_metric,
-        covariance_type=covariance_type,
-        train_size=train_size,
-        refit=check_in(refit, "refit", REFIT) == "full",
-        max_iter=max_iter,
-        tol=tol,
-        n_init=n_init,
-        reg_covar=eps,
-        singularity_handling=singularity_handling,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        checkpoint=checkpoint,
-        verbose=int(verbose),
-    )
+        k_comps, sharing=sharing, criterion=k_selection_metric, covariance_type=covariance_type,
+        train_size=train_size, refit=check_in(refit, "refit", REFIT) == "full", max_iter=max_iter,
+        tol=tol, n_init=n_init, reg_covar=eps, singularity_handling=singularity_handling,
+        n_jobs=n_jobs, random_state=random_state, checkpoint=checkpoint, verbose=int(verbose),
+    )  # fmt: skip
     whole = dataset
     if too_small == "drop" and sharing == "sample_specific":
         dataset = _large_enough(dataset, model.min_rows)
