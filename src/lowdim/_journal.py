@@ -225,7 +225,9 @@ class LongFit:
 
 
 @contextmanager
-def keeping(path: Any, facts: Mapping[str, str], rng: np.random.Generator) -> Iterator[Journal]:
+def keeping(
+    path: Any, facts: Callable[[], Mapping[str, str]], rng: np.random.Generator
+) -> Iterator[Journal]:
     """A journal of many fits, of which a few are of no use, kept in a file if one is named.
 
     Parameters
@@ -233,7 +235,7 @@ def keeping(path: Any, facts: Mapping[str, str], rng: np.random.Generator) -> It
     path
         None for nowhere.
     facts
-        What the fits are of; see `lowdim._checkpoint.facts_of`.
+        Says what the fits are of, if a file is to know it; see `lowdim._checkpoint.facts_of`.
     rng
         If nothing is kept yet.
 
@@ -242,7 +244,7 @@ def keeping(path: Any, facts: Mapping[str, str], rng: np.random.Generator) -> It
     ValueError
         The file is no checkpoint, or one of other fits.
     """
-    checkpoint = None if path is None else Checkpoint.open(path, facts, rng)
+    checkpoint = None if path is None else Checkpoint.open(path, facts(), rng)
     try:
         yield Journal(rng if checkpoint is None else checkpoint.rng, checkpoint)
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -169,7 +170,7 @@ def select_factors(
         "held_out_size_factors": held_out_size_factors, "seed": random_state,
         "max_iter": getattr(estimator, "max_iter", None),
     }  # fmt: skip
-    facts = facts_of(estimator, source, given)
+    facts = partial(facts_of, estimator, source, given)
     with keeping(checkpoint, facts, generator(random_state)) as journal:
         splits = splits_by_place(coordinates, codes, held_out, n_splits, journal.rng)
         model = seeded(estimator, journal.rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -244,7 +245,7 @@ def bootstrap_subspaces(
         "work": "bootstrap_subspaces", "sample_weight": weight, "n_boot": n_boot,
         "seed": random_state, "max_iter": model.max_iter, "means": model.means_,
     }  # fmt: skip
-    facts, rng = facts_of(model, source, given), generator(random_state)
+    facts, rng = partial(facts_of, model, source, given), generator(random_state)
     with (
         threads_for(source.n_rows * source.n_cols),
         keeping(checkpoint, facts, rng) as journal,

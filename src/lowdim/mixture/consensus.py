@@ -170,7 +170,7 @@ def consensus_subspaces(
         "work": "consensus_subspaces", "sample_weight": weight, "n_runs": n_runs,
         "seed": random_state, "max_iter": model.max_iter,
     }  # fmt: skip
-    facts, rng = facts_of(model, source, given), generator(random_state)
+    facts, rng = partial(facts_of, model, source, given), generator(random_state)
     with (
         threads_for(source.n_rows * source.n_cols),
         keeping(checkpoint, facts, rng) as journal,

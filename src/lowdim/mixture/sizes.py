@@ -130,7 +130,7 @@ def select_mixture(
         "warm_start": warm_start, "test_size": test_size, "seed": random_state,
         "max_iter": estimator.max_iter,
     }  # fmt: skip
-    facts = facts_of(estimator, source, given)
+    facts = partial(facts_of, estimator, source, given)
     with keeping(checkpoint, facts, generator(random_state)) as journal:
         how = {"n_jobs": n_jobs, "description": "sizes", "verbose": verbose}
         return _selected(kind, estimator, source, weight, given, journal, how)

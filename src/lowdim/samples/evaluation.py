@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,7 +178,7 @@ def cross_validate_samples(
         scoring,
     )  # fmt: skip
     nested.folds(known, np.random.default_rng(0))  # raises before any work
-    facts = nested.facts(known, work="cross-validation", random_state=random_state)
+    facts = partial(nested.facts, known, work="cross-validation", random_state=random_state)
     with keeping(checkpoint, facts, rng) as journal:
         return cross_validated(nested, known, journal, journal.rng, n_jobs, verbose)
 

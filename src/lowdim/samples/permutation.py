@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,9 +93,8 @@ def permutation_test(
         scoring,
     )  # fmt: skip
     nested.folds(known, np.random.default_rng(0))  # raises before any work
-    facts = nested.facts(
-        known, work="permutation test", n_permutations=n_permutations, random_state=random_state
-    )
+    given = {"n_permutations": n_permutations, "random_state": random_state}
+    facts = partial(nested.facts, known, work="permutation test", **given)
     with keeping(checkpoint, facts, generator(random_state)) as journal:
         return permuted(nested, known, n_permutations, journal, journal.rng, n_jobs, verbose)
 

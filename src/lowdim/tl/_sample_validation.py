@@ -173,13 +173,15 @@ def _judged(
     `how` is `n_jobs` and `verbose`.
     """
     check_n_jobs(how[0])
-    facts = {
-        f"{name}: {fact}": told
-        for name, (nested, known) in procedures.items()
-        for fact, told in nested.facts(
-            known, n_permutations=n_permutations, random_state=random_state
-        ).items()
-    }
+    given = {"n_permutations": n_permutations, "random_state": random_state}
+
+    def facts() -> dict[str, str]:
+        return {
+            f"{name}: {fact}": told
+            for name, (nested, known) in procedures.items()
+            for fact, told in nested.facts(known, **given).items()
+        }
+
     with _without_warnings(), keeping(checkpoint, facts, generator(random_state)) as journal:
         found = {
             name: cross_validated(nested, known, journal, deepcopy(journal.rng), *how)
