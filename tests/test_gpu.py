@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
+from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
 
 pytestmark = pytest.mark.gpu
 
@@ -153,6 +154,35 @@ def test_new_rows_go_where_they_do_on_the_host_and_alone(name: str) -> None:
         gaps = np.abs(other - together).max(1)
         # Points that are very close to each other soon tell the least rounding.
         assert np.mean(gaps < 0.02 * np.ptp(model.embedding_)) > 0.95
+
+
+@pytest.mark.parametrize("entropic", [0.0, 0.1])
+@pytest.mark.parametrize("cost", ["mixed", "w1"])
+def test_devices_agree_on_a_ground_metric(cost: str, entropic: float) -> None:
+    truth = ld.data.simulate_cohort(16, 20, 8, n_components=5).uns["truth"]
+    measures: Any = Mixtures.of(truth["weights"], truth["means"], truth["covariances"])
+    if cost == "w1":
+        measures = Clouds.of(truth["means"], truth["weights"])
+    found = []
+    for device in ("cpu", "cuda"):
+        model = ld.GroundMetric(
+            3, cost=cost, entropic=entropic, max_iter=3, n_init=1, device=device, random_state=0
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            found.append(model.fit(measures, truth["labels"]))
+    expected, got = found
+    assert got.history_["loss"][0] == pytest.approx(expected.history_["loss"][0], rel=1e-8)
+    np.testing.assert_allclose(got.history_["loss"], expected.history_["loss"], rtol=1e-6)
+    again = got.components_.copy()
+    assert np.array_equal(again, got.fit(measures, truth["labels"]).components_)
+    plain = [
+        (cloud_distances if cost == "w1" else mixture_distances)(
+            measures, cost=cost, entropic=entropic, device=device
+        )
+        for device in ("cpu", "cuda")
+    ]
+    np.testing.assert_allclose(plain[1], plain[0], rtol=1e-7, atol=1e-8)
 
 
 def test_streamed_rows_are_resident_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from accelerator import pretended
 from cut_off_fits import CutOffError, after, after_results, cut_off, kept_often, press
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -92,6 +93,19 @@ def test_a_metric_that_was_cut_off_goes_on_to_the_same_bits(name: str, tmp_path:
         assert_same(model.fit(samples, LABELS), whole)
     with pytest.MonkeyPatch.context() as patched:
         after(patched, 1, cut_off)  # what is complete is read
+        assert_same(model.fit(samples, LABELS), whole)
+
+
+@pytest.mark.parametrize("name", ["exact", "entropic"])
+def test_a_metric_on_a_device_goes_on(name: str, tmp_path: Path) -> None:
+    model, samples = METRICS[name]
+    model = clone(model).set_params(device="cuda", max_iter=6, random_state=0)
+    with pretended():
+        whole = clone(model).fit(samples, LABELS)
+        model.set_params(checkpoint=tmp_path / "fit.h5")
+        with pytest.MonkeyPatch.context() as patched, pytest.raises(CutOffError):
+            after(patched, 9, cut_off)
+            model.fit(samples, LABELS)
         assert_same(model.fit(samples, LABELS), whole)
 
 

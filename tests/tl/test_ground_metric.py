@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from accelerator import pretended
 
 import lowdim as ld
 from lowdim import GroundMetric, SampleDataset
@@ -50,6 +51,24 @@ def test_results_are_those_of_the_estimator(fitted: ad.AnnData) -> None:
     assert list(record["history"]["loss"]) == model.history_["loss"]
     assert record["params"]["gmm_key"] == "gmm_X"
     assert model.feature_names_in_.tolist() == adata.var_names.tolist()
+
+
+def test_a_device_finds_the_same(fitted: ad.AnnData) -> None:
+    settings = {"entropic": 0.2, "cost": "mw2"}
+    expected = learn(fitted, copy=True, gmm_key="gmm_X", **settings)
+    with pretended() as log:
+        found = learn(fitted, copy=True, gmm_key="gmm_X", device="cuda", **settings)
+        before = log.calls
+        ld.tl.sample_distances(found, ground_metric="ground_metric", gmm_key="gmm_X", device="cuda")
+        assert 0 < before < log.calls
+    records = (own.uns["ground_metric"] for own in (expected, found))
+    for own, other in zip(*((r["history"]["loss"], r["distances"]) for r in records), strict=True):
+        np.testing.assert_allclose(other, own, rtol=1e-6, atol=1e-8)
+    distances = found.uns["sample_distances"]["distances"]
+    np.testing.assert_allclose(
+        distances, found.uns["ground_metric"]["distances"], rtol=1e-9, atol=1e-12
+    )
+    assert found.uns["ground_metric"]["params"]["device"] == "cuda"
 
 
 def test_components_lead_back_to_the_genes(fitted: ad.AnnData) -> None:

@@ -65,3 +65,10 @@ def pinned(array: np.ndarray) -> Tensor:
     out = torch.empty(array.shape, dtype=dtype, pin_memory=True)
     out.numpy()[...] = array
     return out
+
+
+def sent(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array on a device: sent from pinned memory behind what that is at, shared on the host."""
+    if device.type == "cpu":
+        return torch.from_numpy(array)
+    return pinned(array).to(device, non_blocking=True)

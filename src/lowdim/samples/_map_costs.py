@@ -70,7 +70,6 @@ def pair_costs(pairs, numbers, fresh, geometry, trees, out):
     out : (n,)
     """
     offsets, weights, factors = geometry.offsets, geometry.weights, geometry.factors
-    n_trees = len(trees.size)
     known = len(geometry.table) > 0 or geometry.points.shape[1] > 0
     for p in range(len(pairs)):
         a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
@@ -84,17 +83,37 @@ def pair_costs(pairs, numbers, fresh, geometry, trees, out):
             cost, between = bounds(
                 means[a:b], means[c:d], roots[a:b], roots[c:d], first, second, power
             )
-        number, nodes = numbers[p], b - a + d - c + 1
-        is_kept = 0 <= number < n_trees
-        if is_kept and not fresh[p]:
-            tree = kept(trees, number, nodes)
-        else:
-            tree = near_tree(cost, weights[a:b], weights[c:d])
-        out[p] = settle(cost, between, first, second, tree)
-        if is_kept and fresh[p]:
-            keep(tree, trees, number)
-        elif number >= n_trees:
-            keep_plan(tree, trees, number)
+        masses = weights[a:b], weights[c:d]
+        out[p] = _planned(cost, between, first, second, masses, numbers[p], fresh[p], trees)
+
+
+@compiled
+def given_costs(pairs, costs, numbers, fresh, offsets, weights, trees, out):
+    """As `pair_costs` where it is known what components cost, (n, most, most)."""
+    none = np.empty((0, 1, 1))
+    for p in range(len(pairs)):
+        a, b = offsets[pairs[p, 0]], offsets[pairs[p, 0] + 1]
+        c, d = offsets[pairs[p, 1]], offsets[pairs[p, 1] + 1]
+        cost = costs[p, : b - a, : d - c].copy()
+        masses = weights[a:b], weights[c:d]
+        out[p] = _planned(cost, cost, none, none, masses, numbers[p], fresh[p], trees)
+
+
+@inlined
+def _planned(cost, between, first, second, masses, number, fresh, trees):
+    """The cost of the best plan, which begins from a tree that is kept and is kept there."""
+    nodes, n_trees = cost.shape[0] + cost.shape[1] + 1, len(trees.size)
+    is_kept = 0 <= number < n_trees
+    if is_kept and not fresh:
+        tree = kept(trees, number, nodes)
+    else:
+        tree = near_tree(cost, masses[0], masses[1])
+    total = settle(cost, between, first, second, tree)
+    if is_kept and fresh:
+        keep(tree, trees, number)
+    elif number >= n_trees:
+        keep_plan(tree, trees, number)
+    return total
 
 
 @inlined

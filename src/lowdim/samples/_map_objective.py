@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lowdim.samples._map_penalty import Penalty
 from lowdim.samples._map_transport import MapTransport
 from lowdim.samples._triplets import hinge
+
+if TYPE_CHECKING:
+    from lowdim.samples._map_on_device import MapTransportThere
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class MapObjective:
 
     Parameters
     ----------
-    transport : MapTransport
+    transport : MapTransport or MapTransportThere
     labels : (S,)
     margin : float
     penalty : Penalty
@@ -52,7 +56,11 @@ class MapObjective:
     """
 
     def __init__(
-        self, transport: MapTransport, labels: np.ndarray, margin: float, penalty: Penalty
+        self,
+        transport: MapTransport | MapTransportThere,
+        labels: np.ndarray,
+        margin: float,
+        penalty: Penalty,
     ) -> None:
         self.transport, self.labels = transport, labels
         self.margin, self.penalty = margin, penalty
@@ -71,8 +79,8 @@ class MapObjective:
         if found is None:
             return None
         slopes = found.slopes[first, second] + found.slopes[second, first]
-        penalty, gradient = self.penalty.of(W, moved.at, self._masses)
-        gradient = gradient + moved.gradient(slopes)
+        penalty, gradient, by_covariances = self.penalty.of(W, moved.at, self._masses)
+        gradient = gradient + moved.gradient(slopes, by_covariances)
         return Loss(found.loss + penalty, found.loss, penalty, found.active, gradient)
 
     def held_out(self, W: np.ndarray, samples: np.ndarray, others: np.ndarray) -> float:

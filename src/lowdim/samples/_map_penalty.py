@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lowdim.samples._map_transport import Projection, by_map
+from lowdim.samples._map_transport import Projection
 
 NORMS = ("fro", "l1", "nuc")
 #: Share of the variances that is added to them, so that correlations of one stay finite.
@@ -30,16 +30,20 @@ class Penalty:
     norm: str
     mi_reg: float
 
-    def of(self, W: np.ndarray, at: Projection, masses: np.ndarray) -> tuple[float, np.ndarray]:
-        """The penalty of a map and its gradient."""
+    def of(
+        self, W: np.ndarray, at: Projection, masses: np.ndarray
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """The penalty of a map, its gradient, and what covariances add to that, (M, r, r) or none.
+
+        The last is the gradient by the mapped covariances.
+        """
         value, gradient = _norm(W, self.norm)
         value, gradient = self.reg * value, self.reg * gradient
-        if self.mi_reg and at.spread is not None and len(W) > 1:
-            information, slopes = mutual_information(at.spread)
-            value += self.mi_reg * float(masses @ information)
-            by_covariances = self.mi_reg * masses[:, None, None] * slopes
-            gradient = gradient + by_map(by_covariances, at.half)
-        return value, gradient
+        if not self.mi_reg or at.spread is None or len(W) == 1:
+            return value, gradient, None
+        information, slopes = mutual_information(at.spread)
+        value += self.mi_reg * float(masses @ information)
+        return value, gradient, self.mi_reg * masses[:, None, None] * slopes
 
 
 def _norm(W: np.ndarray, norm: str) -> tuple[float, np.ndarray]:

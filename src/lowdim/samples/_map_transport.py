@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from lowdim._threads import in_threads
 from lowdim.samples._support import Support
 from lowdim.transport.gaussians import spectral_factors, square_roots
 from lowdim.transport.mixtures import COSTS
+
+if TYPE_CHECKING:
+    import torch
+
+    from lowdim.samples._map_on_device import MapTransportThere, SupportThere
 
 #: Parts that pairs are split into; sums over parts do not depend on the number of threads.
 PARTS = 16
@@ -45,7 +50,7 @@ class Projection:
     factors: np.ndarray
 
     @classmethod
-    def of(cls, support: Support, W: np.ndarray, *, diagonal: bool) -> Projection:
+    def of(cls, support: Support | SupportThere, W: np.ndarray, *, diagonal: bool) -> Projection:
         """Under a map W, (r, D)."""
         means, spread, half = support.projected(W)
         M, r = means.shape
@@ -57,6 +62,21 @@ class Projection:
             return cls(means, spread, half, square_roots(own.clip(min=0), "covariances"), none)
         factors, roots = spectral_factors(spread, "covariances")
         return cls(means, spread, half, roots, factors)
+
+    @property
+    def inverses(self) -> np.ndarray:
+        """Of the factors, (M, r, r), or of the roots, (M, r); zero where these are."""
+        if len(self.factors):
+            return np.linalg.pinv(self.factors, rcond=NOTHING)
+        return 1 / np.where(self.roots > 0, self.roots, np.inf)
+
+    def by_covariances(self, of_traces: np.ndarray, of_factors: np.ndarray) -> np.ndarray:
+        """Gradients by the covariances, (M, r, r), from what `pull` sums for them."""
+        if len(self.factors):
+            turned = of_factors @ self.inverses
+        else:
+            turned = (of_factors[:, :, 0] * self.inverses)[:, :, None] * np.eye(self.means.shape[1])
+        return np.asarray(of_traces[:, None, None] * np.eye(self.means.shape[1]) - turned)
 
 
 class MapTransport:
@@ -111,7 +131,7 @@ class MapTransport:
                 own = places[part], fresh[part]
                 pair_costs(pairs[part], *own, geometry, plans.trees, costs[part])
 
-        in_threads(solve, _parts(len(pairs)))
+        in_threads(solve, parts(len(pairs)))
         distances = costs.clip(min=0) ** self.power
         trees = None if plans is None else plans.trees
         return Transported(self, at, geometry, pairs, places, trees, bool(found.all()), distances)
@@ -135,6 +155,19 @@ class MapTransport:
         )  # fmt: skip
 
 
+def map_transport(
+    support: Support, device: torch.device, *, cost: str, diagonal: bool, entropic: float
+) -> MapTransport | MapTransportThere:
+    """Transport under a map, compiled on the host and by torch elsewhere."""
+    if device.type == "cpu":
+        return MapTransport(support, cost=cost, diagonal=diagonal, entropic=entropic)
+    from lowdim.samples._map_on_device import MapTransportThere
+
+    return MapTransportThere(
+        support, cost=cost, diagonal=diagonal, entropic=entropic, device=device
+    )
+
+
 @dataclass(frozen=True)
 class Transported:
     """Distances of pairs under one map.
@@ -156,26 +189,22 @@ class Transported:
     converged: bool
     distances: np.ndarray
 
-    def gradient(self, slopes: np.ndarray) -> np.ndarray:
+    def gradient(self, slopes: np.ndarray, by_covariances: np.ndarray | None = None) -> np.ndarray:
         """Gradient by the map, (r, D), of a loss with these slopes by the distances, (n,).
 
         Exact plans are held: a change of the best one costs nothing to first order (the envelope
-        theorem). Entropic plans move with their costs.
+        theorem). Entropic plans move with their costs. The loss may depend on the mapped
+        covariances besides, with slopes (M, r, r).
         """
-        if self._by.power != 1.0:  # of the root of a cost
-            far = self.distances > 0
-            slopes = np.where(far, slopes / (2 * np.where(far, self.distances, 1.0)), 0.0)
-        of_means, of_traces, of_factors = self._sums(slopes)
-        found = of_means.T @ self._by.support.means
+        slopes = of_costs(slopes, self.distances, self._by.power)
+        of_means, *sums = self._sums(slopes)
+        support = self._by.support
         if self.at.spread is None:
-            return np.asarray(found)
-        if len(self.at.factors):
-            inverses = np.linalg.pinv(self.at.factors, rcond=NOTHING)
-            by_covariances = of_traces[:, None, None] * np.eye(len(found)) - of_factors @ inverses
-        else:
-            roots = np.where(self.at.roots > 0, self.at.roots, np.inf)
-            by_covariances = _diagonals(of_traces[:, None] - of_factors[:, :, 0] / roots)
-        return np.asarray(found + by_map(by_covariances, self.at.half))
+            return support.pulled(of_means, None, None)
+        found = self.at.by_covariances(*sums)
+        if by_covariances is not None:
+            found += by_covariances
+        return support.pulled(of_means, found, self.at.half)
 
     def _sums(self, slopes: np.ndarray) -> list[np.ndarray]:
         """What is for means, (M, r), traces, (M,), and factors, (M, r, r), or roots, (M, r, 1)."""
@@ -197,8 +226,8 @@ class Transported:
                 self._add_exact(pairs, self._places[part], own, moved, sums)
             return (moved, *sums)
 
-        parts = in_threads(work, _parts(len(self._pairs)))
-        moved, *sums = (sum(arrays[1:], start=arrays[0]) for arrays in zip(*parts, strict=True))
+        found = in_threads(work, parts(len(self._pairs)))
+        moved, *sums = (sum(arrays[1:], start=arrays[0]) for arrays in zip(*found, strict=True))
         if shared:
             shared_gradients(moved, self._geometry, tuple(sums))
         return sums
@@ -226,15 +255,15 @@ class Transported:
             pair_gradients(pairs[some], numbers, slopes[some], geometry, again, moved, sums)
 
 
-def by_map(by_covariances: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """The gradient by W, (r, D), from that by the symmetric covariances ``W C W'``, (M, r, r)."""
-    return np.asarray(2 * np.tensordot(by_covariances, half, axes=([0, 2], [0, 2])))
+def of_costs(slopes: np.ndarray, distances: np.ndarray, power: float) -> np.ndarray:
+    """Slopes by costs, (n,), from those by the distances, which are these powers of costs."""
+    if power == 1.0:
+        return slopes
+    far = distances > 0
+    return np.where(far, slopes / (2 * np.where(far, distances, 1.0)), 0.0)
 
 
-def _diagonals(values: np.ndarray) -> np.ndarray:
-    return values[:, :, None] * np.eye(values.shape[1])
-
-
-def _parts(n: int) -> list[slice]:
+def parts(n: int) -> list[slice]:
+    """Pairs in parts that threads share out."""
     edges = [n * part // PARTS for part in range(PARTS + 1)]
     return [slice(low, high) for low, high in pairwise(edges) if high > low]

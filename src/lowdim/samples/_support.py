@@ -107,3 +107,15 @@ class Support:
         half = self.covariances @ W.T if full else self.covariances[:, :, None] * W.T
         spread = W @ half
         return means, (spread + spread.swapaxes(1, 2)) / 2, half
+
+    def pulled(
+        self, of_means: np.ndarray, by_covariances: np.ndarray | None, half: Any
+    ) -> np.ndarray:
+        """The gradient by W, (r, D), from those by ``W m``, (M, r), and ``W C W'``, (M, r, r).
+
+        The latter are symmetric, or none of points; `half` is ``C W'``.
+        """
+        found = of_means.T @ self.means
+        if by_covariances is not None:
+            found += 2 * np.tensordot(by_covariances, half, axes=([0, 2], [0, 2]))
+        return np.asarray(found)

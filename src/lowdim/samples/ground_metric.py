@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._device import resolve_device
 from lowdim._journal import Journal, LongFit
 from lowdim._progress import reports
 from lowdim._random import generator
@@ -21,7 +22,7 @@ from lowdim.samples._descent import Course, Plan, descend_from_all
 from lowdim.samples._map_objective import MapObjective
 from lowdim.samples._map_penalty import NORMS, Penalty
 from lowdim.samples._map_starts import first_maps
-from lowdim.samples._map_transport import MapTransport
+from lowdim.samples._map_transport import map_transport
 from lowdim.samples._rows import in_order, listed
 from lowdim.samples._support import Support
 from lowdim.samples._training_samples import with_triplets
@@ -104,6 +105,8 @@ class GroundMetric(Saved, BaseEstimator):
         Rows that are drawn of each sample of a `SampleDataset`, where its mixtures are not taken.
     warm_start : bool, default=False
         Begin where the last fit ended.
+    device : str or torch.device, default="cpu"
+        Where costs, entropic plans and gradients are found; exact plans are found on the host.
     random_state : int, Generator or RandomState, optional
     checkpoint : path, optional
         A file to keep the fit in every few epochs. A fit with the same file, samples and settings
@@ -174,6 +177,7 @@ class GroundMetric(Saved, BaseEstimator):
         batch_size: int | None = None,
         n_cells: int | None = 250,
         warm_start: bool = False,
+        device: Any = "cpu",
         random_state: Any = None,
         checkpoint: PathLike | None = None,
         verbose: int = 0,
@@ -197,6 +201,7 @@ class GroundMetric(Saved, BaseEstimator):
         self.batch_size = batch_size
         self.n_cells = n_cells
         self.warm_start = warm_start
+        self.device = device
         self.random_state = random_state
         self.checkpoint = checkpoint
         self.verbose = verbose
@@ -223,6 +228,7 @@ class GroundMetric(Saved, BaseEstimator):
             Ctrl-C has ended the fit with the best map so far; the loss was still falling; or some
             entropic plans were not found.
         """
+        resolve_device(self.device)  # raises before any work
         measures, labels = self._read(distributions, labels)
         given = {
             "max_iter": self.max_iter,  # the last epoch moves nothing
@@ -247,8 +253,9 @@ class GroundMetric(Saved, BaseEstimator):
         penalty = self._penalty()
         margin = check_interval(self.alpha, "alpha", low=0.0)
         plan = Plan.of(self, labels, rng)
-        transport = MapTransport(
+        transport = map_transport(
             support,
+            resolve_device(self.device),
             cost=cost,
             diagonal=bool(check_in(self.diagonal, "diagonal", (True, False))),
             entropic=check_interval(self.entropic, "entropic", low=0.0),
@@ -302,11 +309,12 @@ class GroundMetric(Saved, BaseEstimator):
                 f"{self.n_features_in_}; pass samples with the same columns."
             )
         mapped, cost = measures.mapped(self.components_), self._cost(measures)
+        plans: dict[str, Any] = {"entropic": self.entropic, "device": self.device}
         if isinstance(mapped, Clouds):
-            return cloud_distances(mapped, pairs, cost=POINTS[cost], entropic=self.entropic)
+            return cloud_distances(mapped, pairs, cost=POINTS[cost], **plans)
         if self.diagonal:
             mapped = mapped.diagonal()
-        return mixture_distances(mapped, pairs, cost=cost, entropic=self.entropic)
+        return mixture_distances(mapped, pairs, cost=cost, **plans)
 
     @property
     def _goes_on(self) -> bool:

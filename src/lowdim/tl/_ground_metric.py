@@ -21,7 +21,7 @@ from lowdim.tl._results import Results
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from lowdim._typing import PathLike
+    from lowdim._typing import DeviceLike, PathLike
     from lowdim.data.sources import RowSource
 
 
@@ -50,6 +50,7 @@ def ground_metric(
     n_iter_no_change: int | None = None,
     validation_fraction: float = 0.0,
     batch_size: int | None = None,
+    device: DeviceLike = "cpu",
     key_added: str = "ground_metric",
     random_state: Any = 0,
     checkpoint: PathLike | None = None,
@@ -77,7 +78,7 @@ def ground_metric(
         Between mixtures, or between rows themselves.
     diagonal, entropic, alpha, reg, reg_type, mi_reg, standardize, init, n_init, lr, max_iter
         As of `lowdim.GroundMetric`.
-    n_iter_no_change, validation_fraction, batch_size
+    n_iter_no_change, validation_fraction, batch_size, device
         As of `lowdim.GroundMetric`.
     key_added
         Where results go. What an earlier call left there is replaced.
@@ -135,7 +136,7 @@ def ground_metric(
         reg_type=reg_type, mi_reg=mi_reg, standardize=standardize, init=init, n_init=n_init, lr=lr,
         max_iter=max_iter, n_iter_no_change=n_iter_no_change, batch_size=batch_size,
         validation_fraction=validation_fraction, n_cells=n_cells, random_state=random_state,
-        checkpoint=checkpoint, verbose=verbose,
+        device=device, checkpoint=checkpoint, verbose=verbose,
     ).fit(dataset)  # fmt: skip
     matrix = {"layer": layer, "use_rep": use_rep}
     given = {"sample_key": sample_key, "label_key": label_key, "gmm_key": gmm_key, **matrix}

@@ -10,6 +10,7 @@ from anndata import AnnData
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._keys import SampleDistanceKeys
+from lowdim._typing import DeviceLike
 from lowdim._validation import check_in
 from lowdim._version import __version__
 from lowdim.get._gmm_key import find_gmm_key
@@ -38,6 +39,7 @@ def sample_distances(
     cost: str | None = None,
     entropic: float | None = None,
     debiased: bool = False,
+    device: DeviceLike = "cpu",
     ground_metric: Any = None,
     key_added: str = "sample_distances",
     random_state: Any = 0,
@@ -66,7 +68,7 @@ def sample_distances(
     entropic : float, optional
         Strength of entropic plans in place of exact ones, as in these functions; by default that
         of a ground metric, else 0.
-    debiased
+    debiased, device
         As in these functions.
     ground_metric : array (r, D), str or estimator, optional
         Measure under a linear map: W itself, the key of `uns` that `lowdim.tl.ground_metric` has
@@ -96,11 +98,8 @@ def sample_distances(
     W, learned = _map(adata, ground_metric)
     cost = check_in(learned["cost"] if cost is None else cost, "cost", (*OF_MIXTURES, *OF_CELLS))
     n_cells = learned["n_cells"] if n_cells is None else n_cells
-    measure: dict[str, Any] = {
-        "cost": cost,
-        "entropic": learned["entropic"] if entropic is None else entropic,
-        "debiased": debiased,
-    }
+    strength = learned["entropic"] if entropic is None else entropic
+    measure: dict[str, Any] = {"cost": cost, "entropic": strength, "debiased": debiased}
     if cost in OF_MIXTURES:
         gmm_key = find_gmm_key(adata, gmm_key, use_rep=use_rep, layer=layer, cells="w2")
         model = model_of(adata.uns[gmm_key], gmm_key)
@@ -109,12 +108,12 @@ def sample_distances(
             mixtures = mixtures.mapped(_fitting(W, mixtures.means.shape[2]))
         if learned["diagonal"]:
             mixtures = mixtures.diagonal()
-        distances = mixture_distances(mixtures, **measure)
+        distances = mixture_distances(mixtures, **measure, device=device)
     else:
         names, clouds = _clouds(adata, sample_key, use_rep, layer, n_cells, random_state)
         if W is not None:
             clouds = clouds.mapped(_fitting(W, clouds.points.shape[1]))
-        distances = cloud_distances(clouds, **measure)
+        distances = cloud_distances(clouds, **measure, device=device)
     params = {
         **measure,
         "diagonal": learned["diagonal"],

@@ -74,6 +74,8 @@ def distances_of(
     pairs: Any,
     root: float,
     penalty: Penalty,
+    *,
+    together: bool = False,
 ) -> np.ndarray:
     """Distances of the pairs, (n,), or of all samples, (S, S).
 
@@ -82,6 +84,9 @@ def distances_of(
     costs : callable
     root : float
         The power of a cost that is the distance.
+    penalty : Penalty
+    together : bool
+        Whether `costs` takes all pairs at once, and not some in every thread.
     """
     wanted = checked_pairs(pairs, n_samples)
     if pairs is None and penalty and not penalty.debiased:  # then samples are off themselves
@@ -95,7 +100,8 @@ def distances_of(
         if penalty and penalty.debiased:
             _debias(costs, wanted[own], penalties, out[own], found[own])
 
-    in_threads(solve, pairwise([*range(0, len(wanted), PAIRS), len(wanted)]))
+    step = max(1, len(wanted)) if together else PAIRS
+    in_threads(solve, pairwise([*range(0, len(wanted), step), len(wanted)]))
     if not found.all():
         warnings.warn(
             f"Sinkhorn's steps did not converge for {int((~found).sum())} of {len(found)} pairs; "

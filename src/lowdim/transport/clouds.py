@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._validation import check_in
 from lowdim.transport._pairs import NOTHING, Penalty, distances_of
 
@@ -101,6 +102,7 @@ def cloud_distances(
     cost: str = "w2",
     entropic: float = 0.0,
     debiased: bool = False,
+    device: Any = "cpu",
 ) -> np.ndarray:
     """Wasserstein distances between clouds: of all pairs, (S, S), or of those given, (n,).
 
@@ -112,7 +114,7 @@ def cloud_distances(
     cost : {"w2", "w1"}, default="w2"
         "w2" is ``sqrt <P, |x - y|^2>`` of the plan P that makes it least, "w1" ``<P, |x - y|>``.
         Both are metrics and scale with the data. Points on a line are matched in their order.
-    entropic, debiased
+    entropic, debiased, device
         As of `mixture_distances`.
 
     Raises
@@ -121,11 +123,18 @@ def cloud_distances(
         Pairs are of other samples, or an argument cannot be used.
     """
     power, root = COSTS[check_in(cost, "cost", tuple(COSTS))]
-    penalty = Penalty.of(entropic, debiased)
+    penalty, where = Penalty.of(entropic, debiased), resolve_device(device)
     own = clouds.with_mass()
     on_a_line = own.points.shape[1] == 1 and not penalty
     if on_a_line:
         own = own.ascending()
+    if penalty and where.type != "cpu":
+        from lowdim.transport._device_pairs import entropic_costs_there
+
+        samples = own.weights, own.offsets, np.arange(len(own.points))
+        components = own.points, np.empty(0), np.empty(0)
+        there = entropic_costs_there(samples, components, power, penalty.strength, where)
+        return distances_of(there, len(own), pairs, root, penalty, together=True)
     points = np.ascontiguousarray(own.points.T)
 
     def costs(part: np.ndarray, penalties: np.ndarray, out: np.ndarray, found: np.ndarray) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowdim._device import resolve_device
 from lowdim._validation import check_in
 from lowdim.transport._pairs import NOTHING, PairCosts, Penalty, checked_pairs, distances_of
 from lowdim.transport.gaussians import spectral_factors, square_roots
+
+if TYPE_CHECKING:
+    import torch
 
 #: What a pair of components costs: the power of the distance of their means, and that of the
 #: whole cost.
@@ -121,6 +125,7 @@ def mixture_distances(
     cost: str = "mw2",
     entropic: float = 0.0,
     debiased: bool = False,
+    device: Any = "cpu",
 ) -> np.ndarray:
     """Distances between mixtures: of all pairs, (S, S), or of those given, (n,).
 
@@ -145,6 +150,9 @@ def mixture_distances(
         cost (Genevay, Peyre and Cuturi 2018, Learning generative models with Sinkhorn
         divergences). Then a sample is at zero from itself; costs below zero, which can be, count
         as zero.
+    device : str or torch.device, default="cpu"
+        Where entropic plans are found, and what components cost for them; exact plans, which go
+        step by step, are found on the host.
 
     Raises
     ------
@@ -157,10 +165,15 @@ def mixture_distances(
         Entropic plans were not found in time.
     """
     power, root = COSTS[check_in(cost, "cost", tuple(COSTS))]
-    penalty = Penalty.of(entropic, debiased)
+    penalty, where = Penalty.of(entropic, debiased), resolve_device(device)
     n_pairs = len(checked_pairs(pairs, len(mixtures)))
     shared = mixtures.shared
-    if shared is not None and table_pays(shared.max() + 1, n_pairs, mixtures.most):
+    if shared is not None and not table_pays(shared.max() + 1, n_pairs, mixtures.most):
+        shared = None
+    if penalty and where.type != "cpu":
+        there = _costs_there(mixtures, shared, power, penalty, where)
+        return distances_of(there, len(mixtures), pairs, root, penalty, together=True)
+    if shared is not None:
         costs = _shared_costs(mixtures, shared, power, penalty)
     else:
         costs = _own_costs(mixtures, power, penalty)
@@ -229,6 +242,22 @@ def _shared_costs(
             shared_costs(part, *own, out)
 
     return costs
+
+
+def _costs_there(
+    mixtures: Mixtures, shared: np.ndarray | None, power: int, penalty: Penalty, where: torch.device
+) -> PairCosts:
+    """Of entropic plans, on a device."""
+    from lowdim.transport._device_pairs import entropic_costs_there
+
+    used = mixtures.weights > 0
+    numbers = np.arange(used.sum()) if shared is None else shared[used]
+    _, first, rows = np.unique(numbers, return_index=True, return_inverse=True)
+    means, covariances = mixtures.means[used][first], mixtures.covariances[used][first]
+    roots, factors = _spreads(means[None], covariances[None])
+    samples = mixtures.weights[used], np.append(0, np.cumsum(mixtures.sizes)), rows.reshape(-1)
+    components = means, roots[0], factors[0]
+    return entropic_costs_there(samples, components, power, penalty.strength, where)
 
 
 def _spreads(means: np.ndarray, covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lowdim.data.sending import pinned
+from lowdim.data.sending import sent
 from lowdim.mixture._counts.distinct import Distinct
 from lowdim.mixture._counts.model import Mixture
 
@@ -134,8 +134,3 @@ def sparse(pointer: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, i
         return torch.sparse_csr_tensor(
             pointer.int(), columns.int(), values, size=shape, check_invariants=False
         )
-
-
-def sent(array: np.ndarray, device: torch.device) -> Tensor:
-    """An array on a device, sent from pinned memory behind what the device is at."""
-    return pinned(array).to(device, non_blocking=True)

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from lowdim._device import free_bytes, to_host
 from lowdim.data.device_rows import RESIDENT
-from lowdim.data.sending import Sender
+from lowdim.data.sending import Sender, sent
 from lowdim.mixture._counts.device_passes import CountBlock, LookSums, Scorer, SumsAtNodes, among
-from lowdim.mixture._counts.device_tables import DistinctCounts, Parameters, sent
+from lowdim.mixture._counts.device_tables import DistinctCounts, Parameters
 from lowdim.mixture._counts.directions import coordinates_here
 from lowdim.mixture._counts.distinct import Distinct
 from lowdim.mixture._counts.looks import CountsElsewhere, FarLook, OfRows
