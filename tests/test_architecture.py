@@ -25,6 +25,7 @@ LAYERS = [
         "_journal",
         "_memory",
         "_keys",
+        "_packing",
         "_progress",
         "_random",
         "_results",

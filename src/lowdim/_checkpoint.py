@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ SAMPLED = 100
 #: Settings that may change before a fit goes on: one that ran out of iterations may take more.
 #: Functions have no form that two processes would agree on.
 FREE = ("callbacks", "checkpoint", "max_iter", "verbose")
+#: Where an object lies in memory, which no two processes agree on: functions go by their names.
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 #: Longer values are told by a hash, which begins with this.
 LONGEST, HASH = 80, "#"
 
@@ -51,7 +54,7 @@ class Checkpoint:
         self.records: dict[Key, Arrays] = records or {}
         self._header = {"class": CLASS, "facts": dict(facts), "rng": identity_of(rng)}
         self._lock, self._cost, self._written = Lock(), 0.0, time.perf_counter()
-        self._unsaved = self._failed = False
+        self._unsaved = self._failed = self._fresh = False
 
     @classmethod
     def open(
@@ -78,6 +81,7 @@ class Checkpoint:
         if not path.exists():
             fresh = cls(path, facts, rng)
             fresh._write()
+            fresh._fresh = True
             return fresh
         header, arrays = _storage.read(path, expected=CLASS)
         found = _differences(header["facts"], facts)
@@ -131,6 +135,13 @@ class Checkpoint:
                         RuntimeWarning,
                     )
 
+    def leave(self) -> None:
+        """At the end of a fit, or where it was cut off: save; a new file without records goes."""
+        if self._fresh and not self.records:
+            self.path.unlink(missing_ok=True)
+        else:
+            self.save()
+
     def _write(self) -> None:
         begin = time.perf_counter()
         arrays = {
@@ -153,21 +164,28 @@ def facts_of(model: Any, source: Any, given: Mapping[str, Any]) -> dict[str, str
     ----------
     model
         The estimator.
-    source : RowSource
+    source : RowSource or None
+        None for a fit to something else, which is given.
     given
         What the fit was given beside the rows, by name.
     """
-    index = np.unique(np.linspace(0, source.n_rows - 1, SAMPLED).astype(np.int64))
-    rows = source.take(index)
     settings = {name: own for name, own in model.get_params().items() if name not in FREE}
     return {
         "lowdim": _told(__version__),
         "estimator": _told(type(model).__name__),
         **{name: _told(value) for name, value in settings.items()},
+        **({} if source is None else _facts_of_rows(source)),
+        **{name: _told(value) for name, value in given.items()},
+    }
+
+
+def _facts_of_rows(source: Any) -> dict[str, str]:
+    index = np.unique(np.linspace(0, source.n_rows - 1, SAMPLED).astype(np.int64))
+    rows = source.take(index)
+    return {
         "shape of X": _told((source.n_rows, source.n_cols)),
         "dtype of X": _told(str(source.dtype)),
         "rows of X": _hash(rows if isinstance(rows, np.ndarray) else rows.toarray()),
-        **{name: _told(value) for name, value in given.items()},
     }
 
 
@@ -178,7 +196,7 @@ def _told(value: Any) -> str:
         if not array.dtype.hasobject:
             return _hash(array)
         value = array
-    text = json.dumps(_storage.plain(value), sort_keys=True)
+    text = ADDRESS.sub("", json.dumps(_storage.plain(value), sort_keys=True))
     return text if len(text) <= LONGEST else HASH + hashlib.sha256(text.encode()).hexdigest()
 
 

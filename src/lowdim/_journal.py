@@ -8,8 +8,9 @@ numbers. So the result is that of a fit that was never cut off, to the bit.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -169,11 +170,14 @@ class LongFit:
     model
         The estimator; its `checkpoint` names the file, if there shall be one. The fitted
         attributes are set within.
-    source : RowSource
+    source : RowSource or None
+        None for a fit to something else, which is given.
     rng : numpy.random.Generator
         Of a new fit; one that goes on has that of its beginning, `Journal.rng`.
     given : mapping
         What the fit was given beside the rows, by name.
+    kept : bool
+        False for a fit that no file keeps, whatever the estimator names.
 
     Raises
     ------
@@ -189,10 +193,16 @@ class LongFit:
     """
 
     def __init__(
-        self, model: Any, source: Any, rng: np.random.Generator, given: Mapping[str, Any]
+        self,
+        model: Any,
+        source: Any,
+        rng: np.random.Generator,
+        given: Mapping[str, Any],
+        *,
+        kept: bool = True,
     ) -> None:
         checkpoint = None
-        if model.checkpoint is not None:
+        if kept and model.checkpoint is not None:
             checkpoint = Checkpoint.open(model.checkpoint, facts_of(model, source, given), rng)
             rng = checkpoint.rng
         self._model, self._stack = model, ExitStack()
@@ -204,19 +214,46 @@ class LongFit:
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._stack.close()
-        if kind is not None:
-            return
         if self.journal.checkpoint is not None:
-            self.journal.checkpoint.save()
-        if self.journal.asked:
+            self.journal.checkpoint.leave()
+        if kind is None and self.journal.asked:
             from sklearn.exceptions import ConvergenceWarning
 
-            warn_caller(interrupted(self._model), ConvergenceWarning)
+            checkpoint = self.journal.checkpoint
+            path = None if checkpoint is None else checkpoint.path
+            warn_caller(interrupted(self._model, path), ConvergenceWarning)
 
 
-def interrupted(model: Any) -> str:
-    """What to tell of a fit that Ctrl-C has ended."""
-    path = model.checkpoint
+@contextmanager
+def keeping(
+    path: Any, facts: Callable[[], Mapping[str, str]], rng: np.random.Generator
+) -> Iterator[Journal]:
+    """A journal of many fits, of which a few are of no use, kept in a file if one is named.
+
+    Parameters
+    ----------
+    path
+        None for nowhere.
+    facts
+        Says what the fits are of, if a file is to know it; see `lowdim._checkpoint.facts_of`.
+    rng
+        If nothing is kept yet.
+
+    Raises
+    ------
+    ValueError
+        The file is no checkpoint, or one of other fits.
+    """
+    checkpoint = None if path is None else Checkpoint.open(path, facts(), rng)
+    try:
+        yield Journal(rng if checkpoint is None else checkpoint.rng, checkpoint)
+    finally:
+        if checkpoint is not None:
+            checkpoint.leave()
+
+
+def interrupted(model: Any, path: Path | None) -> str:
+    """What to tell of a fit, kept in a file or not, that Ctrl-C has ended."""
     remedy = "A fit with checkpoint=PATH can be gone on with later."
     if path is not None:
         remedy = f"To go on, fit again with the same data and settings, checkpoint={str(path)!r}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -58,3 +59,15 @@ class Saved:
         for name, value in {**header["fitted"], **arrays, **tables}.items():
             setattr(model, name, value)
         return model
+
+
+def as_bytes(model: Any) -> np.ndarray:
+    """The file that an estimator's `save` writes, (n,), uint8."""
+    file = BytesIO()
+    model.save(file)
+    return np.frombuffer(file.getvalue(), dtype=np.uint8)
+
+
+def of_bytes(kind: Any, file: np.ndarray) -> Any:
+    """The fitted estimator of a class in such a file."""
+    return kind.load(BytesIO(file.tobytes()))

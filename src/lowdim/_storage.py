@@ -47,13 +47,15 @@ def plain(value: Any) -> Any:
     return str(value).removeprefix("torch.")  # of a dtype: the name that arguments take
 
 
-def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+def write(
+    path: str | Path | BytesIO, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
     """Write a model file.
 
     Parameters
     ----------
     path
-        Where to; replaced if it exists. Its folder is made if it does not exist.
+        Where to; replaced if it exists. Its folder is made if it does not exist. Or memory.
     header
         JSON-ready facts; must name the "class".
     arrays
@@ -76,11 +78,14 @@ def write(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.n
                 file.create_dataset(name, data=text, dtype=h5py.string_dtype())
             else:
                 file.create_dataset(name, data=array)
+    if isinstance(path, BytesIO):
+        path.write(whole.getbuffer())
+        return
     with replacing(path) as temporary:
         temporary.write_bytes(whole.getbuffer())
 
 
-def read_header(path: str | Path) -> dict[str, Any]:
+def read_header(path: str | Path | BytesIO) -> dict[str, Any]:
     """The header of a model file.
 
     Raises
@@ -92,7 +97,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """
     import h5py
 
-    if not Path(path).is_file():
+    if not isinstance(path, BytesIO) and not Path(path).is_file():
         raise FileNotFoundError(f"There is no model file {str(path)!r}.")
     try:
         with h5py.File(path, "r") as file:
@@ -112,8 +117,13 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 
 def params_of(header: Mapping[str, Any]) -> dict[str, Any]:
-    """The estimator's arguments; where this machine has not their device, "auto" stands for it."""
+    """The estimator's arguments, but for where its fit was kept.
+
+    Where this machine has not their device, "auto" stands for it.
+    """
     params = dict(header["params"])
+    if "checkpoint" in params:
+        params["checkpoint"] = None
     try:
         resolve_device("auto" if params.get("device") is None else params["device"])
     except ValueError:
@@ -126,7 +136,9 @@ def params_of(header: Mapping[str, Any]) -> dict[str, Any]:
     return params
 
 
-def read(path: str | Path, *, expected: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read(
+    path: str | Path | BytesIO, *, expected: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and arrays of a model file that holds the class ``expected``."""
     import h5py
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from cut_off_fits import after, cut_off
 
 import lowdim as ld
-from lowdim import _journal
+from lowdim import _checkpoint, _journal
 from lowdim.cli import main
 
 
@@ -32,6 +33,7 @@ def assert_same(found: ad.AnnData, expected: ad.AnnData, key: str) -> None:
         ["spatial", "--model", "pnmf", "-n", "2", "--layer", "counts"],
         ["embed", "--set", "max_iter=40"],
         ["embed", "--set", "max_iter=40", "--landmarks", "100"],
+        ["embed", "--set", "max_iter=40", "--method", "sne"],
     ],
     ids=lambda words: " ".join(words),
 )
@@ -43,10 +45,12 @@ def test_a_command_that_was_cut_off_goes_on(
     adata.write_h5ad(cells)
     command = [words[0], str(cells), *words[1:], "--quiet"]
     key = {"spatial": "spatial_factors", "embed": "tsne"}.get(words[0], words[0])
+    key = "sne" if "sne" in words else key
     path, whole, out = tmp_path / "fit.h5", tmp_path / "whole.h5ad", tmp_path / "out.h5ad"
     assert main([*command, "-o", str(whole)]) == 0
     command += ["-o", str(out), "--checkpoint", str(path)]
     monkeypatch.setattr(_journal, "EVERY", 1)
+    monkeypatch.setattr(_checkpoint, "SHARE", np.inf)
     with monkeypatch.context() as patched:
         after(patched, 3, cut_off)
         assert main(command) != 0
@@ -54,6 +58,32 @@ def test_a_command_that_was_cut_off_goes_on(
     assert not out.exists()
     assert main(command) == 0
     assert_same(ad.read_h5ad(out), ad.read_h5ad(whole), key)
+
+
+def test_each_part_of_the_work_on_samples_has_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adata = ld.data.simulate_cohort(12, 30, 3, signal="mean", separation=6.0, random_state=0)
+    adata.write_h5ad(tmp_path / "cohort.h5ad")
+    command = ["samples", str(tmp_path / "cohort.h5ad"), "--sample-key", "sample", "-k", "2"]
+    command += ["--label-key", "label", "--metric", "--epochs", "4", "--quiet"]
+    whole, out = tmp_path / "whole.h5ad", tmp_path / "out.h5ad"
+    assert main([*command, "-o", str(whole)]) == 0
+    command += ["-o", str(out), "--checkpoint", str(tmp_path / "fit.h5")]
+    monkeypatch.setattr(_journal, "EVERY", 1)
+    monkeypatch.setattr(_checkpoint, "SHARE", np.inf)
+    with monkeypatch.context() as patched:
+        after(patched, 3, cut_off)
+        assert main(command) != 0
+    kept = sorted(path.name for path in tmp_path.glob("fit*"))
+    assert kept == ["fit.metric.h5", "fit.mixtures.h5"]
+    assert main(command) == 0
+    assert (tmp_path / "fit.validation.h5").exists()
+    found, expected = ad.read_h5ad(out), ad.read_h5ad(whole)
+    for name in expected.obsm:
+        np.testing.assert_array_equal(found.obsm[name], expected.obsm[name])
+    tables = (own.uns["sample_validation"]["tables"]["learned metric"] for own in (found, expected))
+    pd.testing.assert_frame_equal(*tables)
 
 
 def test_a_checkpoint_of_another_fit_is_told(

@@ -5,21 +5,42 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from accelerator import pretended
 from cut_off_fits import CutOffError, after, cut_off, kept_often, n_steps, press
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import lowdim as ld
+from lowdim.affinities import EntropicAffinity
 from lowdim.embedding._tsne import descent
 
 ROWS = np.concatenate([np.random.default_rng(k).normal(3 * k, 1, (60, 5)) for k in range(3)])
 SHORT: dict[str, Any] = {"perplexity": 8, "early_exaggeration_iter": 12, "max_iter": 30}
+PAIRS: dict[str, Any] = {"perplexity": 8, "max_iter": 30}
+
+
+def cauchy(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """The logarithm of a kernel."""
+    return -(first - second).square().sum(-1).log1p()
+
+
+def network() -> torch.nn.Module:
+    """One that draws, and that knows what it has seen."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(
+            torch.nn.Linear(5, 16), torch.nn.BatchNorm1d(16), torch.nn.Dropout(0.2),
+            torch.nn.Linear(16, 2),
+        )  # fmt: skip
+
+
 LAYOUTS: dict[str, tuple[Any, Any]] = {
     "exact": (ld.TSNE(**SHORT), ROWS),
     "mesh": (ld.TSNE(**SHORT, method="mesh", dof=0.8), ROWS),
@@ -40,6 +61,35 @@ LAYOUTS: dict[str, tuple[Any, Any]] = {
         ), ROWS,
     ),
     "PaCMAP": (ld.PaCMAP(n_neighbors=8, num_iters=(10, 8, 12)), ROWS),
+    "SNE": (ld.SNE(**PAIRS, early_exaggeration_coeff=4, early_exaggeration_iter=12), ROWS),
+    "SNE by SGD": (
+        ld.SNE(
+            **PAIRS, optimizer="SGD", scheduler="linear", early_exaggeration_coeff=4,
+            early_exaggeration_iter=12, callbacks_every=7, callbacks=lambda *_: None,
+        ), ROWS,
+    ),
+    "t-SNEkhorn": (ld.TSNEkhorn(**PAIRS, symmetric_affinity=False), ROWS),
+    "t-SNEkhorn by torch": (
+        ld.TSNEkhorn(**PAIRS, symmetric_affinity=False, backend="blockwise"), ROWS,
+    ),
+    "CO-SNE": (ld.COSNE(**PAIRS), ROWS),
+    "CO-SNE by Adam": (ld.COSNE(**PAIRS, optimizer="Adam", scheduler="cosine"), ROWS),
+    "any affinities": (
+        ld.NeighborEmbedding(EntropicAffinity(8), cauchy, lr=0.1, max_iter=30), ROWS,
+    ),
+    "any affinities, as t-SNE": (
+        ld.NeighborEmbedding(
+            EntropicAffinity(8), "student", optimizer="auto", max_iter=30,
+            early_exaggeration_coeff=4, early_exaggeration_iter=12,
+        ), ROWS,
+    ),
+    "an encoder": (
+        ld.NeighborEmbedding(
+            EntropicAffinity(8), "student", encoder=network(), batch_size=64, max_iter=30,
+            early_exaggeration_coeff=4, early_exaggeration_iter=12, scheduler="cosine",
+            callbacks_every=7, callbacks=lambda *_: None,
+        ), ROWS,
+    ),
 }  # fmt: skip
 
 
@@ -62,7 +112,8 @@ def layout_of(name: str) -> tuple[Any, Any]:
 def assert_same(found: Any, expected: Any) -> None:
     """Layout, divergence and course, to the bit."""
     np.testing.assert_array_equal(found.embedding_, expected.embedding_)
-    assert vars(found).get("kl_divergence_") == vars(expected).get("kl_divergence_")
+    for loss in ("kl_divergence_", "loss_"):
+        assert vars(found).get(loss) == vars(expected).get(loss)
     assert (found.n_iter_, found.stop_reason_) == (expected.n_iter_, expected.stop_reason_)
     assert found.history_.keys() == expected.history_.keys()
     for name, values in expected.history_.items():
@@ -87,16 +138,20 @@ def test_a_layout_that_was_cut_off_goes_on_to_the_same_bits(name: str, tmp_path:
     assert_same(model.fit(X), whole)
 
 
-@pytest.mark.parametrize("n_before", [5, 12, 20])
-def test_a_layout_goes_on_with_more_iterations(n_before: int, tmp_path: Path) -> None:
-    model, X = layout_of("mesh")
+@pytest.mark.parametrize(
+    ("name", "n_before"), [("mesh", 5), ("mesh", 12), ("mesh", 20), ("SNE", 12), ("SNE", 20)]
+)
+def test_a_layout_goes_on_with_more_iterations(name: str, n_before: int, tmp_path: Path) -> None:
+    model, X = layout_of(name)
     whole = clone(model).fit(X)
     model.set_params(checkpoint=tmp_path / "fit.h5")
     assert clone(model).set_params(max_iter=n_before).fit(X).n_iter_ == n_before
     assert_same(model.fit(X), whole)
 
 
-@pytest.mark.parametrize("name", ["InfoTSNE", "UMAP", "densMAP", "LargeVis", "PaCMAP"])
+@pytest.mark.parametrize(
+    "name", ["InfoTSNE", "UMAP", "densMAP", "LargeVis", "PaCMAP", "t-SNEkhorn"]
+)
 def test_a_device_goes_on(name: str, tmp_path: Path) -> None:
     model, X = layout_of(name)
     model.set_params(device="cuda")
@@ -109,7 +164,7 @@ def test_a_device_goes_on(name: str, tmp_path: Path) -> None:
         assert_same(model.fit(X), whole)
 
 
-@pytest.mark.parametrize("name", ["LargeVis", "InfoTSNE"])
+@pytest.mark.parametrize("name", ["LargeVis", "InfoTSNE", "CO-SNE by Adam", "an encoder"])
 def test_where_steps_go_by_the_number_of_all_it_may_not_change(name: str, tmp_path: Path) -> None:
     model, X = layout_of(name)
     model.set_params(checkpoint=tmp_path / "fit.h5").fit(X)
@@ -155,7 +210,7 @@ def test_ctrl_c_returns_the_layout_so_far_and_says_how_to_go_on(tmp_path: Path) 
     assert_same(model.fit(X), whole)
 
 
-@pytest.mark.parametrize("name", ["mesh", "UMAP", "PaCMAP"])
+@pytest.mark.parametrize("name", ["mesh", "UMAP", "PaCMAP", "SNE", "an encoder"])
 def test_ctrl_c_again_raises_as_usual(name: str, tmp_path: Path) -> None:
     model, X = layout_of(name)
     whole = clone(model).fit(X)
@@ -205,6 +260,32 @@ def test_checkpoints_of_other_layouts_are_refused_and_say_why(tmp_path: Path) ->
     ):
         with pytest.raises(ValueError, match=message):
             other.fit(rows)
+    assert (tmp_path / "fit.h5").read_bytes() == before
+
+
+def test_networks_are_told_by_their_numbers_and_functions_by_their_names(tmp_path: Path) -> None:
+    model, X = layout_of("an encoder")
+    model.set_params(checkpoint=tmp_path / "encoder.h5").fit(X)
+    other = network()
+    other[0].weight.data[0, 0] += 1.0
+    with pytest.raises(ValueError, match=r"settings: network\.0\.weight differs"):
+        clone(model).set_params(encoder=other).fit(X)
+    model, X = layout_of("any affinities")
+    first = model.set_params(checkpoint=tmp_path / "function.h5").fit(X)
+    again = FunctionType(cauchy.__code__, cauchy.__globals__, "cauchy")  # as in another process
+    assert_same(clone(model).set_params(affinity_out=again).fit(X), first)
+
+
+def test_more_rows_for_an_encoder_are_in_no_file(tmp_path: Path) -> None:
+    model, X = layout_of("an encoder")
+    model.set_params(checkpoint=tmp_path / "fit.h5").fit(X)
+    before = (tmp_path / "fit.h5").read_bytes()
+    with pytest.MonkeyPatch.context() as patched:
+        after(patched, 9, press, anywhere=True)
+        message = "after iteration 9; .* A fit with checkpoint=PATH"
+        with pytest.warns(ConvergenceWarning, match=message):
+            model.partial_fit(X[:90])
+    assert model.n_iter_ == 9
     assert (tmp_path / "fit.h5").read_bytes() == before
 
 

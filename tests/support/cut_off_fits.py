@@ -65,6 +65,20 @@ def after(
     monkeypatch.setattr(_journal.Stage, "keep", kept)
 
 
+def after_results(monkeypatch: pytest.MonkeyPatch, n: int, do: Callable[[], None]) -> list[int]:
+    """Do something when so many results of many fits have been kept; counts them."""
+    put, seen = _checkpoint.Checkpoint.put, [0]
+
+    def kept(self: Any, *record: Any) -> None:
+        put(self, *record)
+        seen[0] += 1
+        if seen[0] == n:
+            do()
+
+    monkeypatch.setattr(_checkpoint.Checkpoint, "put", kept)
+    return seen
+
+
 def n_steps(model: Any, X: Any, path: Path) -> int:
     """Iterations of all loops of a fit that is kept in a file."""
     seen: list[int] = []

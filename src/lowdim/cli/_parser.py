@@ -267,6 +267,7 @@ def _add_samples(commands: Any) -> ArgumentParser:
         "--n-jobs", type=positive_int, metavar="N", help="samples that are fitted at a time"
     )
     add_results(command, "sample_distances", labels=False)
+    add_checkpoint(command)
     return runs(command, "samples")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,7 +70,8 @@ def _fit(adata: AnnData, *, arguments: Namespace, key: str) -> None:
     tl.fit_gmm(
         adata, **columns, **matrix, k_comps=sizes[0] if sizes and len(sizes) == 1 else sizes,
         covariance_type=arguments.covariance_type, eps=arguments.eps, gmm_key=GMM,
-        random_state=seed, n_jobs=arguments.n_jobs, verbose=not arguments.quiet,
+        random_state=seed, n_jobs=arguments.n_jobs, checkpoint=_checkpoint(arguments, "mixtures"),
+        verbose=not arguments.quiet,
     )  # fmt: skip
     tl.sample_distances(
         adata, gmm_key=GMM, sample_key=arguments.sample_key, **matrix, cost=arguments.cost,
@@ -85,14 +87,26 @@ def _fit(adata: AnnData, *, arguments: Namespace, key: str) -> None:
         "random_state": seed,
     }
     if arguments.metric:
-        tl.ground_metric(adata, **columns, **matrix, gmm_key=GMM, key_added=METRIC, **settings)
+        tl.ground_metric(
+            adata, **columns, **matrix, gmm_key=GMM, key_added=METRIC, **settings,
+            checkpoint=_checkpoint(arguments, "metric"),
+        )  # fmt: skip
     if _smallest(adata, arguments) >= _FEWEST or arguments.group_key is not None:
         tl.sample_validation(
             adata, **columns, gmm_key=GMM, cost=arguments.cost, group_key=arguments.group_key,
             metric=GroundMetric(**settings) if arguments.metric else None,
             n_splits=min(5, _smallest(adata, arguments)), n_permutations=arguments.n_permutations,
             random_state=seed, n_jobs=arguments.n_jobs, verbose=int(not arguments.quiet),
+            checkpoint=_checkpoint(arguments, "validation"),
         )  # fmt: skip
+
+
+def _checkpoint(arguments: Namespace, part: str) -> Path | None:
+    """The file that keeps a part of the work: one for each, beside the one that was named."""
+    if arguments.checkpoint is None:
+        return None
+    path = Path(arguments.checkpoint)
+    return path.with_name(f"{path.stem}.{part}{path.suffix}")
 
 
 def _smallest(adata: AnnData, arguments: Namespace) -> int:

@@ -29,14 +29,20 @@ def read_rows(
     source = as_rows(X)
     if reset:
         model.n_features_in_ = source.n_cols
-        if source.feature_names is not None:
-            model.feature_names_in_ = np.asarray(source.feature_names, dtype=object)
-        elif hasattr(model, "feature_names_in_"):
-            del model.feature_names_in_
+        remember_names(model, source)
     check_source(source, nonnegative=counts, integer=counts, allow_nan=allow_nan)
     if not reset:
         check_columns(model, source)
     return source
+
+
+def remember_names(model: Any, source: Any) -> None:
+    """Give a model the names of the columns that it is fitted to, or none."""
+    names = getattr(source, "feature_names", None)
+    if names is not None:
+        model.feature_names_in_ = np.asarray(names, dtype=object)
+    elif hasattr(model, "feature_names_in_"):
+        del model.feature_names_in_
 
 
 def read_new_rows(

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import lowdim.affinities as affinities
 from lowdim import _storage, embedding
+from lowdim._packing import packed, unpacked
 from lowdim.embedding import output_affinities
 from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding.cosne import CentreTerm
@@ -45,7 +46,6 @@ _LAYOUTS: dict[str, Any] = {
     for kind in vars(embedding).values()
     if isinstance(kind, type) and issubclass(kind, NeighborLayout)
 }
-_PLAIN = (type(None), bool, int, float, str, np.generic)
 
 
 def save(model: Any, path: str | Path, also: tuple[str, ...] = ()) -> None:
@@ -68,8 +68,10 @@ def save(model: Any, path: str | Path, also: tuple[str, ...] = ()) -> None:
     state = _state(model, also)
     header = {
         "class": type(model).__name__,
-        "params": {n: _packed(own, f"params.{n}", arrays) for n, own in state["params"].items()},
-        "fitted": {n: _packed(own, n, arrays) for n, own in state["fitted"].items()},
+        "params": {
+            n: packed(own, f"params.{n}", arrays, _packed) for n, own in state["params"].items()
+        },
+        "fitted": {n: packed(own, n, arrays, _packed) for n, own in state["fitted"].items()},
     }
     _storage.write(path, header, arrays)
 
@@ -79,7 +81,11 @@ def load(kind: Any, path: str | Path) -> Any:
     header, arrays = _storage.read(path, expected=kind.__name__)
     parts = ("params", "fitted")
     return _model(
-        kind, *({n: _unpacked(own, arrays) for n, own in header[part].items()} for part in parts)
+        kind,
+        *(
+            {n: unpacked(own, arrays, _unpacked) for n, own in header[part].items()}
+            for part in parts
+        ),
     )
 
 
@@ -105,24 +111,10 @@ def _model(kind: Any, params: dict[str, Any], fitted: dict[str, Any]) -> Any:
     return model
 
 
-def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """A value as JSON holds it; arrays are put aside under names that begin with `name`."""
-
-    def inner(items: dict[str, Any]) -> dict[str, Any]:
-        return {str(key): _packed(item, f"{name}.{key}", arrays) for key, item in items.items()}
-
-    if isinstance(value, _PLAIN):
-        return _storage.plain(value)
+def _packed(value: Any, name: str, inner: Any) -> Any:
+    """What only layouts have as JSON holds it; see `lowdim._packing.packed`."""
     if isinstance(value, (np.random.Generator, np.random.RandomState)):
         return None  # a stream that has moved on cannot be given back
-    if isinstance(value, np.ndarray):
-        arrays[name] = value
-        return {"kind": "array", "name": name}
-    if isinstance(value, dict):
-        return {"kind": "dict", "items": inner(value)}
-    if isinstance(value, (list, tuple)):
-        items = [_packed(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
-        return {"kind": type(value).__name__, "items": items}
     if sp.issparse(value):
         value = sp.csr_matrix(value)
         parts = {"data": value.data, "indices": value.indices, "indptr": value.indptr}
@@ -146,18 +138,8 @@ def _packed(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     )
 
 
-def _unpacked(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    kind = value["kind"]
-    if kind == "array":
-        return arrays[value["name"]]
-    if kind in ("list", "tuple"):
-        items = [_unpacked(item, arrays) for item in value["items"]]
-        return tuple(items) if kind == "tuple" else items
-    parts = {key: _unpacked(item, arrays) for key, item in value["items"].items()}
-    if kind == "dict":
-        return parts
+def _unpacked(kind: str, value: Any, parts: dict[str, Any]) -> Any:
+    """The inverse, of unpacked items."""
     if kind == "csr":
         own = parts["data"], parts["indices"], parts["indptr"]
         return sp.csr_matrix(own, shape=tuple(value["shape"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +15,9 @@ from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows
 from lowdim.embedding.output_affinities import NormalizedHyperbolicAffinity
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 
 class COSNE(NeighborLayout):
@@ -57,7 +60,7 @@ class COSNE(NeighborLayout):
         Iterations of that: 250 unless given.
     affinity : None, "precomputed" or an object of `lowdim.affinities`, default=None
         P: None is `EntropicAffinity` with the perplexity. With "precomputed" X is a graph, (N, N).
-    metric, neighbors, callbacks, callbacks_every, n_jobs, random_state, verbose
+    metric, neighbors, callbacks, callbacks_every, n_jobs, random_state, checkpoint, verbose
         As of `lowdim.TSNE`; callbacks are given the loss.
     device, backend
         As of `NeighborEmbedding`.
@@ -119,6 +122,7 @@ class COSNE(NeighborLayout):
         callbacks_every: int = 50,
         n_jobs: int | None = None,
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -146,6 +150,7 @@ class COSNE(NeighborLayout):
         self.callbacks_every = callbacks_every
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -165,18 +170,24 @@ class COSNE(NeighborLayout):
         Raises
         ------
         ValueError, TypeError
-            An argument or the data cannot be used; or the learning rate was too large.
+            An argument or the data cannot be used; the learning rate was too large; or the
+            checkpoint is of another fit.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Ctrl-C has ended the fit; the layout is the one reached by then.
         """
         output = NormalizedHyperbolicAffinity(self.gamma).checked()
         weight = check_interval(self.learning_rate_for_h_loss, "learning_rate_for_h_loss", low=0.0)
         radius = check_positive(self.radius, "radius")
         affinity = self._affinity() if self.affinity is None else self.affinity
-        start = begin(self, X, check_affinity(affinity, "affinity"), in_ball=True)
-        term = None
-        if weight > 0 and self._has_rows():
-            term = CentreTerm.of(start.source, radius, weight)
-        lay_out(self, start, output, term)
-        self._term = term
+        with begin(self, X, check_affinity(affinity, "affinity"), in_ball=True) as start:
+            term = None
+            if weight > 0 and self._has_rows():
+                term = CentreTerm.of(start.source, radius, weight)
+            lay_out(self, start, output, term)
+            self._term = term
         return self
 
     @by_blocks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -16,6 +16,9 @@ from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows, remember
 from lowdim.embedding._pairs.settings import check_backend
 from lowdim.embedding.output_affinities import NAMES, NormalizedKernelAffinity, OutputAffinity
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 
 class NeighborEmbedding(NeighborLayout):
@@ -80,8 +83,9 @@ class NeighborEmbedding(NeighborLayout):
         network like it. With an encoder there is also `partial_fit`.
     batch_size : int, default=512
         Pairs in a minibatch, for an encoder.
-    metric, neighbors, callbacks, callbacks_every, n_jobs
-        As of `lowdim.TSNE`; callbacks are given the loss.
+    metric, neighbors, callbacks, callbacks_every, n_jobs, checkpoint
+        As of `lowdim.TSNE`; callbacks are given the loss. The file keeps an encoder too, but not
+        what `partial_fit` makes of it. Functions are told by their names.
 
     Attributes
     ----------
@@ -146,6 +150,7 @@ class NeighborEmbedding(NeighborLayout):
         callbacks: Any = None,
         callbacks_every: int = 50,
         n_jobs: int | None = None,
+        checkpoint: PathLike | None = None,
     ) -> None:
         self.affinity_in = affinity_in
         self.affinity_out = affinity_out
@@ -173,6 +178,7 @@ class NeighborEmbedding(NeighborLayout):
         self.callbacks = callbacks
         self.callbacks_every = callbacks_every
         self.n_jobs = n_jobs
+        self.checkpoint = checkpoint
 
     @property
     def affinity(self) -> Any:
@@ -195,24 +201,35 @@ class NeighborEmbedding(NeighborLayout):
         Raises
         ------
         ValueError, TypeError
-            An argument or the data cannot be used; or the learning rate was too large.
+            An argument or the data cannot be used; the learning rate was too large; or the
+            checkpoint is of another fit.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Ctrl-C has ended the fit; the layout is the one reached by then.
         """
         output = self._output_affinity()
         affinity = check_affinity(self.affinity_in, "affinity_in")
         check_backend(self.backend)
-        start = begin(self, X, affinity, in_ball=output.in_ball)
-        self.__dict__.pop("encoder_", None)
+        given = {}
         if self.encoder is not None:
-            from lowdim.embedding._pairs.encoder import train
+            from lowdim.embedding._pairs.encoder import check_module, numbers_of
 
-            train(self, start, output)
-        elif self._is_tsne(output):
-            from lowdim.embedding._pairs.by_tsne import lay_out_by_tsne
+            given = numbers_of(check_module(self.encoder))
+        with begin(self, X, affinity, in_ball=output.in_ball, given=given) as start:
+            self.__dict__.pop("encoder_", None)
+            if self.encoder is not None:
+                from lowdim.embedding._pairs.encoder import train
 
-            lay_out_by_tsne(self, start)
-            remember(self, start, output)
-        else:
-            lay_out(self, start, output)
+                train(self, start, output)
+            elif self._is_tsne(output):
+                from lowdim.embedding._pairs.by_tsne import lay_out_by_tsne
+
+                lay_out_by_tsne(self, start)
+                remember(self, start, output)
+            else:
+                lay_out(self, start, output)
         return self
 
     @available_if(lambda self: self.encoder is not None)
@@ -245,8 +262,8 @@ class NeighborEmbedding(NeighborLayout):
         output = self._output_affinity()
         affinity = check_affinity(self.affinity_in, "affinity_in")
         check_backend(self.backend)
-        start = begin(self, X, affinity, in_ball=output.in_ball, reset=False)
-        train(self, start, output, goes_on=True)
+        with begin(self, X, affinity, in_ball=output.in_ball, first=False) as start:
+            train(self, start, output, goes_on=True)
         return self
 
     @by_blocks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from lowdim.embedding._base import NeighborLayout
 from lowdim.embedding._by_blocks import by_blocks
 from lowdim.embedding._pairs.layout import begin, check_affinity, lay_out, place_rows
 from lowdim.embedding.output_affinities import NormalizedStudentAffinity
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 
 class TSNEkhorn(NeighborLayout):
@@ -49,7 +52,7 @@ class TSNEkhorn(NeighborLayout):
         Iterations of that: 250 unless given.
     affinity : None, "precomputed" or an object of `lowdim.affinities`, default=None
         P: None is as `symmetric_affinity` says. With "precomputed" X is a graph, (N, N).
-    metric, neighbors, callbacks, callbacks_every, n_jobs, random_state, verbose
+    metric, neighbors, callbacks, callbacks_every, n_jobs, random_state, checkpoint, verbose
         As of `lowdim.TSNE`; callbacks are given the loss.
     device, backend
         As of `NeighborEmbedding`.
@@ -110,6 +113,7 @@ class TSNEkhorn(NeighborLayout):
         callbacks_every: int = 50,
         n_jobs: int | None = None,
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -135,6 +139,7 @@ class TSNEkhorn(NeighborLayout):
         self.callbacks_every = callbacks_every
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -153,11 +158,17 @@ class TSNEkhorn(NeighborLayout):
         Raises
         ------
         ValueError, TypeError
-            An argument or the data cannot be used; or the learning rate was too large.
+            An argument or the data cannot be used; the learning rate was too large; or the
+            checkpoint is of another fit.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Ctrl-C has ended the fit; the layout is the one reached by then.
         """
         affinity = self._affinity() if self.affinity is None else self.affinity
-        start = begin(self, X, check_affinity(affinity, "affinity"))
-        lay_out(self, start, NormalizedStudentAffinity(normalization="sinkhorn"))
+        with begin(self, X, check_affinity(affinity, "affinity")) as start:
+            lay_out(self, start, NormalizedStudentAffinity(normalization="sinkhorn"))
         return self
 
     @by_blocks

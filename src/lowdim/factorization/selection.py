@@ -5,14 +5,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from lowdim._checkpoint import facts_of
+from lowdim._journal import Journal, keeping
 from lowdim._random import generator
 from lowdim._validation import check_in, check_interval, check_positive_int, check_source
 from lowdim.data.sources import as_rows
@@ -26,8 +29,11 @@ from lowdim.factorization._held_out import (
 from lowdim.factorization._places import check_coordinates
 from lowdim.factorization._slide_names import check_samples
 from lowdim.metrics import gaussian_deviance, poisson_deviance
-from lowdim.mixture._jobs import check_no_checkpoint, in_jobs
+from lowdim.mixture._jobs import check_no_checkpoint, in_kept_jobs
 from lowdim.mixture.sizes import elbow_of
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 CRITERIA = ("poisson", "squared_error")
 RULES = ("elbow", "one_standard_error", "lowest")
@@ -79,6 +85,7 @@ def select_factors(
     held_out_size_factors: str = "own",
     n_jobs: int | None = None,
     random_state: Any = 0,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> FactorSelection:
     """Choose the number of factors by how well fits predict rows at places held out.
@@ -129,6 +136,9 @@ def select_factors(
         Fits at the same time, in threads; -1 is one per core.
     random_state : int, Generator or RandomState, default=0
         Draws the places to hold out, and seeds for an estimator that has none.
+    checkpoint : path, optional
+        A file that keeps the fits that are done, but for that to all rows. The same call goes on
+        from there.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -139,7 +149,9 @@ def select_factors(
     Raises
     ------
     ValueError, TypeError
-        An argument or the data cannot be used.
+        An argument or the data cannot be used, or the checkpoint is of other fits.
+    KeyboardInterrupt
+        By Ctrl-C: some sizes alone are no choice. The checkpoint keeps what is done.
     """
     check_no_checkpoint(estimator)
     sizes = _pairs(estimator, n_factors, n_spatial)
@@ -151,23 +163,30 @@ def select_factors(
     check_source(source)
     coordinates = check_coordinates(coordinates, source.n_rows)
     codes, _ = check_samples(samples, source.n_rows)
-    rng = generator(random_state)
-    splits = splits_by_place(
-        coordinates, codes, held_out, check_positive_int(n_splits, "n_splits"), rng
-    )
-    model = seeded(estimator, rng)
+    check_positive_int(n_splits, "n_splits")
+    given = {
+        "work": "select_factors", "coordinates": coordinates, "samples": codes, "sizes": sizes,
+        "criterion": criterion, "held_out": held_out, "n_splits": n_splits,
+        "held_out_size_factors": held_out_size_factors, "seed": random_state,
+        "max_iter": getattr(estimator, "max_iter", None),
+    }  # fmt: skip
+    facts = partial(facts_of, estimator, source, given)
+    with keeping(checkpoint, facts, generator(random_state)) as journal:
+        splits = splits_by_place(coordinates, codes, held_out, n_splits, journal.rng)
+        model = seeded(estimator, journal.rng)
 
-    def run(task: tuple[dict[str, int], int]) -> dict[str, Any]:
-        size, number = task
-        split = splits[number]
-        sized = clone(model).set_params(**size)
-        fit = fit_split(sized, source, (coordinates, codes), split, held_out_size_factors)
-        return {**_quality(fit, criterion), "rows": split.test}
+        def run(task: tuple[dict[str, int], int], _: Journal) -> dict[str, Any]:
+            size, number = task
+            split = splits[number]
+            sized = clone(model).set_params(**size)
+            fit = fit_split(sized, source, (coordinates, codes), split, held_out_size_factors)
+            return {**_quality(fit, criterion), "rows": split.test}
 
-    tasks = list(product(sizes, range(n_splits)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the table tells
-        fits = list(in_jobs(run, tasks, n_jobs=n_jobs, description="fits", verbose=verbose))
+        tasks = list(product(sizes, range(n_splits)))
+        how: dict[str, Any] = {"n_jobs": n_jobs, "description": "fits", "verbose": verbose}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the table tells
+            fits = list(in_kept_jobs(run, tasks, journal, **how))
     table = pd.DataFrame(
         [_row(size, fits[i * n_splits : (i + 1) * n_splits]) for i, size in enumerate(sizes)]
     )

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim._results import FitFailed
+from lowdim._saving import as_bytes, of_bytes
 from lowdim.data.sources import RowSource
 from lowdim.data.subset import SubsetRows
 
@@ -79,6 +80,23 @@ def fit_quietly(model: Any, rows: Any, weight: np.ndarray | None) -> Any:
             return model.fit(rows, sample_weight=weight)
         except FitFailed:
             return None
+
+
+def packed_fit(kind: Kind, model: Any) -> Any:
+    """A fit, or None for one that failed, for a file; with where it began, if that was given."""
+    if model is None:
+        return None
+    start = getattr(model, kind.start)
+    given = start if isinstance(start, np.ndarray) else None
+    return {"model": as_bytes(model), "start": given}
+
+
+def unpacked_fit(kind: Kind, own: Any, kept: Any) -> Any:
+    """The inverse of `packed_fit`, for fits of a class."""
+    if kept is None:
+        return None
+    model = of_bytes(own, kept["model"])
+    return model if kept["start"] is None else model.set_params(**{kind.start: kept["start"]})
 
 
 def grown(

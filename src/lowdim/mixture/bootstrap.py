@@ -5,24 +5,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._checkpoint import facts_of
+from lowdim._journal import keeping
 from lowdim._random import generator, spawn
 from lowdim._threads import threads_for
 from lowdim._validation import check_interval, check_positive_int, check_sample_weight
 from lowdim.data.estimator_rows import read_rows
-from lowdim.mixture._jobs import check_n_jobs, in_jobs
+from lowdim.mixture._jobs import check_n_jobs, in_kept_jobs
 from lowdim.mixture._resample import Refit, Replicate
 from lowdim.mixture.subspace import SubspaceMixture
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lowdim._typing import Float64Array
+    from lowdim._typing import Float64Array, PathLike
 
 #: A component that shares less than this of its rows with the fitted one is counted as lost.
 SAME = 0.5
@@ -150,6 +153,7 @@ def bootstrap_subspaces(
     level: float = 0.95,
     n_jobs: int | None = None,
     random_state: Any = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> SubspaceBootstrap:
     """Standard errors and intervals of a fitted mixture by the nonparametric bootstrap.
@@ -179,6 +183,8 @@ def bootstrap_subspaces(
         share the rows, and change results by no more than rounding.
     random_state : int, Generator or RandomState, optional
         Seed; the same seed gives the same bits on the same machine.
+    checkpoint : path, optional
+        A file that keeps the replicates that are done. The same call goes on from there.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -191,7 +197,10 @@ def bootstrap_subspaces(
     NotFittedError
         The model is not fitted.
     ValueError, TypeError
-        An argument or the data cannot be used, or the model is degenerate.
+        An argument or the data cannot be used, the model is degenerate, or the checkpoint is of
+        other replicates.
+    KeyboardInterrupt
+        By Ctrl-C. The checkpoint keeps the replicates that are done.
     RuntimeError
         Fewer than two replicates could be fitted.
 
@@ -225,7 +234,6 @@ def bootstrap_subspaces(
     n_boot = check_positive_int(n_boot, "n_boot", minimum=2)
     level = check_interval(level, "level", low=0.0, high=1.0, closed="neither")
     check_n_jobs(n_jobs)
-    rng = generator(random_state)
     if model.degenerate_:
         raise ValueError(
             "model is degenerate: a component sits on the variance floor or owns too few rows, and "
@@ -233,10 +241,25 @@ def bootstrap_subspaces(
         )
     source = read_rows(model, X, reset=False)
     weight = check_sample_weight(sample_weight, source.n_rows)
-    with threads_for(source.n_rows * source.n_cols):
-        refit = Refit.of(model, source, weight, rng)
-        replicates = in_jobs(
-            refit, spawn(rng, n_boot), n_jobs=n_jobs, description="bootstrap", verbose=verbose
+    given = {
+        "work": "bootstrap_subspaces", "sample_weight": weight, "n_boot": n_boot,
+        "seed": random_state, "max_iter": model.max_iter, "means": model.means_,
+    }  # fmt: skip
+    facts, rng = partial(facts_of, model, source, given), generator(random_state)
+    with (
+        threads_for(source.n_rows * source.n_cols),
+        keeping(checkpoint, facts, rng) as journal,
+    ):
+        refit = Refit.of(model, source, weight, journal.rng)
+        replicates = in_kept_jobs(
+            lambda stream, _: refit(stream),
+            spawn(journal.rng, n_boot),
+            journal,
+            pack=lambda found: None if found is None else vars(found),
+            unpack=lambda kept: None if kept is None else Replicate(**kept),
+            n_jobs=n_jobs,
+            description="bootstrap",
+            verbose=verbose,
         )
         result = _summarise(model, replicates, n_boot, level)
     _warn(result)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
+from lowdim._checkpoint import facts_of
+from lowdim._journal import Journal, keeping
 from lowdim._random import generator
+from lowdim._saving import as_bytes, of_bytes
 from lowdim._threads import threads_for
 from lowdim._validation import check_positive_int, check_sample_weight
 from lowdim.data.sources import RowSource, as_rows
-from lowdim.mixture._jobs import check_n_jobs, check_no_checkpoint, in_jobs
+from lowdim.mixture._jobs import check_n_jobs, check_no_checkpoint, in_kept_jobs
 from lowdim.mixture._matching import Overlap, component_kinds, match
 from lowdim.mixture.subspace import SubspaceMixture
 
 if TYPE_CHECKING:
-    from lowdim._typing import Float64Array, IntArray
+    from lowdim._typing import Float64Array, IntArray, PathLike
 
 #: A component recurs in a run that has one with this Jaccard index or more.
 SAME = 0.5
@@ -88,6 +92,7 @@ def consensus_subspaces(
     sample_weight: Any = None,
     n_jobs: int | None = None,
     random_state: Any = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> SubspaceConsensus:
     """Fit a mixture again and again from other starts, and see what recurs.
@@ -112,6 +117,8 @@ def consensus_subspaces(
         results by no more than rounding.
     random_state : int, Generator or RandomState, optional
         Seed of the runs' seeds; the same seed gives the same bits on the same machine.
+    checkpoint : path, optional
+        A file that keeps the runs that are done. The same call goes on from there.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -122,8 +129,10 @@ def consensus_subspaces(
     Raises
     ------
     ValueError, TypeError
-        An argument or the data cannot be used; or `init` gives a start, from which all runs
-        would be one.
+        An argument or the data cannot be used; `init` gives a start, from which all runs
+        would be one; or the checkpoint is of other runs.
+    KeyboardInterrupt
+        By Ctrl-C. The checkpoint keeps the runs that are done.
 
     Notes
     -----
@@ -151,15 +160,32 @@ def consensus_subspaces(
     check_no_checkpoint(model)
     n_runs = check_positive_int(n_runs, "n_runs", minimum=2)
     check_n_jobs(n_jobs)
-    seeds = generator(random_state).integers(2**31 - 1, size=n_runs).tolist()
     source = as_rows(X)
     weight = check_sample_weight(sample_weight, source.n_rows)
 
-    def run(seed: int) -> SubspaceMixture:
+    def run(seed: int, _: Journal) -> SubspaceMixture:
         return clone(model).set_params(random_state=seed, verbose=0).fit(source, None, weight)
 
-    with threads_for(source.n_rows * source.n_cols):
-        runs = list(in_jobs(run, seeds, n_jobs=n_jobs, description="consensus", verbose=verbose))
+    given = {
+        "work": "consensus_subspaces", "sample_weight": weight, "n_runs": n_runs,
+        "seed": random_state, "max_iter": model.max_iter,
+    }  # fmt: skip
+    facts, rng = partial(facts_of, model, source, given), generator(random_state)
+    with (
+        threads_for(source.n_rows * source.n_cols),
+        keeping(checkpoint, facts, rng) as journal,
+    ):
+        found = in_kept_jobs(
+            run,
+            journal.rng.integers(2**31 - 1, size=n_runs).tolist(),
+            journal,
+            pack=as_bytes,
+            unpack=partial(of_bytes, SubspaceMixture),
+            n_jobs=n_jobs,
+            description="consensus",
+            verbose=verbose,
+        )
+        runs = list(found)
         return _compare(runs, source, weight)
 
 

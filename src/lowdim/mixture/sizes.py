@@ -5,19 +5,26 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from lowdim._checkpoint import facts_of
 from lowdim._interrupts import undivided
+from lowdim._journal import Journal, keeping
+from lowdim._packing import as_arrays, of_arrays
 from lowdim._random import generator
 from lowdim._results import FitFailed
 from lowdim._validation import check_in, check_interval, check_positive_int, check_sample_weight
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.data.subset import SubsetRows
-from lowdim.mixture._jobs import check_no_checkpoint, in_jobs
-from lowdim.mixture._sizing import Kind, fit_quietly, grown, kind_of
+from lowdim.mixture._jobs import check_no_checkpoint, in_kept_jobs
+from lowdim.mixture._sizing import Kind, fit_quietly, grown, kind_of, packed_fit, unpacked_fit
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 INFORMATION = ("bic", "aic", "icl")
 
@@ -63,6 +70,7 @@ def select_mixture(
     sample_weight: Any = None,
     n_jobs: int | None = None,
     random_state: Any = 0,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> MixtureSelection:
     """Fit an estimator at several sizes and choose one.
@@ -89,6 +97,8 @@ def select_mixture(
         Fits at the same time, in threads; -1 is one per core.
     random_state : int, Generator or RandomState, default=0
         Draws the rows to hold out.
+    checkpoint : path, optional
+        A file that keeps the fits that are done. The same call goes on from there.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -99,7 +109,9 @@ def select_mixture(
     Raises
     ------
     ValueError, TypeError
-        An argument cannot be used.
+        An argument cannot be used, or the checkpoint is of other fits.
+    KeyboardInterrupt
+        By Ctrl-C: some sizes alone are no choice. The checkpoint keeps what is done.
 
     Warns
     -----
@@ -113,9 +125,32 @@ def select_mixture(
     check_interval(test_size, "test_size", low=0.0, high=1.0, closed="neither")
     source = as_rows(X)
     weight = check_sample_weight(sample_weight, source.n_rows)
-    train, test = _split(source.n_rows, test_size, random_state)
+    given = {
+        "work": "select_mixture", "sample_weight": weight, "sizes": sizes, "criterion": criterion,
+        "warm_start": warm_start, "test_size": test_size, "seed": random_state,
+        "max_iter": estimator.max_iter,
+    }  # fmt: skip
+    facts = partial(facts_of, estimator, source, given)
+    with keeping(checkpoint, facts, generator(random_state)) as journal:
+        how = {"n_jobs": n_jobs, "description": "sizes", "verbose": verbose}
+        return _selected(kind, estimator, source, weight, given, journal, how)
 
-    def run(task: tuple[int, bool]) -> Any:
+
+def _selected(
+    kind: Kind,
+    estimator: Any,
+    source: RowSource,
+    weight: np.ndarray | None,
+    given: dict[str, Any],
+    journal: Journal,
+    how: dict[str, Any],
+) -> MixtureSelection:
+    """Fit all sizes, which a journal keeps, and choose."""
+    sizes, criterion = given["sizes"], given["criterion"]
+    train, test = _split(source.n_rows, given["test_size"], journal.rng)
+    pack, unpack = partial(packed_fit, kind), partial(unpacked_fit, kind, type(estimator))
+
+    def run(task: tuple[int, bool], _: Journal) -> Any:
         size, on_part = task
         model = kind.sized(estimator, size)
         if not on_part:
@@ -123,14 +158,21 @@ def select_mixture(
         own = None if weight is None else weight[train]
         return fit_quietly(model, SubsetRows(source, train), own)
 
+    def larger(smaller: Any, _: Journal) -> list[Any]:
+        return grown(kind, estimator, smaller, source, weight)
+
     parts = (False, True) if criterion == "heldout" else (False,)
     tasks = [(size, part) for part in parts for size in sizes]
-    fits = list(in_jobs(run, tasks, n_jobs=n_jobs, description="sizes", verbose=verbose))
+    fits = list(in_kept_jobs(run, tasks, journal, pack=pack, unpack=unpack, **how))
     models = dict(zip(sizes, fits, strict=False))
     warm = dict.fromkeys(sizes, False)
-    for size in sizes if warm_start else []:
+    for size in sizes if given["warm_start"] else []:
         if models.get(size - 1) is not None:
-            for model in grown(kind, estimator, models[size - 1], source, weight):
+            for model in journal.once(
+                partial(larger, models[size - 1]),
+                lambda found: as_arrays([pack(model) for model in found]),
+                lambda arrays: [unpack(kept) for kept in of_arrays(arrays)],
+            ):
                 if model is not None and kind.better(models[size], model) is model:
                     models[size], warm[size] = model, True
     if all(model is None for model in models.values()):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
+from lowdim._checkpoint import Arrays
+from lowdim._journal import Journal
+from lowdim._validation import check_interval, check_positive_int
 from lowdim.samples._map_objective import Loss, MapObjective
+from lowdim.samples._training_samples import train_and_validation
 
 #: Decay of the moments of gradients (Kingma and Ba 2015).
 FIRST, SECOND = 0.9, 0.999
+INTERRUPTED = "interrupted"
 #: Losses that fall by a smaller share of themselves count as not falling.
 IMPROVEMENT = 1e-4
 
@@ -65,6 +71,30 @@ class Plan:
     patience: int | None
     batch_size: int | None
 
+    @classmethod
+    def of(cls, model: Any, labels: np.ndarray, rng: np.random.Generator) -> Plan:
+        """That of an estimator, for samples with such labels.
+
+        Raises
+        ------
+        TypeError, ValueError
+            One of its parameters cannot be used.
+        """
+        share = check_interval(
+            model.validation_fraction, "validation_fraction", low=0.0, high=1.0, closed="left"
+        )
+        train, validation = train_and_validation(labels, share, rng)
+        patience, size = model.n_iter_no_change, model.batch_size
+        return cls(
+            train,
+            validation,
+            check_interval(model.lr, "lr", low=0.0, closed="neither"),
+            check_positive_int(model.max_iter, "max_iter"),
+            check_interval(model.tol, "tol", low=0.0),
+            None if patience is None else check_positive_int(patience, "n_iter_no_change"),
+            None if size is None else check_positive_int(size, "batch_size", minimum=3),
+        )
+
 
 @dataclass
 class Course:
@@ -79,7 +109,7 @@ class Course:
     epochs : list of Loss
         Of the start and after every epoch; of batches, their means while the map moves.
     stopped : str
-        "gradient", "plateau" or "limit".
+        "gradient", "plateau", "limit" or "interrupted".
     """
 
     best: np.ndarray
@@ -87,46 +117,137 @@ class Course:
     epochs: list[Loss] = field(default_factory=list)
     stopped: str = "limit"
 
+    def state(self) -> Arrays:
+        """For the file that a long fit is kept in."""
+        names = [own.name for own in fields(Loss)]
+        columns = {name: np.array([getattr(one, name) for one in self.epochs]) for name in names}
+        return {
+            "best": self.best,
+            "score": np.array(self.score),
+            "stopped": np.array([self.stopped], dtype=object),
+            **{f"epochs.{name}": column for name, column in columns.items()},
+        }
+
+    @classmethod
+    def of_state(cls, state: Arrays) -> Course:
+        """The inverse of `state`."""
+        names = [own.name for own in fields(Loss)]
+        columns = [state[f"epochs.{name}"] for name in names]
+        rows: list[dict[str, Any]] = [
+            {n: own if np.ndim(own) else float(own) for n, own in zip(names, row, strict=True)}
+            for row in zip(*columns, strict=True)
+        ]
+        epochs = [Loss(**row) for row in rows]
+        return cls(state["best"], float(state["score"]), epochs, str(state["stopped"][0]))
+
+
+@dataclass
+class Place:
+    """Where a descent is between two epochs.
+
+    Attributes
+    ----------
+    map : (r, D)
+    steps : Steps
+    course : Course
+    since : int
+        Epochs since the loss has fallen.
+    """
+
+    map: np.ndarray
+    steps: Steps
+    course: Course
+    since: int = 0
+
+    def state(self, objective: MapObjective) -> Arrays:
+        """For the file that a long fit is kept in, with the plans that the next epoch mends."""
+        steps, plans = self.steps, objective.transport.plans
+        return {
+            "map": self.map,
+            "since": np.array(self.since),
+            "n_steps": np.array(steps.n_steps),
+            "moments.mean": np.array(steps.mean),
+            "moments.square": np.array(steps.square),
+            "plans_found": np.array(objective.plans_found),
+            **self.course.state(),
+            **({} if plans is None else plans.state()),
+        }
+
+    def take(self, state: Arrays, objective: MapObjective) -> None:
+        """Put in its place what `state` returned."""
+        steps, plans = self.steps, objective.transport.plans
+        self.map, self.since = state["map"], int(state["since"])
+        steps.n_steps, steps.mean = int(state["n_steps"]), state["moments.mean"]
+        steps.square = float(state["moments.square"])
+        objective.plans_found = bool(state["plans_found"])
+        self.course = Course.of_state(state)
+        if plans is not None:
+            plans.take(state)
+
+
+def descend_from_all(
+    objective: MapObjective,
+    starts: list[np.ndarray],
+    plan: Plan,
+    journal: Journal,
+    report: Callable[[int, float], None] | None = None,
+) -> list[Course]:
+    """Descend from one map after the other, or go on from where a journal has the descents.
+
+    Those that were not begun when the fit was asked to end are left out.
+    """
+    courses: list[Course] = []
+    for W in starts:
+        if not journal.asked:
+            courses.append(_once(objective, W, plan, journal, report))
+    return courses
+
+
+def _once(
+    objective: MapObjective,
+    W: np.ndarray,
+    plan: Plan,
+    journal: Journal,
+    report: Callable[[int, float], None] | None,
+) -> Course:
+    """A descent, or what the journal has of it."""
+
+    def pack(course: Course) -> Arrays:
+        return {**course.state(), "plans_found": np.array(objective.plans_found)}
+
+    def unpack(arrays: Arrays) -> Course:
+        objective.plans_found = bool(arrays["plans_found"])
+        return Course.of_state(arrays)
+
+    return journal.once(lambda own: descend(objective, W, plan, own, report), pack, unpack)
+
 
 def descend(
     objective: MapObjective,
     W: np.ndarray,
     plan: Plan,
-    rng: np.random.Generator,
+    journal: Journal,
     report: Callable[[int, float], None] | None = None,
 ) -> Course:
-    """Descend from a map W, (r, D).
+    """Descend from a map W, (r, D), or go on from where a journal has the descent.
 
     Raises
     ------
     ValueError
         No batch has triplets.
     """
-    steps, course, since = Steps(plan.rate), Course(W), 0
-    for epoch in range(plan.max_iter + 1):
+    place, stage = Place(W, Steps(plan.rate), Course(W)), journal.stage()
+    if objective.transport.plans is not None:
+        objective.transport.plans.forget()  # those of another start
+    if stage.kept is not None:
+        place.take(stage.kept, objective)
+    course = place.course
+    for epoch in range(len(course.epochs), plan.max_iter + 1):
         moves = epoch < plan.max_iter
-        before, losses = W, []
-        for samples in _batches(objective.labels, plan, rng):
-            loss = objective.of(W, samples)
-            if loss is None:
-                continue
-            losses.append(loss)
-            if moves:
-                W = W - steps.next(loss.gradient)
-        if not losses:
-            raise ValueError(
-                f"batch_size={plan.batch_size} is too small: no batch had two samples of one label "
-                "and one of another."
-            )
-        found = _mean(losses)
-        if len(losses) > 1:
-            before = W  # the losses of batches tell of no map in particular: take the last one
-        if len(plan.validation):
-            held_out = objective.held_out(before, plan.validation, plan.train)
-            found = replace(found, validation=held_out)
+        before, found = _epoch(objective, place, plan, journal.rng, moves=moves)
         course.epochs.append(found)
         score = found.validation if len(plan.validation) else found.loss
-        since = 0 if score < course.score * (1 - IMPROVEMENT) else since + 1
+        place.since = 0 if score < course.score * (1 - IMPROVEMENT) else place.since + 1
         if score < course.score or epoch == 0:
             course.best, course.score = before, score
         if report is not None and moves:
@@ -134,10 +255,41 @@ def descend(
         if np.linalg.norm(found.gradient) <= plan.tol:
             course.stopped = "gradient"
             break
-        if plan.patience is not None and since >= plan.patience:
+        if plan.patience is not None and place.since >= plan.patience:
             course.stopped = "plateau"
             break
+        stage.keep(lambda: place.state(objective))
+        if stage.asked and moves:
+            stage.close(lambda: place.state(objective))
+            course.stopped = INTERRUPTED
+            break
     return course
+
+
+def _epoch(
+    objective: MapObjective, place: Place, plan: Plan, rng: np.random.Generator, *, moves: bool
+) -> tuple[np.ndarray, Loss]:
+    """Move the map by all batches; the map that the loss is told of, and the loss."""
+    before, losses = place.map, []
+    for samples in _batches(objective.labels, plan, rng):
+        loss = objective.of(place.map, samples)
+        if loss is None:
+            continue
+        losses.append(loss)
+        if moves:
+            place.map = place.map - place.steps.next(loss.gradient)
+    if not losses:
+        raise ValueError(
+            f"batch_size={plan.batch_size} is too small: no batch had two samples of one label "
+            "and one of another."
+        )
+    found = _mean(losses)
+    if len(losses) > 1:
+        before = place.map  # the losses of batches tell of no map in particular: take the last one
+    if len(plan.validation):
+        held_out = objective.held_out(before, plan.validation, plan.train)
+        found = replace(found, validation=held_out)
+    return before, found
 
 
 def _batches(labels: np.ndarray, plan: Plan, rng: np.random.Generator) -> Iterator[np.ndarray]:

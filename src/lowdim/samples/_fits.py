@@ -12,8 +12,10 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from lowdim._journal import Journal
 from lowdim._random import generator
 from lowdim._results import FitFailed
+from lowdim._saving import as_bytes, of_bytes
 from lowdim._validation import check_positive_int
 from lowdim.data.estimator_rows import dense_rows
 from lowdim.data.sources import RowSource
@@ -110,6 +112,17 @@ class SampleFit:
     added: float
     singular: np.ndarray
 
+    def packed(self) -> dict[str, Any]:
+        """For a file."""
+        table = None if self.table is None else self.table.to_dict("list")
+        return {**vars(self), "model": as_bytes(self.model), "table": table}
+
+    @classmethod
+    def of_packed(cls, kept: dict[str, Any]) -> SampleFit:
+        """The inverse of `packed`."""
+        table = None if kept["table"] is None else pd.DataFrame(kept["table"])
+        return cls(**{**kept, "model": of_bytes(GaussianMixture, kept["model"]), "table": table})
+
 
 @dataclass(frozen=True)
 class Part:
@@ -129,15 +142,19 @@ class Part:
     seed: int
 
 
-def fit_part(plan: FitPlan, source: RowSource, part: Part) -> SampleFit:
-    """Fit a part of the rows; what goes wrong is told with its name."""
+def fit_part(plan: FitPlan, source: RowSource, part: Part, journal: Journal) -> SampleFit:
+    """Fit a part of the rows; what goes wrong is told with its name.
+
+    The journal keeps each fit of a part that is all rows. Of samples it keeps what they come to.
+    """
+    journal = journal if len(part.rows) == source.n_rows else Journal()
     rows = _ordered(dense_rows(source, part.rows))
     if (rows == rows[0]).all():
         raise ValueError(f"Rows of {listed([part.name])} are all the same; drop them.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # told for all at once
-            return fit_rows(plan, rows, part.seed)
+            return fit_rows(plan, rows, part.seed, journal)
     except ValueError as error:
         raise ValueError(f"The mixture of {listed([part.name])}: {error}") from error
 
@@ -151,7 +168,7 @@ def _ordered(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows[key.argsort(kind="stable")])
 
 
-def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:
+def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int, journal: Journal) -> SampleFit:
     """Fit the rows of a sample, (n, D), as the plan says.
 
     Raises
@@ -163,18 +180,17 @@ def fit_rows(plan: FitPlan, rows: np.ndarray, seed: int) -> SampleFit:
     sizes = plan.candidates(*rows.shape)
     table, fitted_to = None, rows
     if plan.selects:
-        best, table, fitted_to = _selected(model, rows, sizes, plan, seed)
+        best, table, fitted_to = _selected(model, rows, sizes, plan, journal)
     else:
-        best = _fitted(_with(model, n_components=sizes[0]), rows, plan.n_init)
+        best = _fitted(_with(model, n_components=sizes[0]), rows, plan.n_init, journal)
     variance = float(fitted_to.var(0).mean())
     singular = _singular(best, variance)
     if len(singular) and plan.singularity == "strict":
         raise ValueError(_complaint(best, singular, len(fitted_to)))
     if len(singular) and plan.singularity == "robust":
         more = ROBUST * model.reg_covar
-        best = _fitted(
-            _with(model, n_components=best.n_components, reg_covar=more), fitted_to, plan.n_init
-        )
+        again = _with(model, n_components=best.n_components, reg_covar=more)
+        best = _fitted(again, fitted_to, plan.n_init, journal)
     # The bound of a fit to all rows is their likelihood.
     log_likelihood = best.lower_bound_ if len(fitted_to) == len(rows) else best.score(rows)
     return SampleFit(best, table, float(log_likelihood), best.reg_covar * variance, singular)
@@ -218,7 +234,9 @@ def _with(model: GaussianMixture, **settings: Any) -> GaussianMixture:
     return own
 
 
-def _fitted(model: GaussianMixture, rows: np.ndarray, n_init: int) -> GaussianMixture:
+def _fitted(
+    model: GaussianMixture, rows: np.ndarray, n_init: int, journal: Journal
+) -> GaussianMixture:
     """The fit, of several starts, that tells rows best that are left out of it.
 
     The likeliest of several often has a component that has closed on a few rows, which says nothing
@@ -229,15 +247,28 @@ def _fitted(model: GaussianMixture, rows: np.ndarray, n_init: int) -> GaussianMi
     fits: list[GaussianMixture] = []
     for i, seed in enumerate(seeds):
         try:
-            fits.append(_with(model, random_state=int(seed)).fit(rows))
+            fits.append(_kept(_with(model, random_state=int(seed)), rows, journal))
         except FitFailed:
             if i == len(seeds) - 1 and not fits:
                 raise
     return fits[0] if len(fits) == 1 else max(fits, key=lambda fit: left_out_score(fit, rows))
 
 
+def _kept(model: GaussianMixture, rows: np.ndarray, journal: Journal) -> GaussianMixture:
+    """A fit, or what the journal has of it."""
+    return journal.once(
+        lambda _: model.fit(rows),
+        lambda fit: {"model": as_bytes(fit)},
+        lambda kept: of_bytes(GaussianMixture, kept["model"]),
+    )
+
+
 def _selected(
-    model: GaussianMixture, rows: np.ndarray, sizes: tuple[int, ...], plan: FitPlan, seed: int
+    model: GaussianMixture,
+    rows: np.ndarray,
+    sizes: tuple[int, ...],
+    plan: FitPlan,
+    journal: Journal,
 ) -> tuple[GaussianMixture, pd.DataFrame, np.ndarray]:
     """The best fit, the table of all, and the rows that the best was fitted to.
 
@@ -246,14 +277,15 @@ def _selected(
     """
     train, held_out = rows, rows[:0]
     if plan.splits:
+        seed = model.random_state
         train, held_out = train_test_split(rows, train_size=plan.train_size, random_state=seed)
-    fits = [_fitted(_with(model, n_components=k), train, plan.n_init) for k in sizes]
+    fits = [_fitted(_with(model, n_components=k), train, plan.n_init, journal) for k in sizes]
     table = pd.DataFrame([_row(fit, train, held_out, plan.criterion) for fit in fits])
     worth = table if table["degenerate"].all() else table[~table["degenerate"]]
     best = fits[int(worth["score"].idxmin())]
     if plan.splits and plan.refit:
         again = _with(model, n_components=best.n_components)
-        return _fitted(again, rows, plan.n_init), table, rows
+        return _fitted(again, rows, plan.n_init, journal), table, rows
     return best, table, train
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from lowdim._checkpoint import Arrays
 from lowdim.transport._tree import Tree, room_for_trees
 
 #: Bytes of all trees and plans together, at most.
@@ -36,6 +39,24 @@ class KeptPlans:
         n_trees = min(n_pairs, (KEPT_BYTES - n_plans * of_plan) // (of_tree - of_plan))
         self.trees = room_for_trees(n_trees, n_nodes, n_plans)
         self._planted = np.zeros(n_trees, dtype=bool)
+
+    def forget(self) -> None:
+        """Plant all trees anew, as for the first map."""
+        self._planted[:] = False
+
+    def state(self) -> Arrays:
+        """The trees as they are, for the file that a long fit is kept in."""
+        trees = {f"trees.{name}": part[: len(self._planted)] for name, part in self._parts()}
+        return {"planted": self._planted.copy(), **{n: own.copy() for n, own in trees.items()}}
+
+    def take(self, state: Arrays) -> None:
+        """Put in its place what `state` returned."""
+        self._planted[:] = state["planted"]
+        for name, part in self._parts():
+            part[: len(self._planted)] = state[f"trees.{name}"]
+
+    def _parts(self) -> Iterator[tuple[str, np.ndarray]]:
+        return zip(self.trees._fields, self.trees, strict=True)
 
     def places(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where plans of pairs, (n, 2), go, and which are trees that are yet to be planted, (n,).

@@ -94,6 +94,11 @@ class MapTransportThere:
         self._plans: EntropicThere | ExactHere
         self._plans = EntropicThere(float(entropic)) if entropic else ExactHere(support)
 
+    @property
+    def plans(self) -> Any:
+        """The exact plans that the next map mends, or None."""
+        return self._plans.kept if isinstance(self._plans, ExactHere) else None
+
     def distances(self, W: np.ndarray, pairs: np.ndarray) -> TransportedThere:
         """Distances of pairs of samples, (n, 2) with the lower number first, under a map.
 
@@ -175,12 +180,12 @@ class ExactHere:
         from lowdim.samples._kept_plans import KeptPlans
 
         self.support, self.n_nodes = support, 2 * int(support.sizes.max()) + 1
-        self._kept = KeptPlans(len(support), self.n_nodes)
+        self.kept = KeptPlans(len(support), self.n_nodes)
 
     def costs(self, measured: Measured, pairs: np.ndarray) -> tuple[np.ndarray, bool, Masses]:
         """As of `EntropicThere`."""
-        places, fresh = self._kept.places(pairs)
-        trees, out = self._kept.trees, np.empty(len(pairs))
+        places, fresh = self.kept.places(pairs)
+        trees, out = self.kept.trees, np.empty(len(pairs))
         batches = list(measured.batches(pairs))
         for batch in batches:
             own = batch.where
@@ -219,7 +224,7 @@ class ExactHere:
         """Plans, (B, n, m); those for which there was no room are found again, as they were."""
         from lowdim.transport._tree import room_for_trees
 
-        trees, held = self._kept.trees, places >= 0
+        trees, held = self.kept.trees, places >= 0
         plans = room_for_trees(0, self.n_nodes, len(pairs))
         plans.parent[held], plans.flow[held] = trees.parent[places[held]], trees.flow[places[held]]
         if not held.all():

@@ -90,6 +90,11 @@ class MapTransport:
         Whether only the variances of the mapped axes count, not their correlations.
     entropic : float
         Strength of an entropic penalty on plans, relative to the mean cost of a pair.
+
+    Attributes
+    ----------
+    plans : KeptPlans or None
+        None where they are entropic.
     """
 
     def __init__(
@@ -100,7 +105,7 @@ class MapTransport:
         self.support, self.diagonal, self.entropic = support, diagonal, float(entropic)
         self.mean_power, self.power = COSTS[cost]
         self.n_nodes = 2 * int(support.sizes.max()) + 1
-        self._plans = None if entropic else KeptPlans(len(support), self.n_nodes)
+        self.plans = None if entropic else KeptPlans(len(support), self.n_nodes)
 
     def distances(self, W: np.ndarray, pairs: np.ndarray) -> Transported:
         """Distances of pairs of samples, (n, 2) with the lower number first, under a map.
@@ -112,7 +117,7 @@ class MapTransport:
         at = Projection.of(self.support, W, diagonal=self.diagonal)
         geometry = self._geometry(at)
         costs, found = np.empty(len(pairs)), np.ones(len(pairs), dtype=bool)
-        plans = self._plans
+        plans = self.plans
         places = fresh = np.empty(0)  # entropic plans have none
         if plans is not None:
             places, fresh = plans.places(pairs)

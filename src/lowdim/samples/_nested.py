@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lowdim._checkpoint import facts_of
 from lowdim._validation import check_in, check_positive_int
+from lowdim.mixture._jobs import check_no_checkpoint
 from lowdim.samples._candidates import Candidates, among, between, to_split
 from lowdim.samples._folds import Fold, check_groups, check_labels, inner_folds, outer_folds
 from lowdim.samples._neighbours import (
@@ -20,6 +22,9 @@ from lowdim.samples._neighbours import (
 )
 from lowdim.samples._rows import in_order
 from lowdim.samples.dataset import SampleDataset
+
+#: What a procedure says of itself to a file that keeps its work.
+SETTINGS = ("names", "groups", "n_splits", "n_repeats", "n_inner", "scoring")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,25 @@ class Procedure:
     n_repeats: int
     n_inner: int
     scoring: str
+
+    def facts(self, labels: np.ndarray, **given: Any) -> dict[str, str]:
+        """What work on labels is of, for the file that keeps it; `given` is what else it takes."""
+        own = self.candidates
+        samples = {f"{name} of samples": part for name, part in vars(self.distributions).items()}
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        return facts_of(
+            own.metric,
+            None,
+            {
+                "max_iter": getattr(own.metric, "max_iter", None),
+                "settings of grid": own.settings,
+                "n_neighbors": own.n_neighbors,
+                "labels": labels,
+                **settings,
+                **samples,
+                **given,
+            },
+        )
 
     def folds(self, labels: np.ndarray, rng: np.random.Generator) -> list[tuple[Fold, int]]:
         """All folds, and a seed for each."""
@@ -171,6 +195,7 @@ def procedure(
     scoring: str,
 ) -> tuple[Procedure, np.ndarray]:
     """The checked procedure, and the labels."""
+    check_no_checkpoint(metric)
     parts = to_split(distributions, metric)
     names = np.arange(len(parts)).astype(str)
     if isinstance(distributions, SampleDataset):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from lowdim._journal import Journal, keeping
 from lowdim._random import generator
-from lowdim.mixture._jobs import check_n_jobs, in_jobs
+from lowdim.mixture._jobs import check_n_jobs, in_kept_jobs
 from lowdim.samples._neighbours import SCORINGS, prediction_scores
-from lowdim.samples._nested import procedure
+from lowdim.samples._nested import Procedure, procedure
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 SCORES = ("accuracy", "balanced_accuracy", "ari", "nmi", "silhouette")
 
@@ -98,6 +103,7 @@ def cross_validate_samples(
     scoring: str = "balanced_accuracy",
     n_jobs: int | None = None,
     random_state: Any = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> CrossValidation:
     """Predict the class of samples from their nearest neighbours, by nested cross-validation.
@@ -132,6 +138,8 @@ def cross_validate_samples(
     n_jobs : int, optional
         Folds at the same time, in threads; -1 is one per core.
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        A file that keeps the folds that are done. The same call goes on from there.
     verbose : int, default=0
         1 shows a progress bar over the folds.
 
@@ -142,7 +150,10 @@ def cross_validate_samples(
     Raises
     ------
     ValueError, TypeError
-        An argument cannot be used; a class has too few samples, or lies in one group.
+        An argument cannot be used; a class has too few samples, or lies in one group; or the
+        checkpoint is of other work.
+    KeyboardInterrupt
+        By Ctrl-C: some folds alone are no result. The checkpoint keeps them.
 
     Notes
     -----
@@ -166,10 +177,27 @@ def cross_validate_samples(
         distributions, labels, metric, grid, n_neighbors, n_splits, n_repeats, n_inner, groups,
         scoring,
     )  # fmt: skip
-    tasks = nested.folds(known, rng)
-    found = in_jobs(
-        lambda task: nested.report(task[0], known, task[1]),
-        tasks,
+    nested.folds(known, np.random.default_rng(0))  # raises before any work
+    facts = partial(nested.facts, known, work="cross-validation", random_state=random_state)
+    with keeping(checkpoint, facts, rng) as journal:
+        return cross_validated(nested, known, journal, journal.rng, n_jobs, verbose)
+
+
+def cross_validated(
+    nested: Procedure,
+    labels: np.ndarray,
+    journal: Journal,
+    rng: np.random.Generator,
+    n_jobs: int | None,
+    verbose: int,
+) -> CrossValidation:
+    """All folds of a procedure, which a journal keeps."""
+    found = in_kept_jobs(
+        lambda task, _: nested.report(task[0], labels, task[1]),
+        nested.folds(labels, rng),
+        journal,
+        pack=lambda own: (own[0], own[1].to_dict("list")),
+        unpack=lambda kept: (kept[0], pd.DataFrame(kept[1])),
         n_jobs=n_jobs,
         description="folds",
         verbose=verbose,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -11,23 +11,27 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from lowdim._device import resolve_device
+from lowdim._journal import Journal, LongFit
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._saving import Saved
 from lowdim._validation import check_in, check_interval, check_positive_int
 from lowdim._warnings import warn_caller
-from lowdim.data.estimator_rows import read_rows
-from lowdim.samples._descent import Course, Plan, descend
+from lowdim.data.estimator_rows import read_rows, remember_names
+from lowdim.samples._descent import Course, Plan, descend_from_all
 from lowdim.samples._map_objective import MapObjective
 from lowdim.samples._map_penalty import NORMS, Penalty
 from lowdim.samples._map_starts import first_maps
 from lowdim.samples._map_transport import map_transport
 from lowdim.samples._rows import in_order, listed
 from lowdim.samples._support import Support
-from lowdim.samples._training_samples import train_and_validation, with_triplets
+from lowdim.samples._training_samples import with_triplets
 from lowdim.samples.axes import along_principal_axes
 from lowdim.samples.dataset import SampleDataset
 from lowdim.transport import Clouds, Mixtures, cloud_distances, mixture_distances
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 #: Costs of components that `cost` stands for.
 COSTS = {"mixed": "mixed", "mw2": "mw2", "w1": "mixed", "w2": "mw2"}
@@ -104,6 +108,9 @@ class GroundMetric(Saved, BaseEstimator):
     device : str or torch.device, default="cpu"
         Where costs, entropic plans and gradients are found; exact plans are found on the host.
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        A file to keep the fit in every few epochs. A fit with the same file, samples and settings
+        goes on from there, to the same bits.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -122,11 +129,11 @@ class GroundMetric(Saved, BaseEstimator):
         ``gradient_norm`` and ``validation`` (hinge of samples held out, or nan): at the start and
         after every epoch.
     losses_ : ndarray of shape (n_init,)
-        Of every start; of one where `init` is no random map.
+        Of every start; of one where `init` is no random map. Ctrl-C leaves out those not begun.
     n_iter_ : int
         Epochs.
     stop_reason_ : str
-        "gradient", "plateau" or "limit".
+        "gradient", "plateau", "limit" or "interrupted".
     n_features_in_ : int
 
     References
@@ -172,6 +179,7 @@ class GroundMetric(Saved, BaseEstimator):
         warm_start: bool = False,
         device: Any = "cpu",
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -195,6 +203,7 @@ class GroundMetric(Saved, BaseEstimator):
         self.warm_start = warm_start
         self.device = device
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(self, distributions: Mixtures | Clouds | SampleDataset, labels: Any = None) -> Self:
@@ -211,12 +220,30 @@ class GroundMetric(Saved, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            An argument cannot be used, or there are no triplets.
+            An argument cannot be used, there are no triplets, or the checkpoint is of another fit.
+
+        Warns
+        -----
+        ConvergenceWarning
+            Ctrl-C has ended the fit with the best map so far; the loss was still falling; or some
+            entropic plans were not found.
         """
-        device = resolve_device(self.device)
+        resolve_device(self.device)  # raises before any work
         measures, labels = self._read(distributions, labels)
-        support = Support.of(measures)
-        rng = generator(self.random_state)
+        given = {
+            "max_iter": self.max_iter,  # the last epoch moves nothing
+            "labels": labels,
+            "last map": self.components_ if self._goes_on else None,
+            **{f"{name} of samples": part for name, part in vars(measures).items()},
+        }
+        with LongFit(self, None, generator(self.random_state), given) as journal:
+            self._learn(measures, labels, journal)
+            remember_names(self, getattr(distributions, "source", None))
+        return self
+
+    def _learn(self, measures: Mixtures | Clouds, labels: np.ndarray, journal: Journal) -> None:
+        """Descend, and write the fitted attributes."""
+        support, rng = Support.of(measures), journal.rng
         D = support.means.shape[1]
         check_in(self.standardize, "standardize", (True, False))
         scales = support.scales() if self.standardize else np.ones(D)
@@ -225,10 +252,10 @@ class GroundMetric(Saved, BaseEstimator):
         starts = self._starts(support, scales, rng)
         penalty = self._penalty()
         margin = check_interval(self.alpha, "alpha", low=0.0)
-        plan = self._plan(labels, rng)
+        plan = Plan.of(self, labels, rng)
         transport = map_transport(
             support,
-            device,
+            resolve_device(self.device),
             cost=cost,
             diagonal=bool(check_in(self.diagonal, "diagonal", (True, False))),
             entropic=check_interval(self.entropic, "entropic", low=0.0),
@@ -236,14 +263,9 @@ class GroundMetric(Saved, BaseEstimator):
         objective = MapObjective(transport, labels, margin, penalty)
         total = plan.max_iter * len(starts)
         with reports(total, description="ground metric", enabled=bool(self.verbose)) as report:
-            courses = [descend(objective, W, plan, rng, report) for W in starts]
+            courses = descend_from_all(objective, starts, plan, journal, report)
         best = min(courses, key=lambda course: course.score)
         self.n_features_in_ = D
-        names = getattr(getattr(distributions, "source", None), "feature_names", None)
-        if names is not None:
-            self.feature_names_in_ = np.asarray(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
         self.classes_ = np.unique(labels)
         W = best.best / scales
         turns = not (self.diagonal or self.mi_reg or self.reg_type == "l1")
@@ -257,7 +279,6 @@ class GroundMetric(Saved, BaseEstimator):
                 "which is exact.",
                 ConvergenceWarning,
             )
-        return self
 
     def transform(self, X: Any) -> np.ndarray:
         """Rows under the map, ``X W'``, (N, r).
@@ -294,6 +315,11 @@ class GroundMetric(Saved, BaseEstimator):
         if self.diagonal:
             mapped = mapped.diagonal()
         return mixture_distances(mapped, pairs, cost=cost, **plans)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether a fit begins where the last one ended."""
+        return bool(self.warm_start and hasattr(self, "components_"))
 
     # Arguments ------------------------------------------------------------------------------
 
@@ -340,29 +366,13 @@ class GroundMetric(Saved, BaseEstimator):
             check_interval(self.mi_reg, "mi_reg", low=0.0),
         )
 
-    def _plan(self, labels: np.ndarray, rng: np.random.Generator) -> Plan:
-        share = check_interval(
-            self.validation_fraction, "validation_fraction", low=0.0, high=1.0, closed="left"
-        )
-        train, validation = train_and_validation(labels, share, rng)
-        patience, batch_size = self.n_iter_no_change, self.batch_size
-        return Plan(
-            train,
-            validation,
-            check_interval(self.lr, "lr", low=0.0, closed="neither"),
-            check_positive_int(self.max_iter, "max_iter"),
-            check_interval(self.tol, "tol", low=0.0),
-            None if patience is None else check_positive_int(patience, "n_iter_no_change"),
-            None if batch_size is None else check_positive_int(batch_size, "batch_size", minimum=3),
-        )
-
     def _starts(
         self, support: Support, scales: np.ndarray, rng: np.random.Generator
     ) -> list[np.ndarray]:
         """First maps, (r, D), of columns that have been divided by their scales."""
         r = check_positive_int(self.n_components, "n_components")
         n_init, init = check_positive_int(self.n_init, "n_init"), self.init
-        if self.warm_start and hasattr(self, "components_"):
+        if self._goes_on:
             if self.components_.shape != (r, len(scales)):
                 raise ValueError(
                     f"warm_start=True, but the last map has shape {self.components_.shape}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._saving import Saved
 from lowdim._validation import check_in, check_interval, check_positive_int
@@ -19,7 +20,7 @@ from lowdim._warnings import warn_caller
 from lowdim.data.estimator_rows import dense_rows, read_rows
 from lowdim.data.sources import as_rows
 from lowdim.mixture import GaussianMixture
-from lowdim.mixture._jobs import in_jobs
+from lowdim.mixture._jobs import in_kept_jobs
 from lowdim.samples._answers import SampleAnswers
 from lowdim.samples._fits import (
     CRITERIA,
@@ -35,6 +36,9 @@ from lowdim.samples._fits import (
 )
 from lowdim.samples._rows import SampleRows, listed
 from lowdim.transport import Mixtures
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 
 class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: ignore[misc]
@@ -72,6 +76,9 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         Samples at the same time, in threads; -1 is one per core.
     device : str or torch.device, default="cpu"
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        A file that keeps the samples that are fitted, or, if shared, each fit to all rows, so that
+        a fit that is cut off goes on from there, to the same bits.
     verbose : int, default=0
         1 shows a progress bar over the samples.
 
@@ -127,6 +134,7 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         n_jobs: int | None = None,
         device: Any = "cpu",
         random_state: Any = None,
+        checkpoint: PathLike | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -143,6 +151,7 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         self.n_jobs = n_jobs
         self.device = device
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     @classmethod
@@ -229,7 +238,9 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         ------
         ValueError, TypeError
             An argument or the data cannot be used; samples that are too small, or whose rows
-            cannot be used, are named.
+            cannot be used, are named; or the checkpoint is of another fit.
+        KeyboardInterrupt
+            By Ctrl-C: mixtures of some samples alone are no result. The checkpoint keeps them.
 
         Warns
         -----
@@ -247,22 +258,31 @@ class SampleGaussianMixtures(SampleAnswers, Saved, BaseEstimator):  # type: igno
         members = {name: groups.rows(s) for s, name in enumerate(groups.names)}
         if shared:
             members = {"all samples": np.arange(source.n_rows)}
-        seeds = generator(self.random_state).integers(2**31, size=len(members))
-        parts = [
-            Part(name, rows, int(seed))
-            for (name, rows), seed in zip(members.items(), seeds, strict=True)
-        ]
-        n_rows = {part.name: len(part.rows) for part in parts}
+        n_rows = {name: len(rows) for name, rows in members.items()}
         check_sizes(n_rows, plan.least_rows, plan.n_components)
-        fits = list(
-            in_jobs(
-                partial(fit_part, plan, source),
-                parts,
-                n_jobs=self.n_jobs,
-                description="samples",
-                verbose=self.verbose,
+        given = {
+            "max_iter": self.max_iter,  # samples that are kept have had theirs
+            "names of samples": groups.names,
+            "sample of each row": groups.codes,
+        }
+        with LongFit(self, source, generator(self.random_state), given) as journal:
+            seeds = journal.rng.integers(2**31, size=len(members))
+            parts = [
+                Part(name, rows, int(seed))
+                for (name, rows), seed in zip(members.items(), seeds, strict=True)
+            ]
+            fits = list(
+                in_kept_jobs(
+                    partial(fit_part, plan, source),
+                    parts,
+                    journal,
+                    pack=SampleFit.packed,
+                    unpack=SampleFit.of_packed,
+                    n_jobs=self.n_jobs,
+                    description="samples",
+                    verbose=self.verbose,
+                )
             )
-        )
         self._set(fits, groups, shared)
         if shared:
             self._set_shared(source, groups)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowdim._journal import Journal, keeping
 from lowdim._random import generator, spawn
 from lowdim._validation import check_positive_int
-from lowdim.mixture._jobs import check_n_jobs, in_jobs
+from lowdim.mixture._jobs import check_n_jobs, in_kept_jobs
 from lowdim.samples._folds import shuffled
-from lowdim.samples._nested import procedure
+from lowdim.samples._nested import Procedure, procedure
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,7 @@ def permutation_test(
     scoring: str = "balanced_accuracy",
     n_jobs: int | None = None,
     random_state: Any = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> PermutationTest:
     """Whether a score of `cross_validate_samples` is more than chance.
@@ -64,6 +70,8 @@ def permutation_test(
     n_jobs : int, optional
         Permutations at the same time, in threads; -1 is one per core.
     random_state : int, Generator or RandomState, optional
+    checkpoint : path, optional
+        A file that keeps the scores that are known. The same call goes on from there.
     verbose : int, default=0
         1 shows a progress bar over the permutations.
 
@@ -75,6 +83,8 @@ def permutation_test(
     ------
     ValueError, TypeError
         As of `cross_validate_samples`.
+    KeyboardInterrupt
+        By Ctrl-C: a few scores alone are no result. The checkpoint keeps them.
     """
     n_permutations = check_positive_int(n_permutations, "n_permutations")
     check_n_jobs(n_jobs)
@@ -82,17 +92,34 @@ def permutation_test(
         distributions, labels, metric, grid, n_neighbors, n_splits, n_repeats, n_inner, groups,
         scoring,
     )  # fmt: skip
-    rng = generator(random_state)
-    streams = [rng, *spawn(rng, n_permutations)]
     nested.folds(known, np.random.default_rng(0))  # raises before any work
+    given = {"n_permutations": n_permutations, "random_state": random_state}
+    facts = partial(nested.facts, known, work="permutation test", **given)
+    with keeping(checkpoint, facts, generator(random_state)) as journal:
+        return permuted(nested, known, n_permutations, journal, journal.rng, n_jobs, verbose)
 
-    def score(task: int) -> float:
+
+def permuted(
+    nested: Procedure,
+    labels: np.ndarray,
+    n_permutations: int,
+    journal: Journal,
+    rng: np.random.Generator,
+    n_jobs: int | None,
+    verbose: int,
+) -> PermutationTest:
+    """The score of a procedure, and those of shuffled labels, which a journal keeps."""
+    streams = [rng, *spawn(rng, n_permutations)]
+
+    def score(task: int, _: Journal) -> float:
         stream = streams[task]
-        own = known if task == 0 else shuffled(known, nested.groups, stream)
+        own = labels if task == 0 else shuffled(labels, nested.groups, stream)
         return nested.score(own, stream)
 
     tasks = range(n_permutations + 1)
-    scores = in_jobs(score, tasks, n_jobs=n_jobs, description="permutations", verbose=verbose)
+    scores = in_kept_jobs(
+        score, tasks, journal, n_jobs=n_jobs, description="permutations", verbose=verbose
+    )
     observed, *null = scores
     null_scores = np.array(null)
     above = np.count_nonzero(null_scores >= observed - 1e-12)

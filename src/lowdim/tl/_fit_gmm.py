@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from anndata import AnnData
@@ -17,6 +17,9 @@ from lowdim.samples._rows import listed
 from lowdim.samples._schema import record_of
 from lowdim.tl._input import open_rows
 from lowdim.tl._results import Results
+
+if TYPE_CHECKING:
+    from lowdim._typing import PathLike
 
 SHARING = ("auto", "sample_specific", "global")
 REFIT = ("full", "none")
@@ -48,6 +51,7 @@ def fit_gmm(
     gmm_key: str | None = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
+    checkpoint: PathLike | None = None,
     verbose: bool = True,
 ) -> SampleDataset:
     """Fit a Gaussian mixture to the rows of every sample, such as the cells of each patient.
@@ -100,6 +104,8 @@ def fit_gmm(
         Seed; the same seed gives the same result on the same machine.
     n_jobs
         Samples that are fitted at the same time, in threads; -1 is one per core.
+    checkpoint
+        A file that keeps the samples that are fitted. The same call goes on from there.
     verbose
         Whether a bar shows how many samples are done.
 
@@ -141,21 +147,11 @@ def fit_gmm(
     if sharing == "auto":
         sharing = "sample_specific" if dataset.origin == "anndata" else "global"
     model = SampleGaussianMixtures(
-        k_comps,
-        sharing=sharing,
-        criterion=k_selection_metric,
-        covariance_type=covariance_type,
-        train_size=train_size,
-        refit=check_in(refit, "refit", REFIT) == "full",
-        max_iter=max_iter,
-        tol=tol,
-        n_init=n_init,
-        reg_covar=eps,
-        singularity_handling=singularity_handling,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        verbose=int(verbose),
-    )
+        k_comps, sharing=sharing, criterion=k_selection_metric, covariance_type=covariance_type,
+        train_size=train_size, refit=check_in(refit, "refit", REFIT) == "full", max_iter=max_iter,
+        tol=tol, n_init=n_init, reg_covar=eps, singularity_handling=singularity_handling,
+        n_jobs=n_jobs, random_state=random_state, checkpoint=checkpoint, verbose=int(verbose),
+    )  # fmt: skip
     whole = dataset
     if too_small == "drop" and sharing == "sample_specific":
         dataset = _large_enough(dataset, model.min_rows)

@@ -21,7 +21,7 @@ from lowdim.tl._results import Results
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from lowdim._typing import DeviceLike
+    from lowdim._typing import DeviceLike, PathLike
     from lowdim.data.sources import RowSource
 
 
@@ -53,6 +53,7 @@ def ground_metric(
     device: DeviceLike = "cpu",
     key_added: str = "ground_metric",
     random_state: Any = 0,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
@@ -83,6 +84,8 @@ def ground_metric(
         Where results go. What an earlier call left there is replaced.
     random_state
         Seed; the same seed gives the same map on the same machine.
+    checkpoint
+        A file to keep the fit in every few epochs. The same call goes on from there.
     verbose
         1 shows a progress bar.
     copy
@@ -133,7 +136,7 @@ def ground_metric(
         reg_type=reg_type, mi_reg=mi_reg, standardize=standardize, init=init, n_init=n_init, lr=lr,
         max_iter=max_iter, n_iter_no_change=n_iter_no_change, batch_size=batch_size,
         validation_fraction=validation_fraction, n_cells=n_cells, random_state=random_state,
-        device=device, verbose=verbose,
+        device=device, checkpoint=checkpoint, verbose=verbose,
     ).fit(dataset)  # fmt: skip
     matrix = {"layer": layer, "use_rep": use_rep}
     given = {"sample_key": sample_key, "label_key": label_key, "gmm_key": gmm_key, **matrix}

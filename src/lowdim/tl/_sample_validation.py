@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +13,19 @@ import numpy as np
 import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
+from lowdim._journal import keeping
 from lowdim._keys import SampleValidationKeys
+from lowdim._random import generator
 from lowdim._validation import check_in, check_positive_int
 from lowdim._version import __version__
 from lowdim.get._gmm_key import find_gmm_key
 from lowdim.get._sample_labels import labels_of_samples
-from lowdim.samples import (
-    CrossValidation,
-    SampleDataset,
-    baseline_distances,
-    cross_validate_samples,
-    permutation_test,
-)
+from lowdim.mixture._jobs import check_n_jobs
+from lowdim.samples import CrossValidation, PermutationTest, SampleDataset, baseline_distances
+from lowdim.samples._nested import Procedure, procedure
 from lowdim.samples._rows import listed
+from lowdim.samples.evaluation import cross_validated
+from lowdim.samples.permutation import permuted
 from lowdim.tl._input import open_rows
 from lowdim.tl._params import to_uns
 from lowdim.tl._results import Results
@@ -34,6 +35,10 @@ from lowdim.transport import cloud_distances, mixture_distances
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from lowdim._typing import PathLike
+
+#: Folds of the training samples for the grid, and what settings are chosen by.
+N_INNER, SCORING = 3, "balanced_accuracy"
 MEANS, LEARNED = "sample means", "learned metric"
 
 
@@ -57,6 +62,7 @@ def sample_validation(
     key_added: str = "sample_validation",
     random_state: Any = 0,
     n_jobs: int | None = None,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
@@ -100,6 +106,9 @@ def sample_validation(
         Seed of folds, cells and shuffles.
     n_jobs, verbose
         Folds at the same time, in threads, and whether a bar shows them.
+    checkpoint
+        A file that keeps all folds and permutations that are done. The same call goes on from
+        there.
     copy
         Return a copy with the result and leave `adata` as it is.
 
@@ -128,14 +137,16 @@ def sample_validation(
     groups = _groups(dataset, adata, sample_key, group_key)
     settings: dict[str, Any] = {
         "n_neighbors": n_neighbors, "n_splits": n_splits, "groups": groups,
-        "n_repeats": n_repeats if groups is None else 1, "random_state": random_state,
-        "n_jobs": n_jobs, "verbose": verbose,
+        "n_repeats": n_repeats if groups is None else 1, "n_inner": N_INNER, "scoring": SCORING,
     }  # fmt: skip
-    found, last = {}, {}
-    for name, own in _kinds(dataset, cost, n_cells, metric, grid, random_state):
-        last = {"labels": dataset.labels, **own, **settings}
-        with _without_warnings():
-            found[name] = cross_validate_samples(**last)
+    kinds = _kinds(dataset, cost, n_cells, metric, grid, random_state)
+    found, test = _judged(
+        {name: procedure(**{**own, **settings}) for name, own in kinds},
+        n_permutations,
+        random_state,
+        checkpoint,
+        (n_jobs, verbose),
+    )
     params = {
         "sample_key": sample_key, "label_key": label_key, "gmm_key": gmm_key, "use_rep": use_rep,
         "layer": layer, "n_cells": n_cells, "cost": cost, "group_key": group_key,
@@ -143,13 +154,44 @@ def sample_validation(
         "random_state": random_state,
     }  # fmt: skip
     record = _record(found, params)
-    if n_permutations:
-        with _without_warnings():
-            test = permutation_test(**last, n_permutations=n_permutations)
+    if test is not None:
         record["permutation"] = {"of": list(found)[-1], **asdict(test)}
     target = adata.copy() if copy else adata
     Results(obs={}, obsm={}, varm={}, uns={key.record: record}).write(target)
     return target if copy else None
+
+
+def _judged(
+    procedures: dict[str, tuple[Procedure, np.ndarray]],
+    n_permutations: int,
+    random_state: Any,
+    checkpoint: PathLike | None,
+    how: tuple[int | None, int],
+) -> tuple[dict[str, CrossValidation], PermutationTest | None]:
+    """What every kind of distances predicts, in the same folds, and whether the last is by chance.
+
+    `how` is `n_jobs` and `verbose`.
+    """
+    check_n_jobs(how[0])
+    given = {"n_permutations": n_permutations, "random_state": random_state}
+
+    def facts() -> dict[str, str]:
+        return {
+            f"{name}: {fact}": told
+            for name, (nested, known) in procedures.items()
+            for fact, told in nested.facts(known, **given).items()
+        }
+
+    with _without_warnings(), keeping(checkpoint, facts, generator(random_state)) as journal:
+        found = {
+            name: cross_validated(nested, known, journal, deepcopy(journal.rng), *how)
+            for name, (nested, known) in procedures.items()
+        }
+        if not n_permutations:
+            return found, None
+        nested, known = list(procedures.values())[-1]
+        rng = deepcopy(journal.rng)
+        return found, permuted(nested, known, n_permutations, journal, rng, *how)
 
 
 @contextmanager
@@ -168,15 +210,18 @@ def _kinds(
         raise ValueError(f"cost={cost!r} is of cells; leave out gmm_key.")
     if grid is not None and metric is None:
         raise ValueError("grid is of settings of the metric; pass metric=GroundMetric().")
-    yield MEANS, {"distributions": baseline_distances(dataset, "means")}
+    none = {"labels": dataset.labels, "metric": None, "grid": None}
+    yield MEANS, {**none, "distributions": baseline_distances(dataset, "means")}
     if cost in OF_CELLS:
         measures: Any = dataset.clouds(n_cells, random_state=seed)
-        yield f"{cost} of cells", {"distributions": cloud_distances(measures, cost=cost)}
+        distances = cloud_distances(measures, cost=cost)
+        yield f"{cost} of cells", {**none, "distributions": distances}
     else:
         measures = dataset.mixtures
-        yield f"{cost} of mixtures", {"distributions": mixture_distances(measures, cost=cost)}
+        distances = mixture_distances(measures, cost=cost)
+        yield f"{cost} of mixtures", {**none, "distributions": distances}
     if metric is not None:
-        yield LEARNED, {"distributions": measures, "metric": metric, "grid": grid}
+        yield LEARNED, {**none, "distributions": measures, "metric": metric, "grid": grid}
 
 
 def _groups(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
+from lowdim._checkpoint import Arrays
 from lowdim.embedding._course import Course, Watch
 from lowdim.embedding._pairs.forces import Forces
 from lowdim.embedding._pairs.optimizers import inside
+from lowdim.embedding._pairs.optimizing import PhasedSteps
 from lowdim.embedding._pairs.settings import PairSettings, Phase
 
 
@@ -19,7 +22,7 @@ def new_course() -> Course:
 
 
 @dataclass
-class PairDescent:
+class PairDescent(PhasedSteps):
     """A layout on its way.
 
     Attributes
@@ -44,37 +47,28 @@ class PairDescent:
         """The layout as it is now, (N, d), float32; a copy."""
         return np.array(self.points.detach().numpy(), dtype=np.float32)
 
-    def run(self) -> None:
-        """Go through the phases; an interrupt from the keyboard ends them and keeps the layout."""
-        with self.course.keeping_layout():
-            for phase in self.settings.phases:
-                if not self._run_phase(phase):
-                    break
+    def _arrays(self) -> Arrays:
+        return {"layout": self.layout, **self.forces.state(), **self.optimizing.state()}
 
-    def _run_phase(self, phase: Phase) -> bool:
-        """Whether to go on after the phase."""
-        optimizer = self.settings.make_optimizer(self.points, phase, in_ball=self.in_ball)
-        scheduler = None
-        if phase.last and self.settings.scheduler is not None:
-            scheduler = self.settings.scheduler(optimizer, phase.n_iter)
-        for _ in range(phase.n_iter):
-            with np.errstate(over="ignore", invalid="ignore"):  # `_check` will tell
-                gradient = self.forces.gradient(self.points.detach().numpy(), phase.weight)
-            self.points.grad = torch.from_numpy(gradient.astype(np.float32))
-            optimizer.step()
-            rate = optimizer.param_groups[0]
-            numbers = float(rate["lr"]), float(rate.get("momentum", np.nan))
-            if scheduler is not None:
-                scheduler.step()
-            if self.in_ball:
-                with torch.no_grad():
-                    self.points.copy_(inside(self.points))
-            self.course.n_iter += 1
-            self._check()
-            looked = self.course.n_iter % self.watch.every == 0
-            if looked and not self._look(gradient, phase, numbers):
-                return False
-        return True
+    def _take(self, arrays: Arrays) -> None:
+        self.points.copy_(torch.from_numpy(arrays["layout"]))
+        self.forces.take(arrays)
+
+    def _optimizer(self, phase: Phase) -> Any:
+        return self.settings.make_optimizer(self.points, phase, in_ball=self.in_ball)
+
+    def _step(self, phase: Phase) -> bool:
+        with np.errstate(over="ignore", invalid="ignore"):  # `_check` will tell
+            gradient = self.forces.gradient(self.points.detach().numpy(), phase.weight)
+        self.points.grad = torch.from_numpy(gradient.astype(np.float32))
+        numbers = self.optimizing.step()
+        if self.in_ball:
+            with torch.no_grad():
+                self.points.copy_(inside(self.points))
+        self.course.n_iter += 1
+        self._check()
+        looked = self.course.n_iter % self.watch.every == 0
+        return not looked or self._look(gradient, phase, numbers)
 
     def _look(self, gradient: np.ndarray, phase: Phase, numbers: tuple[float, float]) -> bool:
         """Take down how far the descent has come; whether to go on."""

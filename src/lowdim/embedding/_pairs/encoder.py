@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lowdim._checkpoint import Arrays
 from lowdim._device import resolve_device
 from lowdim._progress import reports
 from lowdim._threads import threads_for
@@ -24,6 +25,7 @@ from lowdim.embedding._crew import Crew
 from lowdim.embedding._pairs.descent import new_course
 from lowdim.embedding._pairs.layout import Start, forces_of, remember
 from lowdim.embedding._pairs.optimizers import EDGE
+from lowdim.embedding._pairs.optimizing import PhasedSteps
 from lowdim.embedding._pairs.settings import PairSettings, Phase
 from lowdim.embedding.output_affinities import OutputAffinity
 
@@ -31,6 +33,8 @@ logger = logging.getLogger("lowdim")
 
 #: Rows that are encoded at once after the fit.
 BLOCK = 4096
+#: What a file calls numbers of the network, and states of what draws for its layers.
+NETWORK, DRAWS, DRAWS_THERE = "network.", "draws", "draws on the device"
 #: Most rows whose loss over all pairs is summed at the end.
 MOST_ROWS = 20_000
 
@@ -41,6 +45,7 @@ def train(model: Any, start: Start, output: OutputAffinity, *, goes_on: bool = F
     With `goes_on` it is a copy of the fitted encoder, and attraction is no longer exaggerated.
     """
     size = check_positive_int(model.batch_size, "batch_size", minimum=2)
+    check_module(model.encoder)
     _check_encoder(model, output)
     device = resolve_device(model.device)
     network = copy.deepcopy(_fitted_encoder(model) if goes_on else model.encoder)
@@ -51,13 +56,13 @@ def train(model: Any, start: Start, output: OutputAffinity, *, goes_on: bool = F
     looks = start.settings.max_iter // start.settings.every
     with (
         threads_for(0),
-        _seeded(start.rng, device),
+        _seeded(start.journal.rng, device),
         reports(looks, description=type(model).__name__, enabled=bool(model.verbose)) as report,
     ):
         pairs = _Pairs(start, size, device)
         watch = Watch(start.settings.callbacks, start.settings.every, report)
         training = _Training(network, output, pairs, start.settings, watch)
-        training.run()
+        training.run(start.journal)
         layout = encoded(network, start.source, output)
         model.loss_ = _loss(model, start, output, layout)
     model.encoder_ = network
@@ -78,6 +83,12 @@ def _fitted_encoder(model: Any) -> Any:
     if isinstance(model.encoder_, dict):
         model.encoder_ = _with_numbers(model.encoder, model.encoder_)
     return model.encoder_
+
+
+def numbers_of(network: Any) -> dict[str, np.ndarray]:
+    """All that a network has learned, by name."""
+    state = network.state_dict().items()
+    return {f"{NETWORK}{name}": own.cpu().numpy().copy() for name, own in state}
 
 
 def _with_numbers(encoder: Any, numbers: dict[str, np.ndarray]) -> Any:
@@ -124,7 +135,7 @@ class _Pairs:
 
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows of points and their partners, (2, n, D), and pairs that are no negatives, (n, n)."""
-        at = np.searchsorted(self._sums, self.start.rng.random(self.size) * self._sums[-1])
+        at = np.searchsorted(self._sums, self.start.journal.rng.random(self.size) * self._sums[-1])
         at = at.clip(max=len(self._sums) - 1)
         first, second = self._rows[at], self._columns[at]
         drawn, at = np.unique([first, second], return_inverse=True)
@@ -136,7 +147,7 @@ class _Pairs:
         )
 
 
-class _Training:
+class _Training(PhasedSteps):
     """Descent on the loss of minibatches, whose other pairs stand for all pairs of points."""
 
     def __init__(
@@ -148,36 +159,38 @@ class _Training:
         watch: Watch,
     ) -> None:
         self._network, self._output, self._pairs = network, output, pairs
-        self._settings, self._watch = settings, watch
+        self.settings, self._watch = settings, watch
         self.course = new_course()
 
-    def run(self) -> None:
-        """Go through the phases; an interrupt from the keyboard ends them."""
-        with self.course.keeping_layout():
-            for phase in self._settings.phases:
-                if not self._run_phase(phase):
-                    break
+    def _arrays(self) -> Arrays:
+        device = self._pairs.device
+        arrays = numbers_of(self._network)
+        arrays[DRAWS] = torch.get_rng_state().numpy().copy()
+        if device.type == "cuda":
+            arrays[DRAWS_THERE] = torch.cuda.get_rng_state(device).numpy().copy()
+        return {**arrays, **self.optimizing.state()}
 
-    def _run_phase(self, phase: Phase) -> bool:
-        settings = self._settings
-        optimizer = settings.make_encoder_optimizer(self._network.parameters(), phase)
-        scheduler = None
-        if phase.last and settings.scheduler is not None:
-            scheduler = settings.scheduler(optimizer, phase.n_iter)
+    def _take(self, arrays: Arrays) -> None:
+        own = {
+            name.removeprefix(NETWORK): a for name, a in arrays.items() if name.startswith(NETWORK)
+        }
+        self._network.load_state_dict({name: torch.from_numpy(a.copy()) for name, a in own.items()})
+        torch.set_rng_state(torch.from_numpy(arrays[DRAWS].copy()))
+        if DRAWS_THERE in arrays:
+            there = torch.from_numpy(arrays[DRAWS_THERE].copy())
+            torch.cuda.set_rng_state(there, self._pairs.device)
+
+    def _optimizer(self, phase: Phase) -> Any:
         self._network.train()
-        for _ in range(phase.n_iter):
-            loss = self._loss(phase.weight)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            rate = optimizer.param_groups[0]
-            numbers = float(rate["lr"]), float(rate.get("momentum", np.nan))
-            optimizer.step()
-            if scheduler is not None:
-                scheduler.step()
-            self.course.n_iter += 1
-            if self.course.n_iter % self._watch.every == 0 and not self._look(loss, numbers):
-                return False
-        return True
+        return self.settings.make_encoder_optimizer(self._network.parameters(), phase)
+
+    def _step(self, phase: Phase) -> bool:
+        loss = self._loss(phase.weight)
+        self.optimizing.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        numbers = self.optimizing.step()
+        self.course.n_iter += 1
+        return self.course.n_iter % self._watch.every != 0 or self._look(loss, numbers)
 
     def _loss(self, weight: float) -> torch.Tensor:
         """``-w mean log k`` of pairs, plus the logarithm of the mean of k over the others."""
@@ -222,9 +235,14 @@ def _placed(network: Any, rows: torch.Tensor, output: OutputAffinity) -> torch.T
     return places * (length.tanh() * EDGE / length)
 
 
+def check_module(encoder: Any) -> Any:
+    """Raise TypeError unless it is a network."""
+    if not isinstance(encoder, torch.nn.Module):
+        raise TypeError(f"encoder={encoder!r} is no torch.nn.Module; pass one.")
+    return encoder
+
+
 def _check_encoder(model: Any, output: OutputAffinity) -> None:
-    if not isinstance(model.encoder, torch.nn.Module):
-        raise TypeError(f"encoder={model.encoder!r} is no torch.nn.Module; pass one.")
     if not model._has_rows():
         raise ValueError("encoder needs rows, and only a graph is known; pass rows.")
     if output.normalization == "sinkhorn":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._checkpoint import Arrays
 from lowdim.embedding._crew import Crew, part_bounds
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ class Forces(Protocol):
 
     def potentials(self, Y: np.ndarray) -> np.ndarray | None:
         """f, (N,), where rows and columns are scaled."""
+
+    def state(self) -> Arrays:
+        """What the next call depends on beside the points."""
+
+    def take(self, state: Arrays) -> None:
+        """Put in its place what `state` returned."""
 
 
 class PairForces:
@@ -89,6 +96,14 @@ class PairForces:
     def potentials(self, Y: np.ndarray) -> np.ndarray | None:
         """F of the layout, where rows and columns are scaled."""
         return self._scaled(self._points(Y), FIRST) if self._normalization == "sinkhorn" else None
+
+    def state(self) -> Arrays:
+        """The scaling that the next one begins with."""
+        return {} if self._f is None else {"scaling": self._f}
+
+    def take(self, state: Arrays) -> None:
+        """Put it in its place."""
+        self._f = state.get("scaling")
 
     def _normalizer(self, points: tuple[np.ndarray, np.ndarray]) -> float:
         """V, up to log N where rows are normalised one by one."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
+from lowdim._checkpoint import Arrays
 from lowdim._device import resolve_device
+from lowdim._journal import Journal, LongFit
 from lowdim._progress import reports
 from lowdim._random import generator
 from lowdim._threads import threads_for
@@ -43,7 +47,8 @@ class Start:
     Attributes
     ----------
     settings : PairSettings
-    rng : Generator
+    journal : Journal
+        Where the descent is kept, with the random numbers of the fit.
     source : RowSource
     found : Found
     P : CSR, (N, N), float32
@@ -52,36 +57,63 @@ class Start:
     """
 
     settings: PairSettings
-    rng: np.random.Generator
+    journal: Journal
     source: RowSource
     found: Found
     P: sp.csr_matrix
     layout: np.ndarray
 
 
+@contextmanager
 def begin(
-    model: NeighborLayout, X: Any, affinity: Any, *, in_ball: bool = False, reset: bool = True
-) -> Start:
-    """Check everything, find the graph, and make the first layout; `reset` as of `read_rows`."""
+    model: NeighborLayout,
+    X: Any,
+    affinity: Any,
+    *,
+    in_ball: bool = False,
+    first: bool = True,
+    given: Mapping[str, Any] | None = None,
+) -> Iterator[Start]:
+    """Check everything, find the graph, and make the first layout, of a fit that lasts as long.
+
+    Parameters
+    ----------
+    model, X
+    affinity
+        Makes the graph.
+    in_ball
+        Whether the layout is one in the Poincare ball.
+    first
+        Whether these are the rows of a fit, rather than more of them, which no file keeps.
+    given
+        What the fit depends on beside the rows and the settings, by name.
+    """
     settings = PairSettings.of(model)
     resolve_device(model.device)
-    rng = generator(model.random_state)
-    source = read_rows(model, X, reset=reset)
-    wanted = model.init
-    if isinstance(wanted, str) and wanted == "pca" and not model._has_rows():
+    source = read_rows(model, X, reset=first)
+    init = _init(model, source, settings)
+    facts = {**settings.facts, **(given or {})}
+    long_fit = LongFit(model, source, generator(model.random_state), facts, kept=first)
+    with long_fit as journal:
+        rng = journal.rng
+        found = _found(model, source, affinity, rng)
+        P = joint_probabilities(found.graph)
+        rows = source.rows(0, source.n_rows) if needs_rows(init) else None
+        layout = first_layout(init, settings.n_components, rows, P, rng)
+        known = isinstance(init, np.ndarray)
+        if not known:
+            layout = layout * (settings.init_scaling / SPREAD)
+        if in_ball:
+            layout = _into_ball(layout, given=known)
+        yield Start(settings, journal, source, found, P, layout)
+
+
+def _init(model: NeighborLayout, source: RowSource, settings: PairSettings) -> Any:
+    """Where to begin, checked."""
+    wanted, has_rows = model.init, model._has_rows()
+    if isinstance(wanted, str) and wanted == "pca" and not has_rows:
         wanted = "spectral"
-    has_rows = model._has_rows()
-    init = check_init(wanted, source.n_rows, settings.n_components, has_rows=has_rows)
-    found = _found(model, source, affinity, rng)
-    P = joint_probabilities(found.graph)
-    rows = source.rows(0, source.n_rows) if needs_rows(init) else None
-    layout = first_layout(init, settings.n_components, rows, P, rng)
-    given = isinstance(init, np.ndarray)
-    if not given:
-        layout = layout * (settings.init_scaling / SPREAD)
-    if in_ball:
-        layout = _into_ball(layout, given=given)
-    return Start(settings, rng, source, found, P, layout)
+    return check_init(wanted, source.n_rows, settings.n_components, has_rows=has_rows)
 
 
 def _into_ball(layout: np.ndarray, *, given: bool) -> np.ndarray:
@@ -137,7 +169,7 @@ def lay_out(
         points = torch.from_numpy(start.layout.astype(np.float32))
         watch = Watch(settings.callbacks, settings.every, report)
         descent = PairDescent(whole, settings, output.in_ball, points, watch)
-        descent.run()
+        descent.run(start.journal)
         layout = descent.layout
         model.loss_ = whole.loss(layout)
         model._potentials = forces.potentials(layout)
@@ -163,6 +195,12 @@ class _Sum:
 
     def loss(self, Y: np.ndarray) -> float:
         return float(self._forces.loss(Y)) + self._term.loss(Y)
+
+    def state(self) -> Arrays:
+        return self._forces.state()
+
+    def take(self, state: Arrays) -> None:
+        self._forces.take(state)
 
 
 def forces_of(model: NeighborLayout, P: sp.csr_matrix, output: OutputAffinity, crew: Crew) -> Any:

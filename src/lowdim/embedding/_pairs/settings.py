@@ -91,6 +91,11 @@ class PairSettings:
             callbacks=_callbacks(model.callbacks),
         )
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else a file tells of a fit: where rates go by all iterations, their number."""
+        return {} if self.scheduler is None else {"max_iter": self.max_iter}
+
     def make_optimizer(self, points: Any, phase: Phase, *, in_ball: bool) -> Any:
         """A new optimiser of (N, d) points for a phase, at that phase's rate and momentum."""
         from lowdim.embedding._pairs.optimizers import Gains, PoincareAdam

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from lowdim._checkpoint import Arrays
 from lowdim.embedding._crew import PARTS, Crew, part_bounds
 from lowdim.embedding._pairs.forces import FIRST, STEPS, TOL
 
@@ -95,6 +96,15 @@ class BlockForces:
         if self._affinity.normalization != "sinkhorn":
             return None
         return np.asarray(self._scaled(self._places(Y), FIRST).cpu().numpy(), dtype=np.float64)
+
+    def state(self) -> Arrays:
+        """The scaling that the next one begins with."""
+        return {} if self._f is None else {"scaling": self._f.cpu().numpy()}
+
+    def take(self, state: Arrays) -> None:
+        """Put it in its place."""
+        kept = state.get("scaling")
+        self._f = None if kept is None else torch.tensor(kept, device=self._device)
 
     def _places(self, Y: np.ndarray) -> torch.Tensor:
         return torch.as_tensor(np.asarray(Y), dtype=self._dtype, device=self._device)
