@@ -75,3 +75,13 @@ def test_rows_of_tables_begin_at_cache_lines(shape: tuple[int, int], dtype: type
     assert room.ctypes.data % lanes.LINE == 0
     assert room.dtype == dtype
     assert (room == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", [3, 8, 16, 24, 71])
+@pytest.mark.parametrize("n_rows", [1, 16, 37, 48])
+def test_rows_turned_are_columns(n_rows: int, width: int, dtype: type) -> None:
+    values = np.random.default_rng(0).normal(size=(48, width)).astype(dtype)
+    out = np.full((width, 48), np.nan, dtype)
+    lanes.turn(values, n_rows, out)
+    np.testing.assert_array_equal(out[:, :n_rows], values[:n_rows].T)

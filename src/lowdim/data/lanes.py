@@ -219,6 +219,47 @@ def _fetch(typing, array, place):
     return types.void(array, types.intp), generate
 
 
+@intrinsic
+def _turn(typing, values, row, column, out):
+    """Write as many rows and columns as a vector has lanes to out, columns first."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def array(at: int) -> Any:
+            return context.make_array(signature.args[at])(context, builder, arguments[at])
+
+        number, given, turned, long = signature.args[0].dtype, array(0), array(3), ir.IntType(64)
+        n = 8 * LINE // number.bitwidth
+        kind = ir.VectorType(context.get_data_type(number), n)
+
+        def place(array: Any, i: Any, j: Any) -> Any:
+            at = builder.add(builder.mul(i, builder.extract_value(array.shape, 1)), j)
+            return builder.bitcast(builder.gep(array.data, [at]), kind.as_pointer())
+
+        def after(start: Any, i: int) -> Any:
+            return builder.add(start, long(i))
+
+        def either(first: Any, second: Any, lanes: list[int]) -> Any:
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), n), lanes)
+            return builder.shuffle_vector(first, second, mask)
+
+        row, column = arguments[1], arguments[2]
+        vectors = [builder.load(place(given, after(row, i), column), align=4) for i in range(n)]
+        step = 1
+        while step < n:  # squares of so many rows and columns change places in pairs
+            for i in range(n):
+                if not i & step:
+                    pair = vectors[i], vectors[i + step]
+                    low = [n + j - step if j & step else j for j in range(n)]
+                    high = [n + j if j & step else j + step for j in range(n)]
+                    vectors[i], vectors[i + step] = either(*pair, low), either(*pair, high)
+            step *= 2
+        for j, vector in enumerate(vectors):
+            builder.store(vector, place(turned, after(column, j), row), align=4)
+        return context.get_dummy_value()
+
+    return types.void(values, types.intp, types.intp, out), generate
+
+
 _wide_products, _narrow_products = _products(SIDE_BY_SIDE, 1), _products(1, SIDE_BY_SIDE)
 
 
@@ -272,3 +313,19 @@ def add_multiples_and_sums(indptr, indices, data, rows, factors, shares, table, 
         _multiples_and_sums(indices, data, first, last, table, 0, factor, share, sums)  # type: ignore[call-arg]
         for column in range(lanes, table.shape[1], lanes):
             _multiples_alone(indices, data, first, last, table, column, factor)
+
+
+@compiled_fast
+def turn(values, n_rows, out):
+    """Write the first rows of values, (n, W), to out, (W, n), n a multiple of a vector's lanes.
+
+    Up to so many rows more are written.
+    """
+    lanes, width = LINE // values.itemsize, values.shape[1]
+    whole = width - width % lanes
+    for row in range(0, n_rows, lanes):
+        for column in range(0, whole, lanes):
+            _turn(values, row, column, out)  # type: ignore[call-arg]
+    for column in range(whole, width):
+        for row in range(n_rows):
+            out[column, row] = values[row, column]

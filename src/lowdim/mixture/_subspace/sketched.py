@@ -12,6 +12,7 @@ import numpy as np
 from lowdim._compile import compiled_fast
 from lowdim.data.blocks import NEGLIGIBLE
 from lowdim.data.dense import add_along, buffer
+from lowdim.data.lanes import LINE, turn
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 
 #: From this share of all pairs of rows and components on, one product with all sketches is faster
@@ -72,7 +73,9 @@ def accumulate(
     sums = np.zeros((3, n_restarts, n_components))
     moments = np.zeros((n_restarts * n_components, 1 + width, n_columns))
     objective = np.zeros(n_restarts)
-    products = np.empty((chunk, directions.shape[1]), x.dtype)
+    n_most = chunk + -chunk % (LINE // x.itemsize)
+    products = np.zeros((n_most, directions.shape[1]), x.dtype)
+    turned = np.empty((directions.shape[1], n_most), x.dtype)
     shared = buffer(chunk, n_components * (1 + width), n_columns, x)
     shares = np.empty((n_restarts * n_components, chunk))
     work = np.empty((2, chunk))
@@ -83,7 +86,8 @@ def accumulate(
         block, norm = x[start : start + size], norms[start : start + size]
         weight = weights[start : start + size]
         np.dot(block, directions, products[:size])
-        score(products, size, norm, offsets, precision, owner, centre, gain, shares)
+        turn(products, size, turned)
+        score(turned, size, norm, offsets, precision, owner, centre, gain, shares)
         for r in range(n_restarts):
             mine = shares[r * n_components : (r + 1) * n_components]
             highest(mine, size, work[0])
@@ -159,17 +163,17 @@ def add_along_all(block, shares, stacked, numbers, out):
 
 @compiled_fast
 def score(products, size, norm, offsets, precision, owner, centre, gain, shares):
-    """Write every component's scores of the rows, (RK, size), into shares."""
+    """Write every component's scores of the rows, (RK, size), into shares.
+
+    Products are those of `accumulate`, columns first, (RK + S, n).
+    """
     n, constants, halves = offsets.size, offsets.ravel(), 0.5 * precision.ravel()
-    along = np.empty(len(owner))
-    for i in range(size):
-        for j in range(len(owner)):
-            z = products[i, n + j] - centre[j]
-            along[j] = gain[j] * z * z
-        j = 0
-        for c in range(n):
-            total = constants[c] - halves[c] * norm[i] + products[i, c]
-            while j < len(owner) and owner[j] == c:  # they ascend
-                total += along[j]
-                j += 1
-            shares[c, i] = total
+    for c in range(n):
+        own, along = shares[c], products[c]
+        for i in range(size):
+            own[i] = constants[c] - halves[c] * norm[i] + along[i]
+    for j in range(len(owner)):
+        own, along = shares[owner[j]], products[n + j]
+        for i in range(size):
+            z = along[i] - centre[j]
+            own[i] += gain[j] * z * z

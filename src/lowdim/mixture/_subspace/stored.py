@@ -13,7 +13,7 @@ import numpy as np
 from lowdim._compile import compiled_fast
 from lowdim.data.blocks import NEGLIGIBLE
 from lowdim.data.csr import CHUNK, moments_along, project
-from lowdim.data.lanes import zeros
+from lowdim.data.lanes import turn, zeros
 from lowdim.mixture._subspace.shares import hard_shares, highest, soft_shares
 from lowdim.mixture._subspace.sketched import count, score
 
@@ -68,14 +68,16 @@ def share(
     n_restarts, n_components = offsets.shape
     counts = np.zeros((3, n_restarts, n_components))
     objective = np.zeros(n_restarts)
-    products = zeros(CHUNK, directions.shape[1], data)
+    width = directions.shape[1]
+    products, turned = zeros(CHUNK, width, data), zeros(width, CHUNK, data)
     shares, work = np.empty((n_restarts * n_components, CHUNK)), np.empty((2, CHUNK))
     filled[:] = 0
     for first in range(start, stop, CHUNK):
         size = min(CHUNK, stop - first)
         norm, weight = norms[first : first + size], weights[first : first + size]
         project(indptr[first : first + size + 1], indices, data, directions, products)
-        score(products, size, norm, offsets, precision, owner, centre, gain, shares)
+        turn(products, size, turned)
+        score(turned, size, norm, offsets, precision, owner, centre, gain, shares)
         for r in range(n_restarts):
             mine = shares[r * n_components : (r + 1) * n_components]
             highest(mine, size, work[0])
