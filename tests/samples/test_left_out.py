@@ -13,6 +13,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 import lowdim as ld
+from lowdim._journal import Journal
 from lowdim.mixture import GaussianMixture
 from lowdim.samples import _fits
 from lowdim.samples._left_out import left_out_score
@@ -137,7 +138,7 @@ def test_the_first_start_is_that_of_a_single_one() -> None:
         plan = model._plan()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            scores.append(left_out_score(_fits.fit_rows(plan, X, 3).model, X))
+            scores.append(left_out_score(_fits.fit_rows(plan, X, 3, Journal()).model, X))
     assert scores == sorted(scores)
 
 
@@ -154,12 +155,12 @@ def test_starts_that_fail_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         return fit(self, *args)
 
     monkeypatch.setattr(GaussianMixture, "fit", fails_first)
-    assert _fits.fit_rows(plan, X, 0).model.random_state == calls[1]
+    assert _fits.fit_rows(plan, X, 0, Journal()).model.random_state == calls[1]
     assert len(calls) == 3
     assert len(set(calls)) == 3
     calls += [None]
     with pytest.raises(_fits.FitFailed, match="singular"):
-        _fits.fit_rows(plan, X, 0)
+        _fits.fit_rows(plan, X, 0, Journal())
 
 
 @pytest.mark.parametrize("n_init", [0, "auto"])
