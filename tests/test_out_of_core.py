@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,25 @@ def test_blocks_side_by_side_add_up_in_their_order(
     assert found[1] == found[2] and found[3] == found[4]  # starts differ by the threads' rounding
     assert found == pytest.approx([found[0]] * 5, rel=1e-6)
     assert len(set(labels)) == 1
+
+
+def test_fits_beside_each_other_work_on_one_block_each(tmp_path: Path) -> None:
+    import torch
+
+    from lowdim.data.standardized import StandardizedRows
+
+    path = as_path(values(counted=False, dtype=np.float32, sparse=True), tmp_path)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        rows = StandardizedRows(
+            as_rows(path), device=torch.device("cpu"), dtype=torch.float32, block_rows=30
+        )
+        assert rows.at_once == 2
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(lambda: rows.at_once).result() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_counts_on_disk_are_checked_like_those_in_memory(tmp_path: Path) -> None:

@@ -85,10 +85,10 @@ def in_threads(
 def side_by_side(
     tasks: Iterable[Callable[[], Result]], n_threads: int
 ) -> Generator[Result, None, None]:
-    """Results in the order of the tasks, of which so many are worked on at a time.
+    """Results in the order of the tasks, whichever ends first; so many are worked on at a time.
 
-    They share the threads that torch has at present: no matter how many there are, results are
-    the same. Close the iterator (`contextlib.closing`) to give them back at once.
+    They share the threads that torch has at present, for the main thread only: until the iterator
+    is closed (`contextlib.closing`) all threads that are new have fewer.
     """
     if n_threads == 1:
         for task in tasks:

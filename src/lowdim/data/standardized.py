@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,13 @@ class StandardizedRows(Passes):
 
     @property
     def at_once(self) -> int:
-        """Blocks that threads work on side by side: no thread waits for others at a block's end."""
-        if self.device.type != "cpu" or not self.source.is_sparse:
+        """Blocks that threads work on side by side: no thread waits for others at a block's end.
+
+        One outside the main thread, where other fits may go on beside this one: how many threads
+        torch has is a number of the whole process, which must not change under them.
+        """
+        alone = current_thread() is main_thread()
+        if self.device.type != "cpu" or not self.source.is_sparse or not alone:
             return 1
         n_blocks = -(-self.n_rows // self.block_rows)
         return min(torch.get_num_threads(), AT_ONCE, n_blocks)
