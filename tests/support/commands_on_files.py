@@ -59,3 +59,33 @@ def plain(value: Any) -> np.ndarray:
     """Something stored, in a form that can be compared."""
     array = np.asarray(value.toarray() if sp.issparse(value) else value)
     return array if array.dtype.kind in "biuf" else array.astype(str)
+
+
+def assert_same(found: ad.AnnData, expected: ad.AnnData) -> None:
+    """Results of a command are those of another, but for rounding; what was there is untouched."""
+    assert found.shape == expected.shape
+    assert found.uns.keys() == expected.uns.keys()
+    assert found.uns["note"] == {"by": "hand"}
+    for kind in ("obs", "var", "obsm", "varm", "layers", "obsp", "varp"):
+        own, other = getattr(found, kind), getattr(expected, kind)
+        assert sorted(own) == sorted(other)
+        for key in own:
+            first, second = plain(own[key]), plain(other[key])
+            if first.dtype.kind == "U":
+                assert first.tolist() == second.tolist()
+            else:
+                np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-4)
+    for own, other in ((found.X, expected.X), (found.raw.X, expected.raw.X)):
+        np.testing.assert_array_equal(own.toarray(), other.toarray())
+        assert own.dtype == other.dtype
+    assert found.raw.var_names.tolist() == expected.raw.var_names.tolist()
+
+
+def assert_chosen(own: ad.AnnData, expected: ad.AnnData) -> None:
+    """Chosen genes are there with all that belongs to them."""
+    assert own.var_names.tolist() == expected.var_names.tolist()
+    for name in ("counts", "dense"):
+        assert own.layers[name].dtype == expected.layers[name].dtype
+        np.testing.assert_array_equal(plain(own.layers[name]), plain(expected.layers[name]))
+    np.testing.assert_array_equal(own.X.toarray(), expected.X.toarray())
+    np.testing.assert_array_equal(own.varp["pairs"], expected.varp["pairs"])
