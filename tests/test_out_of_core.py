@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 
 import anndata as ad
@@ -210,6 +211,43 @@ def test_blocks_side_by_side_add_up_in_their_order(
     assert found[1] == found[2] and found[3] == found[4]  # starts differ by the threads' rounding
     assert found == pytest.approx([found[0]] * 5, rel=1e-6)
     assert len(set(labels)) == 1
+
+
+@pytest.mark.parametrize("along", [None, np.arange(N)], ids=["alone", "along"])
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_threads_read_the_blocks_that_they_work_on(
+    n_threads: int, along: np.ndarray | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from lowdim.data.backed import BackedSparseRows
+    from lowdim.data.standardized import StandardizedRows
+
+    path = as_path(values(counted=False, dtype=np.float32, sparse=True), tmp_path)
+    before, read = torch.get_num_threads(), {}
+
+    def noted(rows: BackedSparseRows, start: int, stop: int, *room: Any) -> Any:
+        read[start] = current_thread()
+        return whole(rows, start, stop, *room)
+
+    def worked(block: Any, own: Any = None) -> tuple[int, Any, Any]:
+        return block.start, current_thread(), own
+
+    torch.set_num_threads(n_threads)
+    try:
+        rows = StandardizedRows(
+            as_rows(path), device=torch.device("cpu"), dtype=torch.float32, block_rows=30
+        )
+        whole = BackedSparseRows._read
+        monkeypatch.setattr(BackedSparseRows, "_read", noted)
+        found = rows.each(worked, along)
+    finally:
+        torch.set_num_threads(before)
+    assert [start for start, *_ in found] == list(range(0, N, 30))
+    assert {start: thread for start, thread, _ in found} == read
+    assert current_thread() not in read.values()
+    if along is not None:
+        np.testing.assert_array_equal(np.concatenate([own for *_, own in found]), along)
 
 
 def test_fits_beside_each_other_work_on_one_block_each(tmp_path: Path) -> None:

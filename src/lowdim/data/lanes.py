@@ -26,7 +26,7 @@ LINE = 64
 SIDE_BY_SIDE = 4
 
 #: What rows store is asked for so many rows before it is needed.
-AHEAD = 2
+AHEAD = 4
 
 
 def table(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

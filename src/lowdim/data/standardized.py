@@ -125,11 +125,14 @@ class StandardizedRows(Passes):
     ) -> Iterator[Callable[[], T]]:
         """What is to be done for each block; who does it reads the block first, if several do."""
         if self.at_once == 1 or self._keep:
-            yield from super()._tasks(function, along)
-            return
-        for start in range(0, self.n_rows, self.block_rows):
-            own = () if along is None else (along[start : start + self.block_rows],)
-            yield partial(self._of_block, function, start, *own)
+            return super()._tasks(function, along)
+        starts = range(0, self.n_rows, self.block_rows)
+        if along is None:
+            return (partial(self._of_block, function, start) for start in starts)
+        return (
+            partial(self._of_block, function, start, along[start : start + self.block_rows])
+            for start in starts
+        )
 
     def _of_block(self, function: Callable[..., T], start: int, *own: np.ndarray) -> T:
         rows = self.source.rows(start, min(start + self.block_rows, self.n_rows))

@@ -77,6 +77,11 @@ class Starter:
             return max(self.max_dim, 1)
         return min(KEPT_MULTIPLE * (1 + self.max_dim // KEPT_MULTIPLE), self.n_columns)
 
+    @property
+    def width(self) -> int:
+        """w: rows of a sketch; with the sum of the rows of data as well they fill a vector."""
+        return min(2 * self.retained - 1, self.n_columns)
+
     def without_rows(self) -> Starter:
         """What is known of the rows' shape alone."""
         return replace(self, sample=DenseBlock(torch.empty(0, 0)), known=None)
@@ -162,7 +167,7 @@ class Starter:
             return parameters
         r, k, d = parameters.shape
         q, known = self.retained, parameters.bases.shape[2]
-        width = min(2 * q, d)
+        width = self.width
         fill = torch.from_numpy(self.rng.normal(size=(r, k, width, d))).to(parameters.bases)
         own = torch.where(parameters.in_subspace[..., None], parameters.bases, fill[..., :known, :])
         sketch = orthonormal_rows(torch.cat([own[..., :q, :], fill[..., known:, :]], -2))
@@ -268,7 +273,7 @@ class Starter:
         noise = ((trace - torch.where(inside, values, 0.0).sum(1)) / left).clamp(min=START_NOISE)
         if self.shared_noise:
             noise = noise.view(r, k).mean(1, keepdim=True).expand(r, k).flatten()
-        width = min(2 * q, d)
+        width = self.width
         sketch = None
         if not self.exact:
             fill = torch.from_numpy(self.rng.normal(size=(r * k, width - q, d))).to(vectors)
