@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim import FactorAnalysis, PoissonNMF, SpatialFactorization
@@ -108,3 +113,53 @@ def test_size_factors_may_be_totals(nonnegative: bool) -> None:
 
     for plain, other in zip(answers(1.0), answers(1e9), strict=True):
         np.testing.assert_allclose(other, plain, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [PoissonNMF, FactorAnalysis], ids=["counts", "values"])
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_rows_without_places_are_alone(
+    make: Any, sparse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = counted(5.0) if make is PoissonNMF else LOGS
+    model = make(3, random_state=0, tol=1e-10, max_iter=3000).fit(X)
+    rows = sp.csr_array(X) if sparse else X
+    whole = model.transform(rows)
+    for name in ("DENSE_VALUES", "SPARSE_VALUES"):
+        monkeypatch.setattr(f"lowdim.factorization._file_counts.{name}", 7 * X.shape[1])
+    by_seven = model.transform(rows)
+    alone = np.concatenate([model.transform(rows[i : i + 1]) for i in range(len(X))])
+    np.testing.assert_allclose(by_seven, whole, rtol=1e-3, atol=1e-3 * whole.max())
+    np.testing.assert_allclose(alone, whole, rtol=1e-3, atol=1e-3 * whole.max())
+
+
+@pytest.mark.parametrize("rule", [None, "mean"])
+def test_a_file_of_new_rows_is_read_once_for_their_factors(
+    rule: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lowdim.data.backed import BackedSparseRows
+
+    X = sp.csr_matrix(counted(5.0))
+    ad.AnnData(X).write_h5ad(tmp_path / "rows.h5ad")
+    model = PoissonNMF(3, size_factors=rule, random_state=0).fit(X)
+    for name in ("DENSE_VALUES", "SPARSE_VALUES"):
+        monkeypatch.setattr(f"lowdim.factorization._file_counts.{name}", 30 * X.shape[1])
+    expected, read, whole = model.transform(X), np.zeros(X.shape[0], int), BackedSparseRows._read
+
+    def noted(rows: Any, start: int, stop: int, *room: Any) -> Any:
+        read[start:stop] += 1
+        return whole(rows, start, stop, *room)
+
+    monkeypatch.setattr(BackedSparseRows, "_read", noted)
+    found = model.transform(tmp_path / "rows.h5ad")
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_array_equal(read, 2 if rule is None else 3)  # checked, sized
+
+
+def test_transform_says_once_that_it_did_not_converge(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = PoissonNMF(3, random_state=0, max_iter=2)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(counted(5.0))
+    monkeypatch.setattr("lowdim.factorization._file_counts.DENSE_VALUES", 7 * 40)
+    with pytest.warns(ConvergenceWarning, match="max_iter=2") as caught:
+        model.transform(counted(5.0))
+    assert [Path(warning.filename).name for warning in caught] == [Path(__file__).name]

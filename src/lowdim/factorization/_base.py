@@ -20,11 +20,12 @@ from lowdim._journal import LongFit
 from lowdim._random import generator
 from lowdim._threads import threads_for
 from lowdim._validation import check_in, check_interval, check_positive_int
+from lowdim._warnings import warn_caller
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource, as_rows
 from lowdim.factorization._checkpoint import arrays_of, fitted_of
 from lowdim.factorization._convergence import CHECKS
-from lowdim.factorization._data import Data, Fitted
+from lowdim.factorization._data import Data, Fitted, in_memory
 from lowdim.factorization._file_counts import FileCounts
 from lowdim.factorization._fit import Settings, factors_of_new_rows, fit_factors
 from lowdim.factorization._jensen import monte_carlo_bound
@@ -109,7 +110,7 @@ class Factors(BaseEstimator):
         """All values, (N, J), in memory, but for counts of positive factors in a file."""
         if self._stays_on_disk(source):
             return FileCounts(source, torch.empty(0, dtype=torch.float64))
-        return _values(source, self._counted)
+        return in_memory(source.rows(0, source.n_rows), counted=self._counted)
 
     @property
     def _counted(self) -> bool:
@@ -281,9 +282,22 @@ class Factors(BaseEstimator):
                 given_scale=old.scale,
             )  # fmt: skip
         data = Data(values, sizes, places, codes)
+        # Without places rows have nothing to do with each other, and are read once.
+        parts = data.parts(counted=self._counted) if space is None else [data]
+        means, variances, settled = [], [], True
         with threads_for(source.n_rows * source.n_cols):
-            state = factors_of_new_rows(data, self._fit, settings, space)
-        return as_numpy(state.mean.T), as_numpy(state.variance.T)
+            for part in parts:
+                state, converged = factors_of_new_rows(part, self._fit, settings, space)
+                means.append(as_numpy(state.mean.T))
+                variances.append(as_numpy(state.variance.T))
+                settled &= converged
+        if not settled:
+            warn_caller(
+                f"transform did not converge within max_iter={settings.max_iter} rounds; raise "
+                "max_iter, or tol.",
+                ConvergenceWarning,
+            )
+        return np.concatenate(means), np.concatenate(variances)
 
     def _turned(self, mean: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means and variances on the axes that are shown."""
@@ -376,13 +390,3 @@ def _required(value: Any) -> Any:
 
 def as_numpy(tensor: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor.cpu().numpy(), dtype=np.float64)
-
-
-def _values(source: RowSource, counted: bool) -> np.ndarray | sp.csr_array:
-    """All values, (N, J), float64; sparse counts stay sparse."""
-    rows = source.rows(0, source.n_rows)
-    if isinstance(rows, np.ndarray):
-        return np.require(rows, np.float64, ["C", "W"])  # torch warns of what it must not write
-    if counted and not np.isnan(rows.data.sum()):
-        return sp.csr_array(rows, dtype=np.float64)
-    return np.asarray(rows.toarray(), dtype=np.float64)

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 DENSE_VALUES, SPARSE_VALUES = 2**22, 2**25
 
 
+def rows_at_a_time(n_columns: int, *, sparse: bool) -> int:
+    """Rows of a block."""
+    return max(1, (SPARSE_VALUES if sparse else DENSE_VALUES) // n_columns)
+
+
 @dataclass(frozen=True)
 class FileCounts(Counts):
     """Counts of a row source that is not in memory: sums over all are those over the blocks.
@@ -71,8 +76,8 @@ class FileCounts(Counts):
 
     def blocks(self) -> Iterator[tuple[int, Rows]]:
         """Yield (first row, rows) in the order of the rows, arrays or CSR, float64 or float32."""
-        most = SPARSE_VALUES if self.source.is_sparse else DENSE_VALUES
-        yield from row_blocks(self.source, max(1, most // self.source.n_cols))
+        step = rows_at_a_time(self.source.n_cols, sparse=self.source.is_sparse)
+        yield from row_blocks(self.source, step)
 
     def by_row(self, function: Callable[[Any], np.ndarray]) -> np.ndarray:
         """A function of every row, which takes many rows at a time, (N,)."""

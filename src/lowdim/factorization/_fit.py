@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from lowdim._journal import Journal
@@ -214,8 +212,11 @@ def polished(
 
 def factors_of_new_rows(
     data: Data, fitted: Fitted, settings: Settings, space: Space | None
-) -> State:
-    """Posteriors of the factors of other rows, everything else as it was fitted."""
+) -> tuple[State, bool]:
+    """Posteriors of the factors of other rows, everything else as it was fitted.
+
+    And whether they have converged.
+    """
     old, like = fitted.state, settings.like
     n, L = data.values.shape[0], len(old.mean)
     observation = observation_of(data, settings)
@@ -242,11 +243,4 @@ def factors_of_new_rows(
         max_iter=settings.max_iter,
         settled=CHECKS["bound"](settings.tol),
     )
-    if not course.converged:
-        warnings.warn(
-            f"transform did not converge within max_iter={settings.max_iter} rounds; raise "
-            "max_iter, or tol.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-    return state
+    return state, course.converged
