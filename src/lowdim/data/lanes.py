@@ -34,13 +34,18 @@ def table(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
     Every row begins at a cache line; otherwise each vector would lie across two.
     """
-    (n_rows, width), itemsize = values.shape, np.dtype(dtype).itemsize
+    laid = blank_table(len(values), values.shape[1], dtype)
+    laid[:, : values.shape[1]] = values
+    return laid
+
+
+def blank_table(n_rows: int, width: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros, laid out in the same way."""
+    itemsize = np.dtype(dtype).itemsize
     whole = width + -width % (LINE // itemsize)
     room = np.zeros(n_rows * whole * itemsize + LINE, np.uint8)
     first = -room.ctypes.data % LINE
-    laid = room[first : first + n_rows * whole * itemsize].view(dtype).reshape(n_rows, whole)
-    laid[:, :width] = values
-    return laid
+    return room[first : first + n_rows * whole * itemsize].view(dtype).reshape(n_rows, whole)
 
 
 @compiled_fast

@@ -153,6 +153,7 @@ class SubspaceFamily:
     def maximize(
         self, statistics: Statistics, parameters: SubspaceParameters, *, closest: bool = False
     ) -> SubspaceParameters:
+        parameters.layouts.clear()  # the pass that had use for them is over
         eigen = spectrum(statistics, parameters, self.floor)
         dims = self._dims(eigen, parameters, closest)
         updated = with_dims(parameters, eigen, dims, self.total_weight)

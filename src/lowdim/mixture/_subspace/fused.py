@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ PART_ROWS = 2048
 PIECE_ROWS, PIECES = 8192, 16
 #: Products with a multiple of so many directions are fastest.
 VECTOR = 8
+
+_LAYING_OUT = Lock()
 
 
 def fused_expectation(
@@ -135,8 +138,9 @@ def _stored(
     r, k, _ = parameters.shape
     stored, norms = block.stored(), block.squared_norms.numpy()
     key = (assignment, block.rows.dtype, "stored")
-    if key not in parameters.layouts:
-        parameters.layouts[key] = _stored_layout(parameters, assignment, block)
+    with _LAYING_OUT:  # threads that work on other blocks have use for the same
+        if key not in parameters.layouts:
+            parameters.layouts[key] = _stored_layout(parameters, assignment, block)
     *scores, sketches, shifts = parameters.layouts[key]
     n, worth = block.n_rows, block.rows.nnz * scores[0].shape[1] > THREAD_VALUES
     which, own = np.empty((r * k, n), np.int32), np.empty((r * k, n))
@@ -196,26 +200,29 @@ def _named(counts: Tensor, squares: Tensor, energy: Tensor, moments: Tensor) -> 
 def _stored_layout(
     parameters: SubspaceParameters, assignment: str, block: SparseBlock
 ) -> tuple[np.ndarray, ...]:
-    """Parameters as `stored.accumulate` takes them: for rows that are not yet standardised."""
-    from lowdim.data.lanes import LINE, table
+    """Parameters as `stored.share` and `sum_up` take them: for rows not yet standardised."""
+    from lowdim.data.lanes import blank_table, table
 
-    r, k, _ = parameters.shape
-    layout = _layout(parameters, assignment, np.dtype(np.float64))
-    directions, offsets, precision, owner, centre, gain, sketches, _ = layout
-    directions, sketches = directions / block.scale, sketches / block.scale
+    r, k, d = parameters.shape
+    dtype = block.rows.dtype
+    directions, offsets, *terms = _score_layout(parameters, assignment, np.dtype(np.float64))
+    directions /= block.scale
     centred = block.mean @ directions
-    n, dtype = r * k, block.rows.dtype
-    width = sketches.shape[2]
-    shifts = np.zeros((n, width + -width % (LINE // dtype.itemsize)), dtype)
-    shifts[:, :width] = block.mean @ sketches
+    precision, owner, centre, gain = terms
+    sketch = parameters.host("sketch").reshape(r * k, -1, d)
+    width = sketch.shape[1]
+    sketches = blank_table(r * k * d, width, dtype).reshape(r * k, d, -1)
+    np.divide(sketch.swapaxes(1, 2), block.scale, out=sketches[..., :width], casting="same_kind")
+    shifts = np.zeros((r * k, sketches.shape[2]), dtype)
+    shifts[:, :width] = sketch @ block.mean / block.scale
     return (
         table(directions, dtype),
-        offsets - centred[:n].reshape(r, k),
+        offsets - centred[: r * k].reshape(r, k),
         precision,
         owner,
-        centre + centred[n : n + len(centre)],
+        centre + centred[r * k : r * k + len(centre)],
         gain,
-        table(sketches.reshape(-1, width), dtype).reshape(*sketches.shape[:2], -1),
+        sketches,
         shifts,
     )
 
@@ -225,6 +232,20 @@ def _layout(
 ) -> tuple[np.ndarray, ...]:
     """Parameters as `sketched.accumulate` takes them."""
     r, k, d = parameters.shape
+    sketches = parameters.host("sketch").reshape(r * k, -1, d).swapaxes(1, 2)
+    stacked = parameters.host("sketch").reshape(r, -1, d).swapaxes(1, 2)
+    return (
+        *_score_layout(parameters, assignment, dtype),
+        np.ascontiguousarray(sketches, dtype=dtype),
+        np.ascontiguousarray(stacked, dtype=dtype),
+    )
+
+
+def _score_layout(
+    parameters: SubspaceParameters, assignment: str, dtype: np.dtype
+) -> tuple[np.ndarray, ...]:
+    """What scores are made with: directions, offsets, precision, owner, centre and gain."""
+    r, k, d = parameters.shape
     constant, precision, gain = _score_terms(parameters, assignment)
     means = parameters.host("means")
     axes = parameters.axes.numpy()
@@ -232,8 +253,6 @@ def _layout(
     directions = np.zeros((d, n + -n % VECTOR), dtype)
     np.multiply(means.reshape(r * k, d).T, precision.ravel(), out=directions[:, : r * k])
     directions[:, r * k : n] = axes.T
-    sketches = parameters.host("sketch").reshape(r * k, -1, d).swapaxes(1, 2)
-    stacked = parameters.host("sketch").reshape(r, -1, d).swapaxes(1, 2)
     return (
         directions,
         constant - 0.5 * precision * np.square(means).sum(-1),
@@ -241,8 +260,6 @@ def _layout(
         parameters.axis_owner.numpy(),
         parameters.axis_means.numpy(),
         gain[parameters.inside],
-        np.ascontiguousarray(sketches, dtype=dtype),
-        np.ascontiguousarray(stacked, dtype=dtype),
     )
 
 
