@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
@@ -118,9 +118,8 @@ def _sketched(
     r, k, d = parameters.shape
     rows, weights, norms = block.host_rows, block.host_weights, block.squared_norms.numpy()
     key = (assignment, rows.dtype)
-    if key not in parameters.layouts:
-        parameters.layouts[key] = _layout(parameters, assignment, rows.dtype)
-    terms = (*parameters.layouts[key], chunk_rows(d, k), assignment == "soft", beta)
+    layout = _laid_out(parameters, key, lambda: _layout(parameters, assignment, rows.dtype))
+    terms = (*layout, chunk_rows(d, k), assignment == "soft", beta)
     counts, squares, energy, moments, objective = _in_parts(
         lambda part: accumulate(rows[part], norms[part], weights[part], *terms),
         block.n_rows,
@@ -138,10 +137,9 @@ def _stored(
     r, k, _ = parameters.shape
     stored, norms = block.stored(), block.squared_norms.numpy()
     key = (assignment, block.rows.dtype, "stored")
-    with _LAYING_OUT:  # threads that work on other blocks have use for the same
-        if key not in parameters.layouts:
-            parameters.layouts[key] = _stored_layout(parameters, assignment, block)
-    *scores, sketches, shifts = parameters.layouts[key]
+    *scores, sketches, shifts = _laid_out(
+        parameters, key, lambda: _stored_layout(parameters, assignment, block)
+    )
     n, worth = block.n_rows, block.rows.nnz * scores[0].shape[1] > THREAD_VALUES
     which, own = np.empty((r * k, n), np.int32), np.empty((r * k, n))
     starts = np.arange(0, n, PART_ROWS)
@@ -195,6 +193,17 @@ def _named(counts: Tensor, squares: Tensor, energy: Tensor, moments: Tensor) -> 
         "sums": moments[:, :, 0],
         "second": moments[:, :, 1:],
     }
+
+
+def _laid_out(
+    parameters: SubspaceParameters, key: Hashable, make: Callable[[], tuple[np.ndarray, ...]]
+) -> tuple[np.ndarray, ...]:
+    """Parameters laid out for a compiled pass, once for all its blocks and threads."""
+    with _LAYING_OUT:
+        found = parameters.layouts.get(key)
+        if found is None:
+            found = parameters.layouts[key] = make()
+        return found
 
 
 def _stored_layout(
