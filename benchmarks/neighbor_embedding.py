@@ -24,6 +24,8 @@ from lowdim.embedding import NormalizedStudentAffinity
 THREADS = 2
 #: Steps of which a peer's time per step is the mean, twice as many and as many.
 STEPS = 20
+#: Fits with more steps that take up to so many times as long have made none of these.
+NO_LONGER = 1.05
 METHODS = "SNE,TSNEkhorn,COSNE"
 #: Settings of the peer with which it runs on all digits: by default its affinities become NaN.
 TORCHDR: dict[str, dict[str, Any]] = {"TSNEkhorn": {"lr_affinity_in": 0.01}}
@@ -72,10 +74,13 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def per_step(fit: Callable[[int], Any], repeats: int = 3) -> float:
-    """CPU seconds of a step: what fits with more steps take longer, least of some."""
+    """CPU seconds of a step: what fits with more steps take longer, least of some.
+
+    NaN where they take no longer: the fit has ended by itself.
+    """
     short = min(timed(lambda: fit(STEPS))[0] for _ in range(repeats))
     longer = min(timed(lambda: fit(3 * STEPS))[0] for _ in range(repeats))
-    return max(longer - short, 1e-9) / (2 * STEPS)
+    return (longer - short) / (2 * STEPS) if longer > NO_LONGER * short else np.nan
 
 
 def contenders(X: np.ndarray, name: str) -> dict[str, Callable[[int], np.ndarray]]:
@@ -109,7 +114,8 @@ def methods(options: argparse.Namespace) -> Table:
         "for the seed; CPU seconds of all threads, neighbours found and affinities made included, "
         f"and of a step the difference of {3 * STEPS} and {STEPS} steps. Neighbours kept and label "
         "accuracy at 15, in a ball by its own distances. TorchDR's t-SNEkhorn is given "
-        "lr_affinity_in=0.01, without which it ends in NaN."
+        "lr_affinity_in=0.01, without which it ends in NaN. '-' of a step: the fit ends by itself "
+        "before that many."
     )
     table = Table("neighbor-embedding", "SNE, t-SNEkhorn and CO-SNE", COLUMNS, note)
     table.begin(WIDTHS)
@@ -126,7 +132,9 @@ def methods(options: argparse.Namespace) -> Table:
             cpu, Y = timed(lambda fit=fit: fit(options.iterations))
             first = step if np.isnan(first) else first
             scores = quality(X, labels, Y, in_ball=name == "COSNE")
-            table.add(name, contender, seconds(cpu), seconds(step), *scores, f"{step / first:.1f}")
+            known = not np.isnan(step)
+            each, ratio = (seconds(step), f"{step / first:.1f}") if known else ("-", "-")
+            table.add(name, contender, seconds(cpu), each, *scores, ratio)
     return table
 
 
