@@ -19,7 +19,7 @@ from lowdim.data import as_rows
 from lowdim.embedding._spectral.device_basis import DeviceBasis
 from lowdim.embedding._spectral.device_graph import WIDTH, device_eigenpairs
 from lowdim.embedding._spectral.device_rows import DeviceCentredRows
-from lowdim.embedding._spectral.leading_axes import largest_basis, leading_values
+from lowdim.math.block_lanczos import largest_basis, leading_values
 from lowdim.neighbors import Neighbors, nearest_neighbors
 from lowdim.neighbors._device_search import search_on_device
 from lowdim.neighbors._points import SquaredPoints

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
@@ -74,6 +75,30 @@ def test_below_the_critical_stiffness_all_merge(n_columns: int, blobs: Callable)
         assert model.critical_beta_ == pytest.approx(critical, rel=1e-5)
     assert spread(below) < 1e-3
     assert spread(above) > 1
+
+
+@pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+def test_few_passes_tell_the_critical_stiffness(
+    sparse: bool, blobs: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lowdim.cluster.soft_kmeans import _critical
+    from lowdim.data import as_rows
+    from lowdim.data.standardized import StandardizedRows
+
+    X, _ = blobs(2000, 200, 5, spread=2.0)
+    rows = StandardizedRows(
+        as_rows(sp.csr_array(X) if sparse else X),
+        device=torch.device("cpu"),
+        dtype=torch.float64,
+        block_rows=300,
+    )
+    passes, whole = [], StandardizedRows.total
+    monkeypatch.setattr(
+        StandardizedRows, "total", lambda data, *given: passes.append(data) or whole(data, *given)
+    )
+    found = _critical(rows) / rows.scale**2
+    assert found == pytest.approx(0.5 / np.linalg.eigvalsh(np.cov(X.T, bias=True))[-1], rel=1e-6)
+    assert len(passes) <= 8
 
 
 def test_it_is_a_mixture_of_spheres_of_equal_weight(blobs: Callable) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
 from lowdim._journal import Journal, LongFit
@@ -24,12 +23,16 @@ from lowdim.data.blocks import images
 from lowdim.data.estimator_rows import read_rows, standardized
 from lowdim.data.lazy_answers import lazy, like_rows
 from lowdim.data.standardized import StandardizedRows
+from lowdim.math.block_lanczos import leading_axes
 from lowdim.mixture._em import EMOptions, expectation
 from lowdim.mixture._family import responsibilities
 from lowdim.mixture._subspace.online import step_size
 
 #: With at most this many columns the covariance is formed; beyond, only products with it.
 FORMED_COLUMNS = 64
+#: Residual of its first axis relative to the eigenvalue, which is off by about the square of that,
+#: and passes over the rows at most.
+RESIDUAL, MAX_PASSES = 3e-4, 100
 #: Annealing begins at the critical stiffness times this.
 ABOVE_CRITICAL = 1.1
 
@@ -280,7 +283,7 @@ def _critical(data: StandardizedRows) -> float:
     if d <= FORMED_COLUMNS:
         largest = np.linalg.eigvalsh(covariance(np.eye(d)))[-1]
     else:
-        operator = LinearOperator((d, d), matvec=lambda v: covariance(v.reshape(-1, 1))[:, 0])
-        first = np.random.default_rng(0).normal(size=d)
-        largest = eigsh(operator, k=1, v0=first, tol=1e-6, return_eigenvectors=False)[0]
+        rng = np.random.default_rng(0)
+        values, *_ = leading_axes(covariance, d, 1, rng, tol=RESIDUAL, max_iter=MAX_PASSES)
+        largest = values[0]
     return 0.5 / max(float(largest), 1e-12)

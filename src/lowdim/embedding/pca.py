@@ -15,8 +15,8 @@ from lowdim._validation import check_in, check_positive, check_positive_int, che
 from lowdim.data.estimator_rows import read_rows
 from lowdim.data.sources import RowSource
 from lowdim.embedding._spectral.centred_rows import CentredRows, Moments
-from lowdim.embedding._spectral.leading_axes import largest_basis, leading_axes, leading_values
 from lowdim.embedding._spectral.linear import LinearProjection, check_components, number_for
+from lowdim.math.block_lanczos import largest_basis, leading_axes, leading_values
 
 SOLVERS = ("auto", "full", "covariance_eigh", "randomized")
 #: Columns up to which "auto" takes the covariance matrix.

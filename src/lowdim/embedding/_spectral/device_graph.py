@@ -10,7 +10,7 @@ from lowdim._device import to_host
 from lowdim.data.device_csr import csr_tensor
 from lowdim.data.sending import sent
 from lowdim.embedding._spectral.device_basis import DeviceBasis
-from lowdim.embedding._spectral.leading_axes import largest_basis, leading_values
+from lowdim.math.block_lanczos import largest_basis, leading_values
 
 #: Directions that are multiplied at once: graphs have small gaps, which long spaces resolve.
 WIDTH = 4

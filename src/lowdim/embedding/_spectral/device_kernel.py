@@ -15,7 +15,7 @@ from lowdim.data.sending import sent
 from lowdim.data.sources import RowSource
 from lowdim.data.standardized import StandardizedRows, default_block_rows
 from lowdim.embedding._spectral.device_basis import DeviceBasis
-from lowdim.embedding._spectral.leading_axes import largest_basis, leading_values
+from lowdim.math.block_lanczos import largest_basis, leading_values
 
 #: Values of a kernel that are made at a time.
 VALUES = 2**26

@@ -23,6 +23,7 @@ class HostBasis:
 
     @property
     def width(self) -> int:
+        """Columns of the next block."""
         return self._next.shape[1]
 
     @property
@@ -31,6 +32,7 @@ class HostBasis:
         return self._room[:, : self._size]
 
     def follow(self, draws: np.ndarray | None = None) -> None:
+        """Make the next block, or one of draws, orthonormal to all columns."""
         V, block = self.columns, self._next if draws is None else draws
         block = block[:, : self.n_rows - self._size]
         for _ in range(2):  # once leaves what rounding has left
@@ -38,6 +40,7 @@ class HostBasis:
         self._next = block
 
     def grow(self, product: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Take the block in; its image along all columns, and what is left along the next one."""
         block, last = self._next, self._size
         self._size += block.shape[1]
         V = self.columns
@@ -49,6 +52,7 @@ class HostBasis:
         return column, R
 
     def turn(self, turn: np.ndarray) -> None:
+        """Turn the columns into others."""
         turned = self.columns @ turn
         self._size = turn.shape[1]
         self._room[:, : self._size] = turned

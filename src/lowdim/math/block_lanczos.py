@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lowdim.embedding._spectral.host_basis import HostBasis
+from lowdim.math.host_basis import HostBasis
 
 logger = logging.getLogger("lowdim")
 
@@ -32,7 +32,9 @@ class Basis(Protocol):
     n_rows: int
 
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Columns of the next block."""
+        ...
 
     def follow(self, draws: np.ndarray | None = None) -> None:
         """Make the next block orthonormal to all columns, or one of draws, (D, w), in its place.
