@@ -39,7 +39,7 @@ FILLED = 0.05
 #: Rows that are simulated at a time.
 BLOCK = 1000
 #: Iterations of the shorter and the longer fit, whose difference is timed, and how often.
-FEW, MANY, REPEATS = 2, 12, 3
+FEW, MANY, REPEATS = 2, 12, 7
 #: How often the cached file is read in each, and the iterations that find it dropped.
 READINGS, DROPPED = 3, 3
 SAMPLE = 20_000
