@@ -128,8 +128,8 @@ def test_rows_without_places_are_alone(
         monkeypatch.setattr(f"lowdim.factorization._file_counts.{name}", 7 * X.shape[1])
     by_seven = model.transform(rows)
     alone = np.concatenate([model.transform(rows[i : i + 1]) for i in range(len(X))])
-    np.testing.assert_allclose(by_seven, whole, rtol=1e-3, atol=1e-3 * whole.max())
-    np.testing.assert_allclose(alone, whole, rtol=1e-3, atol=1e-3 * whole.max())
+    np.testing.assert_allclose(by_seven, whole, rtol=0, atol=2e-4 * whole.max())
+    np.testing.assert_allclose(alone, whole, rtol=0, atol=2e-4 * whole.max())
 
 
 @pytest.mark.parametrize("rule", [None, "mean"])

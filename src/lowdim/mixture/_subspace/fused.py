@@ -214,10 +214,10 @@ def _stored_layout(
 
     r, k, d = parameters.shape
     dtype = block.rows.dtype
-    directions, offsets, *terms = _score_layout(parameters, assignment, np.dtype(np.float64))
+    scores = _score_layout(parameters, assignment, np.dtype(np.float64))
+    directions, offsets, precision, owner, centre, gain = scores
     directions /= block.scale
     centred = block.mean @ directions
-    precision, owner, centre, gain = terms
     sketch = parameters.host("sketch").reshape(r * k, -1, d)
     width = sketch.shape[1]
     sketches = blank_table(r * k * d, width, dtype).reshape(r * k, d, -1)

@@ -79,7 +79,7 @@ class Starter:
 
     @property
     def width(self) -> int:
-        """w: rows of a sketch; with the sum of the rows of data as well they fill a vector."""
+        """w: rows of a sketch, an odd number, which leaves a lane for the sum of the data."""
         return min(2 * self.retained - 1, self.n_columns)
 
     def without_rows(self) -> Starter:
@@ -167,8 +167,7 @@ class Starter:
             return parameters
         r, k, d = parameters.shape
         q, known = self.retained, parameters.bases.shape[2]
-        width = self.width
-        fill = torch.from_numpy(self.rng.normal(size=(r, k, width, d))).to(parameters.bases)
+        fill = torch.from_numpy(self.rng.normal(size=(r, k, self.width, d))).to(parameters.bases)
         own = torch.where(parameters.in_subspace[..., None], parameters.bases, fill[..., :known, :])
         sketch = orthonormal_rows(torch.cat([own[..., :q, :], fill[..., known:, :]], -2))
         pad = parameters.noise[..., None].expand(r, k, q - known)
